@@ -54,7 +54,10 @@ impl Clock {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "this is the one place that reads the clock"
+)]
 fn system_now() -> Moment {
     let since_epoch = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
@@ -135,11 +138,16 @@ mod tests {
     #[test]
     fn ids_of_one_seed_are_the_same_and_all_different() {
         let ids = |entropy: Entropy| {
-            (0..100).map(|_| entropy.uuid_v7(Moment::EPOCH).unwrap()).collect::<Vec<_>>()
+            (0..100)
+                .map(|_| entropy.uuid_v7(Moment::EPOCH).unwrap())
+                .collect::<Vec<_>>()
         };
         let first = ids(Entropy::seeded(1));
         assert_eq!(first, ids(Entropy::seeded(1)));
-        assert_eq!(first.iter().collect::<std::collections::HashSet<_>>().len(), 100);
+        assert_eq!(
+            first.iter().collect::<std::collections::HashSet<_>>().len(),
+            100
+        );
         assert!(first.iter().all(|id| id.get_version_num() == 7));
     }
 }
