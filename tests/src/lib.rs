@@ -1,1 +1,7 @@
-//! runledger-tests
+//! What the tests of Runledger share: private PostgreSQL clusters, and fresh databases on them.
+
+pub mod cluster;
+pub mod database;
+
+pub use cluster::{Cluster, Durability};
+pub use database::test_database;

@@ -1,0 +1,181 @@
+//! Fresh databases and roles for tests.
+
+use std::sync::OnceLock;
+
+use runledger_ledger::clock::{Entropy, NoEntropy};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use crate::cluster::{Cluster, Durability};
+
+/// Names the cluster that [`test_database`] uses: the URL of any database on it, as somebody who
+/// may create databases and roles. `cargo test-all` sets it for every test it runs.
+pub const TEST_PG: &str = "RUNLEDGER_TEST_PG";
+
+/// The URL of a fresh, empty database. It stays until its cluster goes.
+///
+/// It is on the cluster that [`TEST_PG`] names. Without one, this process starts a cluster of its
+/// own at the first call, with [`Durability::Off`].
+///
+/// # Panics
+/// When there is no cluster or no database to be had: no test can go on without.
+pub async fn test_database() -> String {
+    let base = std::env::var(TEST_PG).unwrap_or_else(|_| own_cluster().url("postgres"));
+    match create_database(&base).await {
+        Ok(url) => url,
+        Err(error) => panic!(
+            "no test database: {error}: {:?}",
+            std::error::Error::source(&error)
+        ),
+    }
+}
+
+/// Makes an empty database beside the one that `url` names, and returns its URL, with the same
+/// user. Nothing else, in this process or another, has its name.
+///
+/// # Errors
+/// [`DatabaseError`], when the server cannot be reached or refuses.
+pub async fn create_database(url: &str) -> Result<String, DatabaseError> {
+    let name = unique_name("rl_db")?;
+    // The name is `unique_name`'s letters, digits and underscores: no text of a caller is in it.
+    // Nobody is ever connected to template0, so databases can be made side by side.
+    execute(url, format!("CREATE DATABASE {name} TEMPLATE template0")).await?;
+    Ok(with_database(url, &name))
+}
+
+/// A role that may sign in and has no other right.
+#[derive(Clone, Debug)]
+pub struct Role {
+    /// Its name, unique on the cluster; it needs no quoting.
+    pub name: String,
+    /// The database that was given to [`create_role`], signed in as this role.
+    pub url: String,
+}
+
+/// Makes a role on the cluster of `database_url`. Its rights are for the caller to grant: a new
+/// role owns nothing and may only connect. Roles belong to the cluster, not to a database, so each
+/// test makes its own.
+///
+/// # Errors
+/// [`DatabaseError`], when the server cannot be reached or refuses.
+pub async fn create_role(database_url: &str) -> Result<Role, DatabaseError> {
+    let name = unique_name("rl_role")?;
+    let password = unique_name("secret")?;
+    // Both are `unique_name`'s letters, digits and underscores: no text of a caller is in them.
+    execute(
+        database_url,
+        format!("CREATE ROLE {name} LOGIN PASSWORD '{password}'"),
+    )
+    .await?;
+    let url = with_user(database_url, &name, &password);
+    Ok(Role { name, url })
+}
+
+/// Why there is no database or role.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// The test server cannot be reached, or refused the statement.
+    #[error(
+        "the test PostgreSQL did not run a statement; check that it is up and what {TEST_PG} names"
+    )]
+    Server(#[from] sqlx::Error),
+    /// There was no unique name.
+    #[error("could not make a unique name")]
+    Name(#[from] NoEntropy),
+}
+
+/// The cluster of this process. A process never drops it: its guard does when the process ends.
+fn own_cluster() -> &'static Cluster {
+    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+    CLUSTER.get_or_init(|| match Cluster::start(Durability::Off) {
+        Ok(cluster) => cluster,
+        Err(error) => panic!("no test PostgreSQL: {error}"),
+    })
+}
+
+/// Runs one statement on a connection of its own. The statement must hold no text of a caller.
+async fn execute(url: &str, statement: String) -> Result<(), DatabaseError> {
+    let mut connection = PgConnection::connect(url).await?;
+    sqlx::query(AssertSqlSafe(statement))
+        .execute(&mut connection)
+        .await?;
+    connection.close().await?;
+    Ok(())
+}
+
+fn unique_name(prefix: &str) -> Result<String, NoEntropy> {
+    let mut random = [0; 12];
+    Entropy::system().fill(&mut random)?;
+    Ok(format!("{prefix}_{}", hex::encode(random)))
+}
+
+/// `url` with another database in its path.
+fn with_database(url: &str, database: &str) -> String {
+    let (server, query) = split(url);
+    format!("{server}/{database}{query}")
+}
+
+/// `url` with another user and password.
+fn with_user(url: &str, user: &str, password: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
+    let authority = rest.find(['/', '?']).map_or(rest, |end| &rest[..end]);
+    let host = authority
+        .rsplit_once('@')
+        .map_or(authority, |(_, host)| host);
+    format!(
+        "{scheme}://{user}:{password}@{host}{}",
+        &rest[authority.len()..]
+    )
+}
+
+/// What stands before the path of `url`, and what stands after it, with its `?`.
+fn split(url: &str) -> (&str, &str) {
+    let (before, query) = url.find('?').map_or((url, ""), |at| url.split_at(at));
+    let authority = before.find("://").map_or(0, |at| at + 3);
+    let server = before[authority..]
+        .find('/')
+        .map_or(before, |at| &before[..authority + at]);
+    (server, query)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_database_of_a_url_is_replaced() {
+        for (url, expected) in [
+            (
+                "postgres://a:b@host:5432/old?sslmode=disable",
+                "postgres://a:b@host:5432/new?sslmode=disable",
+            ),
+            (
+                "postgres://postgres@%2Ftmp%2Fx/postgres",
+                "postgres://postgres@%2Ftmp%2Fx/new",
+            ),
+            ("postgres://host", "postgres://host/new"),
+            (
+                "postgres://host?host=/tmp/x",
+                "postgres://host/new?host=/tmp/x",
+            ),
+        ] {
+            assert_eq!(with_database(url, "new"), expected);
+        }
+    }
+
+    #[test]
+    fn only_the_user_of_a_url_is_replaced() {
+        for (url, expected) in [
+            (
+                "postgres://a:b@host:5432/db?sslmode=disable",
+                "postgres://r:p@host:5432/db?sslmode=disable",
+            ),
+            ("postgres://%2Ftmp%2Fx/db", "postgres://r:p@%2Ftmp%2Fx/db"),
+            (
+                "postgres://host?application_name=a@b",
+                "postgres://r:p@host?application_name=a@b",
+            ),
+        ] {
+            assert_eq!(with_user(url, "r", "p"), expected);
+        }
+    }
+}
