@@ -101,16 +101,12 @@ impl Catalog {
 
     /// The families of the file with their names, in its order.
     pub fn families(&self) -> impl Iterator<Item = (&str, &Family)> {
-        self.families
-            .iter()
-            .map(|(name, family)| (name.as_str(), family))
+        self.families.iter().map(|(name, family)| (name.as_str(), family))
     }
 
     /// The family called `name`.
     pub fn family(&self, name: &str) -> Option<&Family> {
-        self.families()
-            .find(|(known, _)| *known == name)
-            .map(|(_, family)| family)
+        self.families().find(|(known, _)| *known == name).map(|(_, family)| family)
     }
 
     fn entry(&self, name: &str) -> Option<&Entry> {

@@ -54,14 +54,10 @@ impl Clock {
     }
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "this is the one place that reads the clock"
-)]
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the clock")]
 fn system_now() -> Moment {
-    let since_epoch = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since_epoch =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     Moment::from_micros(i64::try_from(since_epoch.as_micros()).unwrap_or(Moment::MAX.micros()))
 }
 
@@ -138,16 +134,11 @@ mod tests {
     #[test]
     fn ids_of_one_seed_are_the_same_and_all_different() {
         let ids = |entropy: Entropy| {
-            (0..100)
-                .map(|_| entropy.uuid_v7(Moment::EPOCH).unwrap())
-                .collect::<Vec<_>>()
+            (0..100).map(|_| entropy.uuid_v7(Moment::EPOCH).unwrap()).collect::<Vec<_>>()
         };
         let first = ids(Entropy::seeded(1));
         assert_eq!(first, ids(Entropy::seeded(1)));
-        assert_eq!(
-            first.iter().collect::<std::collections::HashSet<_>>().len(),
-            100
-        );
+        assert_eq!(first.iter().collect::<std::collections::HashSet<_>>().len(), 100);
         assert!(first.iter().all(|id| id.get_version_num() == 7));
     }
 }

@@ -1,6 +1,17 @@
 //! The ledger: an append-only, tamper-evident log of what background operations reported, and the
 //! aggregates that decide what is recorded. It knows no read model, no adapter and no transport.
 
+pub mod canonical;
 pub mod catalog;
 pub mod clock;
+pub mod event;
+pub mod fact;
+pub mod merkle;
+pub mod run;
+pub mod store;
+pub mod subject;
+pub mod submission;
 pub mod time;
+pub mod words;
+pub mod worker;
+pub mod workspace;

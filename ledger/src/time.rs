@@ -126,12 +126,8 @@ impl Span {
 }
 
 /// The units of a written span, longest first.
-const UNITS: [(&str, i64); 4] = [
-    ("d", 86_400 * SECOND),
-    ("h", 3_600 * SECOND),
-    ("m", 60 * SECOND),
-    ("s", SECOND),
-];
+const UNITS: [(&str, i64); 4] =
+    [("d", 86_400 * SECOND), ("h", 3_600 * SECOND), ("m", 60 * SECOND), ("s", SECOND)];
 
 impl fmt::Display for Span {
     /// One number and the largest unit that divides it: `90s`, `15m`, `6h`, `2d`.
@@ -159,13 +155,7 @@ impl FromStr for Span {
         let number: i64 = number.parse().map_err(|_| error())?;
         let length = match unit {
             "us" => 1,
-            _ => {
-                UNITS
-                    .iter()
-                    .find(|(name, _)| *name == unit)
-                    .ok_or_else(error)?
-                    .1
-            }
+            _ => UNITS.iter().find(|(name, _)| *name == unit).ok_or_else(error)?.1,
         };
         let micros = number.checked_mul(length).ok_or_else(error)?;
         // A century is longer than any window and keeps every sum of moments far from overflow.

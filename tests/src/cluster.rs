@@ -36,9 +36,7 @@ impl Cluster {
     /// [`ClusterError`], when there are no server binaries or the server does not start.
     pub fn start(durability: Durability) -> Result<Self, ClusterError> {
         let binaries = server_binaries().ok_or(ClusterError::NoServer)?;
-        let mut guard = guard_command(&binaries, durability)?
-            .spawn()
-            .map_err(ClusterError::Sh)?;
+        let mut guard = guard_command(&binaries, durability)?.spawn().map_err(ClusterError::Sh)?;
         match first_answer(&mut guard) {
             Ok(home) => Ok(Cluster { guard, home }),
             Err(error) => {
@@ -103,11 +101,7 @@ pub fn server_binaries() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain(installed_versions(Path::new("/usr/lib/postgresql")))
-        .find(|dir| {
-            ["initdb", "postgres"]
-                .iter()
-                .all(|name| dir.join(name).is_file())
-        })
+        .find(|dir| ["initdb", "postgres"].iter().all(|name| dir.join(name).is_file()))
 }
 
 /// `ROOT/VERSION/bin` for each version, newest first. 15 is newer than 9.6.
@@ -128,9 +122,7 @@ fn installed_versions(root: &Path) -> Vec<PathBuf> {
 
 fn guard_command(binaries: &Path, durability: Durability) -> Result<Command, ClusterError> {
     let mut command = Command::new("/bin/sh");
-    command
-        .args(["-c", include_str!("guard.sh"), "guard"])
-        .arg(binaries);
+    command.args(["-c", include_str!("guard.sh"), "guard"]).arg(binaries);
     command.args(settings(durability));
     // A directory that the server's user can enter, and no PGDATA or PGHOST of the caller.
     command.current_dir("/").env_clear().env("LC_ALL", "C");
@@ -139,10 +131,7 @@ fn guard_command(binaries: &Path, durability: Durability) -> Result<Command, Clu
             command.env(name, value);
         }
     }
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null());
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     // Out of the caller's process group, so that a signal to the group leaves the guard to clean up.
     command.process_group(0);
     if id(&["-u"])? == Some(0) {
@@ -187,9 +176,7 @@ fn first_answer(guard: &mut Child) -> Result<PathBuf, ClusterError> {
     if let Some(home) = answer.trim_end().strip_prefix("ready ") {
         return Ok(PathBuf::from(home));
     }
-    stdout
-        .read_to_string(&mut answer)
-        .map_err(ClusterError::Sh)?;
+    stdout.read_to_string(&mut answer).map_err(ClusterError::Sh)?;
     Err(ClusterError::Refused(answer))
 }
 
@@ -211,10 +198,8 @@ mod tests {
             std::fs::create_dir_all(root.path().join(version).join("bin")).unwrap();
         }
         let found = installed_versions(root.path());
-        let expected: Vec<_> = ["15", "14", "9.6"]
-            .iter()
-            .map(|v| root.path().join(v).join("bin"))
-            .collect();
+        let expected: Vec<_> =
+            ["15", "14", "9.6"].iter().map(|v| root.path().join(v).join("bin")).collect();
         assert_eq!(found, expected);
     }
 

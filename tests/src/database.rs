@@ -22,10 +22,7 @@ pub async fn test_database() -> String {
     let base = std::env::var(TEST_PG).unwrap_or_else(|_| own_cluster().url("postgres"));
     match create_database(&base).await {
         Ok(url) => url,
-        Err(error) => panic!(
-            "no test database: {error}: {:?}",
-            std::error::Error::source(&error)
-        ),
+        Err(error) => panic!("no test database: {error}: {:?}", std::error::Error::source(&error)),
     }
 }
 
@@ -61,11 +58,7 @@ pub async fn create_role(database_url: &str) -> Result<Role, DatabaseError> {
     let name = unique_name("rl_role")?;
     let password = unique_name("secret")?;
     // Both are `unique_name`'s letters, digits and underscores: no text of a caller is in them.
-    execute(
-        database_url,
-        format!("CREATE ROLE {name} LOGIN PASSWORD '{password}'"),
-    )
-    .await?;
+    execute(database_url, format!("CREATE ROLE {name} LOGIN PASSWORD '{password}'")).await?;
     let url = with_user(database_url, &name, &password);
     Ok(Role { name, url })
 }
@@ -95,9 +88,7 @@ fn own_cluster() -> &'static Cluster {
 /// Runs one statement on a connection of its own. The statement must hold no text of a caller.
 async fn execute(url: &str, statement: String) -> Result<(), DatabaseError> {
     let mut connection = PgConnection::connect(url).await?;
-    sqlx::query(AssertSqlSafe(statement))
-        .execute(&mut connection)
-        .await?;
+    sqlx::query(AssertSqlSafe(statement)).execute(&mut connection).await?;
     connection.close().await?;
     Ok(())
 }
@@ -118,22 +109,15 @@ fn with_database(url: &str, database: &str) -> String {
 fn with_user(url: &str, user: &str, password: &str) -> String {
     let (scheme, rest) = url.split_once("://").unwrap_or(("postgres", url));
     let authority = rest.find(['/', '?']).map_or(rest, |end| &rest[..end]);
-    let host = authority
-        .rsplit_once('@')
-        .map_or(authority, |(_, host)| host);
-    format!(
-        "{scheme}://{user}:{password}@{host}{}",
-        &rest[authority.len()..]
-    )
+    let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
+    format!("{scheme}://{user}:{password}@{host}{}", &rest[authority.len()..])
 }
 
 /// What stands before the path of `url`, and what stands after it, with its `?`.
 fn split(url: &str) -> (&str, &str) {
     let (before, query) = url.find('?').map_or((url, ""), |at| url.split_at(at));
     let authority = before.find("://").map_or(0, |at| at + 3);
-    let server = before[authority..]
-        .find('/')
-        .map_or(before, |at| &before[..authority + at]);
+    let server = before[authority..].find('/').map_or(before, |at| &before[..authority + at]);
     (server, query)
 }
 
@@ -148,15 +132,9 @@ mod tests {
                 "postgres://a:b@host:5432/old?sslmode=disable",
                 "postgres://a:b@host:5432/new?sslmode=disable",
             ),
-            (
-                "postgres://postgres@%2Ftmp%2Fx/postgres",
-                "postgres://postgres@%2Ftmp%2Fx/new",
-            ),
+            ("postgres://postgres@%2Ftmp%2Fx/postgres", "postgres://postgres@%2Ftmp%2Fx/new"),
             ("postgres://host", "postgres://host/new"),
-            (
-                "postgres://host?host=/tmp/x",
-                "postgres://host/new?host=/tmp/x",
-            ),
+            ("postgres://host?host=/tmp/x", "postgres://host/new?host=/tmp/x"),
         ] {
             assert_eq!(with_database(url, "new"), expected);
         }
@@ -170,10 +148,7 @@ mod tests {
                 "postgres://r:p@host:5432/db?sslmode=disable",
             ),
             ("postgres://%2Ftmp%2Fx/db", "postgres://r:p@%2Ftmp%2Fx/db"),
-            (
-                "postgres://host?application_name=a@b",
-                "postgres://r:p@host?application_name=a@b",
-            ),
+            ("postgres://host?application_name=a@b", "postgres://r:p@host?application_name=a@b"),
         ] {
             assert_eq!(with_user(url, "r", "p"), expected);
         }

@@ -16,10 +16,7 @@ async fn a_test_database_is_empty_and_no_other_test_has_it() {
     let (first, second) = (test_database().await, test_database().await);
     assert_ne!(first, second);
     let mut connection = PgConnection::connect(&first).await.unwrap();
-    sqlx::query("CREATE TABLE mine (id BIGINT)")
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    sqlx::query("CREATE TABLE mine (id BIGINT)").execute(&mut connection).await.unwrap();
     let tables = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
     assert_eq!(number(&first, tables).await, 1);
     assert_eq!(number(&second, tables).await, 0);
@@ -28,9 +25,7 @@ async fn a_test_database_is_empty_and_no_other_test_has_it() {
 #[tokio::test]
 async fn databases_can_be_made_side_by_side() {
     let base = test_database().await;
-    let urls = futures::future::try_join_all((0..8).map(|_| create_database(&base)))
-        .await
-        .unwrap();
+    let urls = futures::future::try_join_all((0..8).map(|_| create_database(&base))).await.unwrap();
     let names: std::collections::HashSet<_> = urls.iter().collect();
     assert_eq!(names.len(), 8);
 }
@@ -40,21 +35,12 @@ async fn a_new_role_signs_in_and_may_nothing() {
     let url = test_database().await;
     let role = create_role(&url).await.unwrap();
     let mut connection = PgConnection::connect(&role.url).await.unwrap();
-    let user: String = sqlx::query_scalar("SELECT current_user::text")
-        .fetch_one(&mut connection)
-        .await
-        .unwrap();
+    let user: String =
+        sqlx::query_scalar("SELECT current_user::text").fetch_one(&mut connection).await.unwrap();
     assert_eq!(user, role.name);
-    let refused = sqlx::query("CREATE TABLE mine (id BIGINT)")
-        .execute(&mut connection)
-        .await;
+    let refused = sqlx::query("CREATE TABLE mine (id BIGINT)").execute(&mut connection).await;
     assert_eq!(
-        refused
-            .unwrap_err()
-            .as_database_error()
-            .unwrap()
-            .code()
-            .unwrap(),
+        refused.unwrap_err().as_database_error().unwrap().code().unwrap(),
         "42501",
         "insufficient_privilege"
     );
@@ -104,9 +90,7 @@ async fn a_cluster_whose_owner_was_killed_leaves_no_server_and_no_directory() {
         .spawn()
         .unwrap();
     let mut url = String::new();
-    BufReader::new(owner.stdout.as_mut().unwrap())
-        .read_line(&mut url)
-        .unwrap();
+    BufReader::new(owner.stdout.as_mut().unwrap()).read_line(&mut url).unwrap();
     assert_eq!(number(url.trim(), "SELECT 1::bigint").await, 1);
     let home = home_of(&url);
     let server = server_process(&home);
@@ -120,17 +104,12 @@ async fn a_cluster_whose_owner_was_killed_leaves_no_server_and_no_directory() {
             look.tick().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(30), gone)
-        .await
-        .unwrap();
+    tokio::time::timeout(Duration::from_secs(30), gone).await.unwrap();
 }
 
 async fn number(url: &str, query: &'static str) -> i64 {
     let mut connection = PgConnection::connect(url).await.unwrap();
-    sqlx::query_scalar(query)
-        .fetch_one(&mut connection)
-        .await
-        .unwrap()
+    sqlx::query_scalar(query).fetch_one(&mut connection).await.unwrap()
 }
 
 async fn setting(url: &str, name: &str) -> String {

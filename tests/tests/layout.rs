@@ -41,22 +41,10 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("runledger-ledger", &[]),
     ("runledger-projections", &["runledger-ledger"]),
     ("runledger-adapters", &["runledger-ledger"]),
-    (
-        "runledger",
-        &[
-            "runledger-ledger",
-            "runledger-projections",
-            "runledger-adapters",
-        ],
-    ),
+    ("runledger", &["runledger-ledger", "runledger-projections", "runledger-adapters"]),
     (
         "runledger-tests",
-        &[
-            "runledger-ledger",
-            "runledger-projections",
-            "runledger-adapters",
-            "runledger",
-        ],
+        &["runledger-ledger", "runledger-projections", "runledger-adapters", "runledger"],
     ),
 ];
 
@@ -68,24 +56,11 @@ fn the_top_level_holds_only_what_the_layout_names() {
         .current_dir(root())
         .output()
         .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let files = String::from_utf8(output.stdout).unwrap();
-    let found: BTreeSet<&str> = files
-        .lines()
-        .map(|path| path.split('/').next().unwrap())
-        .collect();
-    assert!(
-        found.contains("Cargo.toml"),
-        "git lists another directory: {found:?}"
-    );
-    let unknown: Vec<_> = found
-        .iter()
-        .filter(|name| !TOP_LEVEL.contains(name))
-        .collect();
+    let found: BTreeSet<&str> = files.lines().map(|path| path.split('/').next().unwrap()).collect();
+    assert!(found.contains("Cargo.toml"), "git lists another directory: {found:?}");
+    let unknown: Vec<_> = found.iter().filter(|name| !TOP_LEVEL.contains(name)).collect();
     assert!(unknown.is_empty(), "the layout does not name {unknown:?}");
 }
 
@@ -109,10 +84,7 @@ fn a_forbidden_arrow_is_found_wherever_it_hides() {
     ] {
         let manifest = format!("[package]\nname = 'runledger-projections'\n{hiding_place}");
         let manifests = [toml::from_str(&manifest).unwrap()];
-        assert_eq!(
-            forbidden_arrows(&manifests),
-            ["runledger-projections -> runledger"]
-        );
+        assert_eq!(forbidden_arrows(&manifests), ["runledger-projections -> runledger"]);
     }
 }
 
@@ -125,14 +97,8 @@ fn workspace_manifests() -> Vec<toml::Table> {
         let text = std::fs::read_to_string(root().join(dir).join("Cargo.toml")).unwrap();
         toml::from_str(&text).unwrap()
     };
-    let members = read(".")["workspace"]["members"]
-        .as_array()
-        .unwrap()
-        .clone();
-    members
-        .iter()
-        .map(|member| read(member.as_str().unwrap()))
-        .collect()
+    let members = read(".")["workspace"]["members"].as_array().unwrap().clone();
+    members.iter().map(|member| read(member.as_str().unwrap())).collect()
 }
 
 fn name(manifest: &toml::Table) -> &str {
@@ -157,10 +123,8 @@ fn forbidden_arrows(manifests: &[toml::Table]) -> Vec<String> {
 /// The package names of all dependencies of any kind, for any target.
 fn dependencies(manifest: &toml::Table) -> Vec<String> {
     let targets = manifest.get("target").and_then(toml::Value::as_table);
-    let per_target = targets
-        .into_iter()
-        .flat_map(|table| table.values())
-        .filter_map(|t| t.as_table());
+    let per_target =
+        targets.into_iter().flat_map(|table| table.values()).filter_map(|t| t.as_table());
     std::iter::once(manifest)
         .chain(per_target)
         .flat_map(|table| {
@@ -170,11 +134,7 @@ fn dependencies(manifest: &toml::Table) -> Vec<String> {
         })
         .flatten()
         .map(|(key, value)| {
-            value
-                .get("package")
-                .and_then(toml::Value::as_str)
-                .unwrap_or(key)
-                .to_owned()
+            value.get("package").and_then(toml::Value::as_str).unwrap_or(key).to_owned()
         })
         .collect()
 }

@@ -50,15 +50,11 @@ pub(super) const SUPERSESSION: [(&str, Supersession); 4] = [
     ("subject", Supersession::Subject),
     ("fingerprint", Supersession::Fingerprint),
 ];
-pub(super) const CURRENT_STATE: [(&str, CurrentState); 2] = [
-    ("none", CurrentState::None),
-    ("subject", CurrentState::Subject),
-];
+pub(super) const CURRENT_STATE: [(&str, CurrentState); 2] =
+    [("none", CurrentState::None), ("subject", CurrentState::Subject)];
 pub(super) const REVIEW: [(&str, Review); 2] = [("auto", Review::Auto), ("manual", Review::Manual)];
-pub(super) const SCOPE: [(&str, OperationScope); 2] = [
-    ("environment", OperationScope::Environment),
-    ("workspace", OperationScope::Workspace),
-];
+pub(super) const SCOPE: [(&str, OperationScope); 2] =
+    [("environment", OperationScope::Environment), ("workspace", OperationScope::Workspace)];
 
 pub(super) fn catalog(text: &str) -> Result<Catalog, CatalogErrors> {
     let mut problems = Problems::of(text);
@@ -106,9 +102,7 @@ struct Draft<'a> {
 }
 
 fn check_length(text: &str, problems: &mut Problems) {
-    let escaped = text
-        .bytes()
-        .filter(|byte| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t'));
+    let escaped = text.bytes().filter(|byte| matches!(byte, b'"' | b'\\' | b'\n' | b'\r' | b'\t'));
     let json = text.len() + escaped.count();
     if text.len() > MAX_TEXT_BYTES {
         let length = text.len();
@@ -136,10 +130,7 @@ fn not_toml(errors: &[toml::de::Error], mut problems: Problems) -> CatalogErrors
     for error in errors {
         let line = error.span().map(|span| problems.line_at(span.start));
         if last != Some(line) {
-            problems.add(
-                line,
-                format!("this is not TOML: {}; correct it here", error.message()),
-            );
+            problems.add(line, format!("this is not TOML: {}; correct it here", error.message()));
         }
         last = Some(line);
     }
@@ -148,10 +139,7 @@ fn not_toml(errors: &[toml::de::Error], mut problems: Problems) -> CatalogErrors
 
 fn version(file: &Section<'_>, problems: &mut Problems) -> u32 {
     if !file.has("version") {
-        problems.add(
-            None,
-            "the catalog has no version; add version = 1 at the top".to_owned(),
-        );
+        problems.add(None, "the catalog has no version; add version = 1 at the top".to_owned());
     }
     if let Some(version) = file.number("version", "version = 1", problems)
         && version.value != 1
@@ -184,18 +172,12 @@ fn family(name: &str, section: &Section<'_>, problems: &mut Problems) -> Family 
     }
     Family {
         title: title(section, problems),
-        supersession: section
-            .choice("supersession", &SUPERSESSION, problems)
-            .unwrap_or_default(),
+        supersession: section.choice("supersession", &SUPERSESSION, problems).unwrap_or_default(),
         current_state: section
             .choice("current_state", &CURRENT_STATE, problems)
             .unwrap_or_default(),
-        review: section
-            .choice("review", &REVIEW, problems)
-            .unwrap_or_default(),
-        informational: section
-            .flag("informational", problems)
-            .is_some_and(|flag| flag.value),
+        review: section.choice("review", &REVIEW, problems).unwrap_or_default(),
+        informational: section.flag("informational", problems).is_some_and(|flag| flag.value),
         lifecycle: windows.lifecycle,
     }
 }
@@ -209,18 +191,12 @@ fn operations<'a>(
     let mut drafts = Vec::new();
     for (name, section) in file.sections("operation", "operation", problems) {
         if let Some(line) = section.line {
-            check_name(
-                "an operation name",
-                &Located { value: name, line },
-                problems,
-            );
+            check_name("an operation name", &Located { value: name, line }, problems);
         }
         section.only(&OPERATION_KEYS, problems);
         let family = family_of(&section, families, problems);
         let own = Windows::of(&section, problems);
-        let inherited = family
-            .map(|place| families[place].1.lifecycle)
-            .unwrap_or_default();
+        let inherited = family.map(|place| families[place].1.lifecycle).unwrap_or_default();
         let lifecycle = own.lifecycle.or(inherited);
         if family.is_some() && family == unclassified {
             own.refuse_abandonment(&section, problems);
@@ -235,20 +211,14 @@ fn operations<'a>(
             name: name.to_owned(),
             title: title(&section, problems),
             aliases: aliases.iter().map(|alias| alias.value.to_owned()).collect(),
-            scope: section
-                .choice("scope", &SCOPE, problems)
-                .unwrap_or_default(),
+            scope: section.choice("scope", &SCOPE, problems).unwrap_or_default(),
             adapter: reference("adapter", "an adapter name", &section, problems),
             artifact: reference("artifact", "an artifact type", &section, problems),
             // Without a family this is never looked up: the catalog is refused.
             family: family.unwrap_or_default(),
             lifecycle,
         };
-        drafts.push(Draft {
-            entry,
-            line: section.line,
-            aliases,
-        });
+        drafts.push(Draft { entry, line: section.line, aliases });
     }
     drafts
 }
@@ -291,10 +261,7 @@ fn names(drafts: &[Draft<'_>], problems: &mut Problems) -> HashMap<String, usize
             problems.add(Some(alias.line), message);
         }
     }
-    taken
-        .into_iter()
-        .map(|(name, (place, _))| (name.to_owned(), place))
-        .collect()
+    taken.into_iter().map(|(name, (place, _))| (name.to_owned(), place)).collect()
 }
 
 fn refused_alias(operation: &str, alias: &str, holder: &str, line: Option<usize>) -> String {
@@ -307,9 +274,7 @@ fn refused_alias(operation: &str, alias: &str, holder: &str, line: Option<usize>
             "alias {name} of operation {owner} is itself an operation; remove one of the two"
         );
     }
-    let line = line
-        .map(|line| format!(" on line {line}"))
-        .unwrap_or_default();
+    let line = line.map(|line| format!(" on line {line}")).unwrap_or_default();
     let holder = quoted(holder);
     format!(
         "alias {name} of operation {owner} is already taken by operation {holder}{line}; \
@@ -319,10 +284,7 @@ fn refused_alias(operation: &str, alias: &str, holder: &str, line: Option<usize>
 
 fn title(section: &Section<'_>, problems: &mut Problems) -> Title {
     if !section.has("title") {
-        problems.add(
-            section.line,
-            format!("{} has no title; add {TITLE}", section.what),
-        );
+        problems.add(section.line, format!("{} has no title; add {TITLE}", section.what));
     }
     let what = format!("the title of {}", section.what);
     let Some(title) = section.section("title", what, TITLE, problems) else {
@@ -332,10 +294,7 @@ fn title(section: &Section<'_>, problems: &mut Problems) -> Title {
     let mut in_language = |key, example| {
         let text = title.required_text(key, example, problems)?;
         if text.value.trim().is_empty() {
-            problems.add(
-                Some(text.line),
-                format!("{} is empty; write {example}", title.what),
-            );
+            problems.add(Some(text.line), format!("{} is empty; write {example}", title.what));
         }
         Some(text.value.to_owned())
     };
@@ -423,11 +382,7 @@ impl Windows {
 }
 
 fn window(key: &str, section: &Section<'_>, problems: &mut Problems) -> Option<Located<Span>> {
-    let given = section.text(
-        key,
-        &format!("a duration such as {key} = \"15m\""),
-        problems,
-    )?;
+    let given = section.text(key, &format!("a duration such as {key} = \"15m\""), problems)?;
     let what = &section.what;
     match given.value.parse() {
         Ok(Span::ZERO) => {
@@ -437,10 +392,7 @@ fn window(key: &str, section: &Section<'_>, problems: &mut Problems) -> Option<L
             problems.add(Some(given.line), message);
             None
         }
-        Ok(value) => Some(Located {
-            value,
-            line: given.line,
-        }),
+        Ok(value) => Some(Located { value, line: given.line }),
         Err(error) => {
             let message = format!("{key} of {what}: {error}; write it so");
             problems.add(Some(given.line), message);

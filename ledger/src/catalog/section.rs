@@ -18,10 +18,7 @@ pub(super) struct Problems {
 impl Problems {
     pub(super) fn of(text: &str) -> Self {
         let line_starts = text.match_indices('\n').map(|(at, _)| at + 1).collect();
-        Problems {
-            line_starts,
-            found: Vec::new(),
-        }
+        Problems { line_starts, found: Vec::new() }
     }
 
     /// The line, counted from 1, of the byte at `offset`.
@@ -60,11 +57,7 @@ pub(super) struct Section<'a> {
 
 impl<'a> Section<'a> {
     pub(super) fn file(table: &'a DeTable<'a>) -> Self {
-        Section {
-            what: "the catalog".to_owned(),
-            line: None,
-            table,
-        }
+        Section { what: "the catalog".to_owned(), line: None, table }
     }
 
     pub(super) fn has(&self, key: &str) -> bool {
@@ -86,11 +79,7 @@ impl<'a> Section<'a> {
                 None => format!("remove it; known here are {}", known.join(", ")),
             };
             let line = problems.line_at(key.span().start);
-            let message = format!(
-                "{} has an unknown key {}; {advice}",
-                self.what,
-                quoted(name)
-            );
+            let message = format!("{} has an unknown key {}; {advice}", self.what, quoted(name));
             problems.add(Some(line), message);
         }
     }
@@ -103,10 +92,7 @@ impl<'a> Section<'a> {
         problems: &mut Problems,
     ) -> Option<Located<&'a str>> {
         if !self.has(key) {
-            problems.add(
-                self.line,
-                format!("{} has no {key}; add {example}", self.what),
-            );
+            problems.add(self.line, format!("{} has no {key}; add {example}", self.what));
         }
         self.text(key, example, problems)
     }
@@ -151,10 +137,7 @@ impl<'a> Section<'a> {
         let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let example = format!("{key} = \"{}\"", known.join("\" or \""));
         let given = self.text(key, &example, problems)?;
-        let chosen = words
-            .iter()
-            .find(|(word, _)| *word == given.value)
-            .map(|(_, choice)| *choice);
+        let chosen = words.iter().find(|(word, _)| *word == given.value).map(|(_, choice)| *choice);
         if chosen.is_none() {
             let (what, word) = (&self.what, quoted(given.value));
             let message = format!("{key} of {what} is {word}, which is none; write {example}");
@@ -197,11 +180,7 @@ impl<'a> Section<'a> {
         problems: &mut Problems,
     ) -> Option<Section<'a>> {
         let table = self.take(key, example, problems, DeValue::as_table)?;
-        Some(Section {
-            what,
-            line: Some(table.line),
-            table: table.value,
-        })
+        Some(Section { what, line: Some(table.line), table: table.value })
     }
 
     /// The tables of the table under `key`, with their names; `noun` says what each is.
@@ -292,11 +271,7 @@ fn edits(a: &[u8], b: &[u8]) -> usize {
 /// A key as it may stand in a complaint: those that we know go without quotes.
 fn shown(key: &str) -> Cow<'_, str> {
     let plain = !key.is_empty() && key.bytes().all(|b| b.is_ascii_lowercase() || b == b'_');
-    if plain {
-        Cow::Borrowed(key)
-    } else {
-        Cow::Owned(quoted(key))
-    }
+    if plain { Cow::Borrowed(key) } else { Cow::Owned(quoted(key)) }
 }
 
 fn kind(value: &DeValue<'_>) -> &'static str {

@@ -37,10 +37,7 @@ fn the_built_in_catalog_loads_and_every_operation_has_a_known_family() {
     assert!(catalog.operations().count() > 20);
     for operation in catalog.operations() {
         assert!(operation.classified);
-        assert_eq!(
-            catalog.family(operation.family_name),
-            Some(operation.family)
-        );
+        assert_eq!(catalog.family(operation.family_name), Some(operation.family));
         assert!(operation.title.is_some(), "{}", operation.name);
     }
     assert!(Arc::ptr_eq(&catalog, &Catalog::built_in()));
@@ -64,10 +61,7 @@ fn the_built_in_catalog_says_what_it_says() {
     assert_eq!(restore.lifecycle.abandon_after, None);
 
     assert!(catalog.operation("notification.send").family.informational);
-    assert_eq!(
-        catalog.operation("workspace.usage.report").scope,
-        OperationScope::Workspace
-    );
+    assert_eq!(catalog.operation("workspace.usage.report").scope, OperationScope::Workspace);
 }
 
 #[test]
@@ -91,11 +85,7 @@ fn an_operation_that_nobody_has_classified_is_kept_under_its_own_name() {
     assert_eq!(operation.family_name, UNCLASSIFIED);
     assert_eq!(operation.title, None);
     assert_eq!(operation.lifecycle, Lifecycle::default());
-    assert!(
-        catalog
-            .operations()
-            .all(|known| known.name != operation.name)
-    );
+    assert!(catalog.operations().all(|known| known.name != operation.name));
 }
 
 #[test]
@@ -113,14 +103,8 @@ run_window = "6h"
         abandon_after: minutes(2 * 24 * 60),
     };
     assert_eq!(catalog.operation("backup.huge").lifecycle, expected);
-    assert_eq!(
-        catalog.operation("backup.create").lifecycle.run_window,
-        minutes(120)
-    );
-    assert_eq!(
-        catalog.operation("backup.huge").family.lifecycle.run_window,
-        minutes(120)
-    );
+    assert_eq!(catalog.operation("backup.create").lifecycle.run_window, minutes(120));
+    assert_eq!(catalog.operation("backup.huge").family.lifecycle.run_window, minutes(120));
 }
 
 #[test]
@@ -135,10 +119,7 @@ title = { en = "A", de = "A" }
     );
     let families: Vec<&str> = catalog.families().map(|(name, _)| name).collect();
     assert_eq!(families, ["unclassified", "backup", "a"]);
-    let operations: Vec<&str> = catalog
-        .operations()
-        .map(|operation| operation.name)
-        .collect();
+    let operations: Vec<&str> = catalog.operations().map(|operation| operation.name).collect();
     assert_eq!(operations, ["backup.create", "a.first"]);
     assert!(catalog.family("b").is_none());
 }
@@ -166,10 +147,7 @@ fn the_words_of_the_file_are_the_words_of_the_json() {
 
 #[test]
 fn a_lifecycle_in_json_has_only_the_windows_that_are_known() {
-    let lifecycle = Lifecycle {
-        run_window: minutes(30),
-        ..Lifecycle::default()
-    };
+    let lifecycle = Lifecycle { run_window: minutes(30), ..Lifecycle::default() };
     let json = serde_json::to_string(&lifecycle).unwrap();
     assert_eq!(json, r#"{"run_window":"30m"}"#);
     assert_eq!(serde_json::from_str::<Lifecycle>(&json).unwrap(), lifecycle);

@@ -21,24 +21,14 @@ fn assert_refused(text: &str, expected: &[&str]) {
 fn what_is_not_toml_is_refused_on_its_line_and_not_read_further() {
     let errors = Catalog::parse("version = 2\n[family.a\ntitle = 1\n").unwrap_err();
     assert_eq!(errors.errors().len(), 1, "{errors}");
-    assert!(
-        errors.to_string().starts_with("line 2: this is not TOML: "),
-        "{errors}"
-    );
+    assert!(errors.to_string().starts_with("line 2: this is not TOML: "), "{errors}");
     let twice = format!("{SOUND}[family.backup]\n");
     let errors = Catalog::parse(&twice).unwrap_err();
-    assert_eq!(
-        errors.to_string(),
-        "line 13: this is not TOML: duplicate key; correct it here"
-    );
+    assert_eq!(errors.to_string(), "line 13: this is not TOML: duplicate key; correct it here");
 }
 
 #[rstest]
-#[case(
-    "version = 1\n",
-    "",
-    "the catalog has no version; add version = 1 at the top"
-)]
+#[case("version = 1\n", "", "the catalog has no version; add version = 1 at the top")]
 #[case(
     "version = 1\n",
     "version = 2\n",
@@ -232,26 +222,17 @@ aliases = ["backup_create", "backup.create"]
 #[case("Ä")]
 #[case(&"a".repeat(101))]
 fn a_name_that_is_not_dotted_lower_case_is_refused(#[case] name: &str) {
-    let text = replaced(
-        "[operation.\"backup.create\"]",
-        &format!("[operation.\"{name}\"]"),
-    );
+    let text = replaced("[operation.\"backup.create\"]", &format!("[operation.\"{name}\"]"));
     let errors = Catalog::parse(&text).unwrap_err();
     assert_eq!(errors.errors().len(), 1, "{errors}");
     assert_eq!(errors.errors()[0].line, Some(9));
-    assert!(
-        errors.to_string().contains("is not an operation name"),
-        "{errors}"
-    );
+    assert!(errors.to_string().contains("is not an operation name"), "{errors}");
 }
 
 #[test]
 fn a_name_may_have_a_hundred_bytes() {
     let name = "a".repeat(100);
-    let text = replaced(
-        "[operation.\"backup.create\"]",
-        &format!("[operation.\"{name}\"]"),
-    );
+    let text = replaced("[operation.\"backup.create\"]", &format!("[operation.\"{name}\"]"));
     assert!(Catalog::parse(&text).unwrap().operation(&name).classified);
 }
 
@@ -279,10 +260,8 @@ fn a_window_of_the_operation_itself_can_be_missed_and_of_its_family_too() {
     assert!(Catalog::parse(&operation("queue_window = \"1m\"\n")).is_ok());
     assert_refused(
         &operation(""),
-        &[
-            "line 18: operation \"o\" has an abandon_after but no window to be missed, so it could \
-           never fire; add queue_window or run_window, or remove it",
-        ],
+        &["line 18: operation \"o\" has an abandon_after but no window to be missed, so it could \
+           never fire; add queue_window or run_window, or remove it"],
     );
     let inherited = operation("").replace("\"bare\"", "\"backup\"");
     assert!(Catalog::parse(&inherited).is_ok());
@@ -313,15 +292,9 @@ fn a_catalog_that_would_not_fit_in_one_event_is_refused() {
     let comment = "# a comment of thirty-two bytes\n";
     assert!(Catalog::parse(&long(MAX_TEXT_BYTES, comment)).is_ok());
     let errors = Catalog::parse(&long(MAX_TEXT_BYTES + 64, comment)).unwrap_err();
-    assert!(
-        errors.to_string().contains("49152 is the limit"),
-        "{errors}"
-    );
+    assert!(errors.to_string().contains("49152 is the limit"), "{errors}");
     let errors = Catalog::parse(&long(MAX_TEXT_BYTES, "\n")).unwrap_err();
-    assert!(
-        errors.to_string().contains("61440 is the limit"),
-        "{errors}"
-    );
+    assert!(errors.to_string().contains("61440 is the limit"), "{errors}");
     let largest = long(MAX_TEXT_BYTES, comment);
     assert!(serde_json::to_string(&largest).unwrap().len() <= 60 * 1024);
 }

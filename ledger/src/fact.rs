@@ -1,0 +1,98 @@
+//! A fact: an event together with its two times.
+
+use serde::{Deserialize, Serialize};
+
+use crate::time::Moment;
+
+/// An event, when its source says that it happened, and when the ledger recorded it.
+///
+/// It is what [`cqrs_es::DomainEvent`] is implemented for: an aggregate needs the times of what it
+/// applies, and never asks a clock.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fact<E> {
+    /// The source's claim.
+    pub occurred_at: Moment,
+    /// The ledger's clock; it never decreases within a workspace.
+    pub recorded_at: Moment,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: E,
+}
+
+impl<E> Fact<E> {
+    /// `min(occurred_at, recorded_at)`: the time that the rules compare (DESIGN section 1).
+    pub fn effective_at(&self) -> Moment {
+        self.occurred_at.min(self.recorded_at)
+    }
+}
+
+/// What every kind of event says of itself.
+pub trait EventKind {
+    /// Its stored name, such as `run.started`.
+    fn event_type(&self) -> EventType;
+}
+
+crate::words::words! {
+    /// The name of every event, as stored.
+    EventType {
+        /// A run was asked for.
+        RunDispatched = "run.dispatched",
+        /// A run began.
+        RunStarted = "run.started",
+        /// A run is alive.
+        RunHeartbeat = "run.heartbeat",
+        /// A run succeeded.
+        RunSucceeded = "run.succeeded",
+        /// A run failed, in part or whole, or was blocked.
+        RunFailed = "run.failed",
+        /// A run was stopped.
+        RunCancelled = "run.cancelled",
+        /// A run ended; how is not known.
+        RunEnded = "run.ended",
+        /// An adapter proved something of a run.
+        RunReconciled = "run.reconciled",
+        /// A terminal signal came after the run was completed.
+        RunLateSignal = "run.late_signal",
+        /// A person said that nothing is left to do.
+        RunFollowUpResolved = "run.follow_up_resolved",
+        /// A person took that back.
+        RunFollowUpReopened = "run.follow_up_reopened",
+        /// Somebody looked at a subject.
+        SubjectObserved = "subject.observed",
+        /// A worker said that it is there.
+        WorkerSeen = "worker.seen",
+        /// A worker said that it goes.
+        WorkerStopped = "worker.stopped",
+        /// A workspace was made.
+        WorkspaceCreated = "workspace.created",
+        /// The ledger could not listen for a while.
+        WorkspaceLedgerBlind = "workspace.ledger_blind",
+        /// A catalog came into force.
+        CatalogPublished = "catalog.published",
+    }
+}
+
+impl EventType {
+    /// The small integer that stands for it in the database. Never reused, never changed.
+    pub const fn number(self) -> i16 {
+        match self {
+            EventType::RunDispatched => 1,
+            EventType::RunStarted => 2,
+            EventType::RunHeartbeat => 3,
+            EventType::RunSucceeded => 4,
+            EventType::RunFailed => 5,
+            EventType::RunCancelled => 6,
+            EventType::RunEnded => 7,
+            EventType::RunReconciled => 8,
+            EventType::RunLateSignal => 9,
+            EventType::RunFollowUpResolved => 10,
+            EventType::RunFollowUpReopened => 11,
+            EventType::SubjectObserved => 20,
+            EventType::WorkerSeen => 30,
+            EventType::WorkerStopped => 31,
+            EventType::WorkspaceCreated => 40,
+            EventType::WorkspaceLedgerBlind => 41,
+            EventType::CatalogPublished => 42,
+        }
+    }
+}

@@ -1,0 +1,535 @@
+//! Where the log lies: SQLite, embedded, or PostgreSQL. Both keep the same tables under the same
+//! numbers of migrations and pass the same suite.
+//!
+//! Statements that both databases take are written once, here; where speed or dialect needs its
+//! own, the two stand under the same name in `store/postgres.rs` and `store/sqlite.rs`. The rules
+//! know nothing of all this.
+
+mod postgres;
+mod sqlite;
+
+use std::path::PathBuf;
+
+use sqlx::{PgPool, SqlitePool};
+use uuid::Uuid;
+
+use crate::event::Stream;
+use crate::fact::EventType;
+use crate::merkle::{Frontier, Hash};
+use crate::run::ReservationKey;
+use crate::time::{Moment, Span};
+use crate::words::{Name, RunId, WorkspaceId};
+
+pub use postgres::PgStore;
+pub use sqlite::SqliteStore;
+
+/// A database that holds logs and read models. Cheap to clone.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// Production: several servers over one database.
+    Postgres(PgStore),
+    /// The embedded default: one file, one server.
+    Sqlite(SqliteStore),
+}
+
+/// What goes wrong with a database.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// Somebody else was there first. Load again and decide again.
+    #[error("the database refused a second writer of the same place")]
+    Conflict(#[source] sqlx::Error),
+    /// It cannot be reached or is too busy. Trying again may help.
+    #[error("the database cannot be reached or is too busy")]
+    Unavailable(#[source] sqlx::Error),
+    /// What is stored cannot be what was written, or the statement does not fit the tables.
+    #[error("the database answered something that cannot be: {0}")]
+    Corrupt(String),
+    /// A setting would lose what was acknowledged.
+    #[error("the database is not safe for a ledger: {0}")]
+    Unsafe(String),
+    /// The tables could not be brought to this version.
+    #[error("the database could not be brought to this version's tables")]
+    Migration(#[source] sqlx::migrate::MigrateError),
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        match &error {
+            sqlx::Error::Database(inner) if inner.is_unique_violation() => {
+                StoreError::Conflict(error)
+            }
+            sqlx::Error::Database(inner) => match inner.code().as_deref() {
+                // PostgreSQL: serialization failure, deadlock, shutdown, too many connections,
+                // read-only (a demoted primary), disk full. SQLite: busy, locked, disk full, I/O.
+                Some(
+                    "40001" | "40P01" | "57P01" | "57P02" | "57P03" | "53300" | "25006" | "53100"
+                    | "5" | "6" | "261" | "262" | "517" | "13" | "10",
+                ) => StoreError::Unavailable(error),
+                _ => StoreError::Corrupt(error.to_string()),
+            },
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed
+            | sqlx::Error::Protocol(_) => StoreError::Unavailable(error),
+            _ => StoreError::Corrupt(error.to_string()),
+        }
+    }
+}
+
+/// The end of a log: where the next event goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// The right edge of the tree; its size is the next position.
+    pub frontier: Frontier,
+    /// The `recorded_at` of the last event; zero of an empty log.
+    pub last_recorded_at: Moment,
+}
+
+impl Head {
+    /// How many events the log holds.
+    pub const fn size(&self) -> u64 {
+        self.frontier.size()
+    }
+}
+
+/// One event as it goes into the log.
+#[derive(Clone, Debug)]
+pub struct NewRow {
+    /// Its stream.
+    pub stream: Stream,
+    /// Its place in that stream, from 1.
+    pub sequence: u64,
+    /// Its type.
+    pub event_type: EventType,
+    /// Its canonical bytes.
+    pub body: Vec<u8>,
+    /// Their leaf hash.
+    pub leaf_hash: Hash,
+    /// The id by which a repeated report is known.
+    pub identity: Option<Identity>,
+}
+
+/// What a report is known by when it comes again.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Identity {
+    /// Who reported.
+    pub source: Name,
+    /// The id that the source gave it.
+    pub id: Name,
+    /// What it said.
+    pub content: Hash,
+}
+
+/// Events that go into one log together or not at all.
+#[derive(Debug)]
+pub struct Batch<'a> {
+    /// Whose log it is.
+    pub workspace: WorkspaceId,
+    /// The size that the log must have.
+    pub expected_size: u64,
+    /// The head that it has afterwards.
+    pub head: &'a Head,
+    /// The events, in order, from position `expected_size`.
+    pub rows: &'a [NewRow],
+    /// Keys that a run holds from now on.
+    pub taken: &'a [(ReservationKey, RunId)],
+    /// Keys that nobody holds any more.
+    pub freed: &'a [ReservationKey],
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is durable.
+    Done,
+    /// The log has another size: somebody else wrote. Nothing was recorded.
+    HeadMoved,
+}
+
+/// One event as it lies in the log.
+#[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
+pub struct StoredEvent {
+    /// Its place in the log.
+    #[sqlx(try_from = "i64")]
+    pub position: u64,
+    /// Its canonical bytes.
+    pub body: Vec<u8>,
+    /// Their leaf hash, as stored.
+    pub leaf_hash: Vec<u8>,
+    /// When it was recorded, in microseconds.
+    pub recorded_at: i64,
+}
+
+/// An event that a source's id is remembered by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownId {
+    /// The source that reported it.
+    pub source: String,
+    /// Its id.
+    pub id: String,
+    /// Its place in the log.
+    pub position: u64,
+    /// What it said.
+    pub content: Hash,
+    /// The run it is of, if it is of one.
+    pub run: Option<RunId>,
+}
+
+/// How the store is opened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// A PostgreSQL URL.
+    Postgres(String),
+    /// A file.
+    SqliteFile(PathBuf),
+    /// Memory, gone with the last connection. For scenarios and tests.
+    SqliteMemory,
+}
+
+impl Store {
+    /// Connects, checks that acknowledged events would survive a crash, and brings the tables to
+    /// this version.
+    pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
+        match url {
+            StoreUrl::Postgres(url) => PgStore::open(url).await.map(Store::Postgres),
+            StoreUrl::SqliteFile(path) => SqliteStore::open(Some(path)).await.map(Store::Sqlite),
+            StoreUrl::SqliteMemory => SqliteStore::open(None).await.map(Store::Sqlite),
+        }
+    }
+
+    /// The PostgreSQL pool, if it is one.
+    pub fn postgres(&self) -> Option<&PgPool> {
+        match self {
+            Store::Postgres(store) => Some(store.pool()),
+            Store::Sqlite(_) => None,
+        }
+    }
+
+    /// SQLite's pools, first the one writer, then the readers, if it is one.
+    pub fn sqlite(&self) -> Option<(&SqlitePool, &SqlitePool)> {
+        match self {
+            Store::Postgres(_) => None,
+            Store::Sqlite(store) => Some((store.writer(), store.readers())),
+        }
+    }
+
+    /// Closes all connections; what runs is finished first.
+    pub async fn close(&self) {
+        match self {
+            Store::Postgres(store) => store.pool().close().await,
+            Store::Sqlite(store) => {
+                store.readers().close().await;
+                store.writer().close().await;
+            }
+        }
+    }
+
+    /// Appends a batch, if the log still has the expected size. On `Ok(Done)` it is durable.
+    pub async fn append(&self, batch: &Batch<'_>) -> Result<Appended, StoreError> {
+        match self {
+            Store::Postgres(store) => store.append(batch).await,
+            Store::Sqlite(store) => store.append(batch).await,
+        }
+    }
+
+    /// Registers a workspace and an empty log for it. False if the name or the id is taken.
+    pub async fn create_workspace(
+        &self,
+        id: WorkspaceId,
+        name: &Name,
+        at: Moment,
+    ) -> Result<bool, StoreError> {
+        match self {
+            Store::Postgres(store) => store.create_workspace(id, name, at).await,
+            Store::Sqlite(store) => store.create_workspace(id, name, at).await,
+        }
+    }
+
+    /// All streams' events of `streams`, stream by stream in their order.
+    pub async fn load_streams(
+        &self,
+        workspace: WorkspaceId,
+        streams: &[Stream],
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        match self {
+            Store::Postgres(store) => store.load_streams(workspace, streams).await,
+            Store::Sqlite(store) => store.load_streams(workspace, streams).await,
+        }
+    }
+
+    /// The events that these pairs of source and id are known by.
+    pub async fn known_ids(
+        &self,
+        workspace: WorkspaceId,
+        ids: &[(Name, Name)],
+    ) -> Result<Vec<KnownId>, StoreError> {
+        match self {
+            Store::Postgres(store) => store.known_ids(workspace, ids).await,
+            Store::Sqlite(store) => store.known_ids(workspace, ids).await,
+        }
+    }
+
+    /// The runs that hold these keys.
+    pub async fn reservations(
+        &self,
+        workspace: WorkspaceId,
+        keys: &[ReservationKey],
+    ) -> Result<Vec<(ReservationKey, RunId)>, StoreError> {
+        match self {
+            Store::Postgres(store) => store.reservations(workspace, keys).await,
+            Store::Sqlite(store) => store.reservations(workspace, keys).await,
+        }
+    }
+}
+
+/// Runs a statement that both databases take, with `$pool` bound to the right pool.
+macro_rules! on_both {
+    (read $store:expr, |$pool:ident| $body:expr) => {
+        match $store {
+            Store::Postgres(store) => {
+                let $pool = store.pool();
+                $body
+            }
+            Store::Sqlite(store) => {
+                let $pool = store.readers();
+                $body
+            }
+        }
+    };
+    (write $store:expr, |$pool:ident| $body:expr) => {
+        match $store {
+            Store::Postgres(store) => {
+                let $pool = store.pool();
+                $body
+            }
+            Store::Sqlite(store) => {
+                let $pool = store.writer();
+                $body
+            }
+        }
+    };
+}
+
+const HEAD: &str = "SELECT size, last_recorded_at, frontier FROM heads WHERE workspace_id = $1";
+const LOG: &str = "SELECT position, body, leaf_hash, recorded_at FROM events \
+     WHERE workspace_id = $1 AND position >= $2 AND position < $3 ORDER BY position LIMIT $4";
+const STREAM_PAGE: &str = "SELECT position, body, leaf_hash, recorded_at FROM events \
+     WHERE workspace_id = $1 AND aggregate_type = $2 AND aggregate_id = $3 AND sequence > $4 \
+     ORDER BY sequence LIMIT $5";
+const LAST_OF_TYPE: &str = "SELECT position, body, leaf_hash, recorded_at FROM events \
+     WHERE workspace_id = $1 AND aggregate_type = $2 AND aggregate_id = $3 AND event_type = $4 \
+     ORDER BY sequence DESC LIMIT 1";
+const LAST_SEQUENCE: &str = "SELECT max(sequence) FROM events \
+     WHERE workspace_id = $1 AND aggregate_type = $2 AND aggregate_id = $3";
+const SIZE_AT: &str = "SELECT position + 1 FROM events \
+     WHERE workspace_id = $1 AND recorded_at <= $2 ORDER BY recorded_at DESC, position DESC LIMIT 1";
+const RECORDED_AT: &str =
+    "SELECT recorded_at FROM events WHERE workspace_id = $1 AND position = $2";
+const WORKSPACE_BY_NAME: &str = "SELECT workspace_id FROM workspaces WHERE name = $1";
+const WORKSPACES: &str = "SELECT workspace_id, name FROM workspaces ORDER BY name";
+const TAKE_LEASE: &str = "INSERT INTO leases (name, holder, expires_at) VALUES ($1, $2, $3) \
+     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at \
+     WHERE leases.holder = excluded.holder OR leases.expires_at <= $4";
+const DROP_LEASE: &str = "DELETE FROM leases WHERE name = $1 AND holder = $2";
+const LISTENED: &str = "SELECT listened_at FROM listening WHERE id = 1";
+const NOTE_LISTENING: &str = "INSERT INTO listening (id, listened_at) VALUES (1, $1) \
+     ON CONFLICT (id) DO UPDATE SET listened_at = excluded.listened_at \
+     WHERE excluded.listened_at > listening.listened_at";
+
+impl Store {
+    /// The head of a log; none if there is no such log.
+    pub async fn head(&self, workspace: WorkspaceId) -> Result<Option<Head>, StoreError> {
+        let row: Option<(i64, i64, Vec<u8>)> = on_both!(read self, |pool| {
+            sqlx::query_as(HEAD).bind(workspace.0).fetch_optional(pool).await?
+        });
+        let Some((size, last_recorded_at, frontier)) = row else {
+            return Ok(None);
+        };
+        let frontier = Frontier::from_bytes(unsigned(size)?, &frontier)
+            .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        Ok(Some(Head { frontier, last_recorded_at: Moment::from_micros(last_recorded_at) }))
+    }
+
+    /// Events of a log from position `from` up to, not including, `to`; at most `limit`.
+    pub async fn log(
+        &self,
+        workspace: WorkspaceId,
+        from: u64,
+        to: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        Ok(on_both!(read self, |pool| {
+            sqlx::query_as(LOG)
+                .bind(workspace.0)
+                .bind(signed(from))
+                .bind(signed(to))
+                .bind(i64::from(limit))
+                .fetch_all(pool)
+                .await?
+        }))
+    }
+
+    /// Events of one stream after sequence `after`; at most `limit`.
+    pub async fn stream(
+        &self,
+        workspace: WorkspaceId,
+        stream: Stream,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        Ok(on_both!(read self, |pool| {
+            sqlx::query_as(STREAM_PAGE)
+                .bind(workspace.0)
+                .bind(stream.kind.number())
+                .bind(stream.id)
+                .bind(signed(after))
+                .bind(i64::from(limit))
+                .fetch_all(pool)
+                .await?
+        }))
+    }
+
+    /// The last event of one type in a stream.
+    pub async fn last_of_type(
+        &self,
+        workspace: WorkspaceId,
+        stream: Stream,
+        event_type: EventType,
+    ) -> Result<Option<StoredEvent>, StoreError> {
+        Ok(on_both!(read self, |pool| {
+            sqlx::query_as(LAST_OF_TYPE)
+                .bind(workspace.0)
+                .bind(stream.kind.number())
+                .bind(stream.id)
+                .bind(event_type.number())
+                .fetch_optional(pool)
+                .await?
+        }))
+    }
+
+    /// How many events a stream holds.
+    pub async fn last_sequence(
+        &self,
+        workspace: WorkspaceId,
+        stream: Stream,
+    ) -> Result<u64, StoreError> {
+        let (last,): (Option<i64>,) = on_both!(read self, |pool| {
+            sqlx::query_as(LAST_SEQUENCE)
+                .bind(workspace.0)
+                .bind(stream.kind.number())
+                .bind(stream.id)
+                .fetch_one(pool)
+                .await?
+        });
+        unsigned(last.unwrap_or_default())
+    }
+
+    /// How many events a log held at `moment`: those recorded then or before.
+    pub async fn size_at(&self, workspace: WorkspaceId, moment: Moment) -> Result<u64, StoreError> {
+        let row: Option<(i64,)> = on_both!(read self, |pool| {
+            sqlx::query_as(SIZE_AT)
+                .bind(workspace.0)
+                .bind(moment.micros())
+                .fetch_optional(pool)
+                .await?
+        });
+        unsigned(row.map_or(0, |(size,)| size))
+    }
+
+    /// When the event at `position` was recorded; none if there is no such event.
+    pub async fn recorded_at(
+        &self,
+        workspace: WorkspaceId,
+        position: u64,
+    ) -> Result<Option<Moment>, StoreError> {
+        let row: Option<(i64,)> = on_both!(read self, |pool| {
+            sqlx::query_as(RECORDED_AT)
+                .bind(workspace.0)
+                .bind(signed(position))
+                .fetch_optional(pool)
+                .await?
+        });
+        Ok(row.map(|(micros,)| Moment::from_micros(micros)))
+    }
+
+    /// The workspace of a name.
+    pub async fn workspace_by_name(&self, name: &str) -> Result<Option<WorkspaceId>, StoreError> {
+        let row: Option<(Uuid,)> = on_both!(read self, |pool| {
+            sqlx::query_as(WORKSPACE_BY_NAME).bind(name).fetch_optional(pool).await?
+        });
+        Ok(row.map(|(id,)| WorkspaceId(id)))
+    }
+
+    /// All workspaces, by name.
+    pub async fn workspaces(&self) -> Result<Vec<(WorkspaceId, String)>, StoreError> {
+        let rows: Vec<(Uuid, String)> = on_both!(read self, |pool| {
+            sqlx::query_as(WORKSPACES).fetch_all(pool).await?
+        });
+        Ok(rows.into_iter().map(|(id, name)| (WorkspaceId(id), name)).collect())
+    }
+
+    /// Takes or keeps the lease `name` for `holder` until `now` and `length` more. False if
+    /// somebody else has it.
+    pub async fn take_lease(
+        &self,
+        name: &str,
+        holder: Uuid,
+        now: Moment,
+        length: Span,
+    ) -> Result<bool, StoreError> {
+        let taken = on_both!(write self, |pool| {
+            sqlx::query(TAKE_LEASE)
+                .bind(name)
+                .bind(holder)
+                .bind(now.plus(length).micros())
+                .bind(now.micros())
+                .execute(pool)
+                .await?
+                .rows_affected()
+        });
+        Ok(taken > 0)
+    }
+
+    /// Gives a lease back, so that nobody has to wait for its end.
+    pub async fn drop_lease(&self, name: &str, holder: Uuid) -> Result<(), StoreError> {
+        on_both!(write self, |pool| {
+            sqlx::query(DROP_LEASE).bind(name).bind(holder).execute(pool).await?;
+        });
+        Ok(())
+    }
+
+    /// When a server last noted that it could listen.
+    pub async fn listened_at(&self) -> Result<Option<Moment>, StoreError> {
+        let row: Option<(i64,)> = on_both!(read self, |pool| {
+            sqlx::query_as(LISTENED).fetch_optional(pool).await?
+        });
+        Ok(row.map(|(micros,)| Moment::from_micros(micros)))
+    }
+
+    /// Notes that a server can listen now. The mark never goes back.
+    pub async fn note_listening(&self, now: Moment) -> Result<(), StoreError> {
+        on_both!(write self, |pool| {
+            sqlx::query(NOTE_LISTENING).bind(now.micros()).execute(pool).await?;
+        });
+        Ok(())
+    }
+}
+
+/// A count as the databases keep it. Logs do not reach 2^63 events.
+pub(crate) fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+/// A count as it comes out of a database.
+pub(crate) fn unsigned(count: i64) -> Result<u64, StoreError> {
+    u64::try_from(count).map_err(|_| StoreError::Corrupt(format!("{count} is no count")))
+}
+
+/// A hash as it comes out of a database.
+fn hash(bytes: &[u8]) -> Result<Hash, StoreError> {
+    bytes
+        .try_into()
+        .map_err(|_| StoreError::Corrupt(format!("a hash of {} bytes was stored", bytes.len())))
+}

@@ -1,0 +1,238 @@
+//! PostgreSQL's own statements: one round trip a batch, by compare-and-set on the head row.
+
+use std::str::FromStr;
+
+use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use uuid::Uuid;
+
+use super::{Appended, Batch, Identity, KnownId, StoreError, StoredEvent, signed, unsigned};
+use crate::event::{AggregateType, Stream};
+use crate::merkle::Hash;
+use crate::run::ReservationKey;
+use crate::time::Moment;
+use crate::words::{Name, RunId, WorkspaceId};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres");
+
+/// A pool of connections to one PostgreSQL database.
+#[derive(Clone, Debug)]
+pub struct PgStore {
+    pool: PgPool,
+}
+
+/// Advances the head if it still has the expected size, and only then adds the rows: the whole
+/// batch in one statement, without a lock across round trips.
+const APPEND: &str = "\
+WITH head AS (
+    UPDATE heads SET size = $3, last_recorded_at = $4, frontier = $5
+    WHERE workspace_id = $1 AND size = $2 RETURNING 1
+)
+INSERT INTO events (workspace_id, position, aggregate_type, aggregate_id, sequence, event_type,
+                    recorded_at, body, leaf_hash, source, event_id, content_hash)
+SELECT $1, $2 + row.place - 1, row.aggregate_type, row.aggregate_id, row.sequence, row.event_type,
+       $4, row.body, row.leaf_hash, row.source, row.event_id, row.content_hash
+FROM head, UNNEST($6::smallint[], $7::uuid[], $8::bigint[], $9::smallint[], $10::bytea[],
+                  $11::bytea[], $12::text[], $13::text[], $14::bytea[])
+     WITH ORDINALITY AS row (aggregate_type, aggregate_id, sequence, event_type, body, leaf_hash,
+                             source, event_id, content_hash, place)";
+const TAKE_RESERVATIONS: &str = "\
+INSERT INTO reservations (workspace_id, key, run_id)
+SELECT $1, key, run_id FROM UNNEST($2::bytea[], $3::uuid[]) AS taken (key, run_id)
+ON CONFLICT (workspace_id, key) DO UPDATE SET run_id = excluded.run_id";
+const FREE_RESERVATIONS: &str =
+    "DELETE FROM reservations WHERE workspace_id = $1 AND key = ANY($2)";
+const LOAD_STREAMS: &str = "\
+SELECT position, body, leaf_hash, recorded_at FROM events
+WHERE workspace_id = $1 AND aggregate_type = $2 AND aggregate_id = ANY($3)
+ORDER BY aggregate_id, sequence";
+const KNOWN_IDS: &str = "\
+SELECT event.source, event.event_id, position, content_hash, aggregate_type, aggregate_id
+FROM UNNEST($2::text[], $3::text[]) AS asked (source, event_id)
+JOIN events AS event ON event.workspace_id = $1 AND event.source = asked.source
+     AND event.event_id = asked.event_id AND event.event_id IS NOT NULL";
+const RESERVATIONS: &str =
+    "SELECT key, run_id FROM reservations WHERE workspace_id = $1 AND key = ANY($2)";
+const CREATE_WORKSPACE: &str = "\
+WITH made AS (
+    INSERT INTO workspaces (workspace_id, name, created_at) VALUES ($1, $2, $3)
+    ON CONFLICT DO NOTHING RETURNING workspace_id
+)
+INSERT INTO heads (workspace_id, size, last_recorded_at, frontier)
+SELECT workspace_id, 0, 0, ''::bytea FROM made";
+
+impl PgStore {
+    /// Connects, checks durability and migrates.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let options = PgConnectOptions::from_str(url)?
+            .application_name("runledger")
+            .statement_cache_capacity(256);
+        let pool = PgPoolOptions::new()
+            .max_connections(16)
+            .acquire_timeout(std::time::Duration::from_secs(5))
+            .connect_with(options)
+            .await?;
+        let store = PgStore { pool };
+        store.check_durability().await?;
+        MIGRATIONS.run(&store.pool).await.map_err(StoreError::Migration)?;
+        Ok(store)
+    }
+
+    /// The pool.
+    pub const fn pool(&self) -> &PgPool {
+        &self.pool
+    }
+
+    /// An answer means durable, so a commit must wait for the disk. (Whether the disk itself is
+    /// told to write, `fsync`, is the operator's; test clusters run without.)
+    async fn check_durability(&self) -> Result<(), StoreError> {
+        let (commit,): (String,) = sqlx::query_as("SELECT current_setting('synchronous_commit')")
+            .fetch_one(&self.pool)
+            .await?;
+        if commit == "off" {
+            return Err(StoreError::Unsafe(
+                "synchronous_commit is off, so an acknowledged event could be lost; \
+                 set it to on for this database"
+                    .to_owned(),
+            ));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn append(&self, batch: &Batch<'_>) -> Result<Appended, StoreError> {
+        if batch.taken.is_empty() && batch.freed.is_empty() {
+            let rows = insert(batch).execute(&self.pool).await?.rows_affected();
+            return appended(rows, batch);
+        }
+        let mut transaction = self.pool.begin().await?;
+        let rows = insert(batch).execute(&mut *transaction).await?.rows_affected();
+        let done = appended(rows, batch)?;
+        if done == Appended::Done {
+            let (keys, runs): (Vec<&[u8]>, Vec<Uuid>) =
+                batch.taken.iter().map(|(key, run)| (&key.0[..], run.0)).unzip();
+            sqlx::query(TAKE_RESERVATIONS)
+                .bind(batch.workspace.0)
+                .bind(keys)
+                .bind(runs)
+                .execute(&mut *transaction)
+                .await?;
+            let freed: Vec<&[u8]> = batch.freed.iter().map(|key| &key.0[..]).collect();
+            sqlx::query(FREE_RESERVATIONS)
+                .bind(batch.workspace.0)
+                .bind(freed)
+                .execute(&mut *transaction)
+                .await?;
+            transaction.commit().await?;
+        }
+        Ok(done)
+    }
+
+    pub(super) async fn create_workspace(
+        &self,
+        id: WorkspaceId,
+        name: &Name,
+        at: Moment,
+    ) -> Result<bool, StoreError> {
+        let made = sqlx::query(CREATE_WORKSPACE)
+            .bind(id.0)
+            .bind(name.as_str())
+            .bind(at.micros())
+            .execute(&self.pool)
+            .await?;
+        Ok(made.rows_affected() > 0)
+    }
+
+    pub(super) async fn load_streams(
+        &self,
+        workspace: WorkspaceId,
+        streams: &[Stream],
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut events = Vec::new();
+        for kind in AggregateType::ALL {
+            let ids: Vec<Uuid> =
+                streams.iter().filter(|stream| stream.kind == *kind).map(|s| s.id).collect();
+            if ids.is_empty() {
+                continue;
+            }
+            let found: Vec<StoredEvent> = sqlx::query_as(LOAD_STREAMS)
+                .bind(workspace.0)
+                .bind(kind.number())
+                .bind(ids)
+                .fetch_all(&self.pool)
+                .await?;
+            events.extend(found);
+        }
+        Ok(events)
+    }
+
+    pub(super) async fn known_ids(
+        &self,
+        workspace: WorkspaceId,
+        ids: &[(Name, Name)],
+    ) -> Result<Vec<KnownId>, StoreError> {
+        let (sources, ids): (Vec<&str>, Vec<&str>) =
+            ids.iter().map(|(source, id)| (source.as_str(), id.as_str())).unzip();
+        let rows: Vec<(String, String, i64, Vec<u8>, i16, Uuid)> = sqlx::query_as(KNOWN_IDS)
+            .bind(workspace.0)
+            .bind(sources)
+            .bind(ids)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.into_iter().map(known_id).collect()
+    }
+
+    pub(super) async fn reservations(
+        &self,
+        workspace: WorkspaceId,
+        keys: &[ReservationKey],
+    ) -> Result<Vec<(ReservationKey, RunId)>, StoreError> {
+        let keys: Vec<&[u8]> = keys.iter().map(|key| &key.0[..]).collect();
+        let rows: Vec<(Vec<u8>, Uuid)> =
+            sqlx::query_as(RESERVATIONS).bind(workspace.0).bind(keys).fetch_all(&self.pool).await?;
+        rows.into_iter()
+            .map(|(key, run)| Ok((ReservationKey(super::hash(&key)?), RunId(run))))
+            .collect()
+    }
+}
+
+fn insert<'q>(
+    batch: &'q Batch<'_>,
+) -> sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments> {
+    let rows = batch.rows;
+    let identity = |row: &'q super::NewRow| row.identity.as_ref();
+    let source = |identity: &'q Identity| identity.source.as_str();
+    let id = |identity: &'q Identity| identity.id.as_str();
+    let content = |identity: &'q Identity| &identity.content[..];
+    sqlx::query(APPEND)
+        .bind(batch.workspace.0)
+        .bind(signed(batch.expected_size))
+        .bind(signed(batch.head.size()))
+        .bind(batch.head.last_recorded_at.micros())
+        .bind(batch.head.frontier.to_bytes())
+        .bind(rows.iter().map(|row| row.stream.kind.number()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.stream.id).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| signed(row.sequence)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| row.event_type.number()).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| &row.body[..]).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| &row.leaf_hash[..]).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| identity(row).map(source)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| identity(row).map(id)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| identity(row).map(content)).collect::<Vec<_>>())
+}
+
+fn appended(rows: u64, batch: &Batch<'_>) -> Result<Appended, StoreError> {
+    match rows {
+        0 => Ok(Appended::HeadMoved),
+        rows if rows == batch.rows.len() as u64 => Ok(Appended::Done),
+        rows => Err(StoreError::Corrupt(format!(
+            "an append of {} events added {rows} rows",
+            batch.rows.len()
+        ))),
+    }
+}
+
+fn known_id(row: (String, String, i64, Vec<u8>, i16, Uuid)) -> Result<KnownId, StoreError> {
+    let (source, id, position, content, kind, aggregate) = row;
+    let content: Hash = super::hash(&content)?;
+    let run = (kind == AggregateType::Run.number()).then_some(RunId(aggregate));
+    Ok(KnownId { source, id, position: unsigned(position)?, content, run })
+}

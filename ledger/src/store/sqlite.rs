@@ -1,0 +1,277 @@
+//! SQLite's own statements: one writer, a pool of readers, many rows a statement.
+
+use std::path::Path;
+
+use sqlx::sqlite::{
+    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use uuid::Uuid;
+
+use super::{Appended, Batch, KnownId, NewRow, StoreError, StoredEvent, signed, unsigned};
+use crate::event::{AggregateType, Stream};
+use crate::run::ReservationKey;
+use crate::time::Moment;
+use crate::words::{Name, RunId, WorkspaceId};
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite");
+
+/// Rows a statement: sqlx sends single rows slowly, and SQLite takes 32,766 values at most.
+const ROWS_PER_STATEMENT: usize = 100;
+/// Ids a statement.
+const IDS_PER_STATEMENT: usize = 500;
+
+/// A writer and readers of one SQLite file.
+#[derive(Clone, Debug)]
+pub struct SqliteStore {
+    writer: SqlitePool,
+    readers: SqlitePool,
+}
+
+const ADVANCE_HEAD: &str = "UPDATE heads SET size = $3, last_recorded_at = $4, frontier = $5 \
+     WHERE workspace_id = $1 AND size = $2";
+const TAKE_RESERVATION: &str = "INSERT INTO reservations (workspace_id, key, run_id) \
+     VALUES ($1, $2, $3) ON CONFLICT (workspace_id, key) DO UPDATE SET run_id = excluded.run_id";
+const FREE_RESERVATION: &str = "DELETE FROM reservations WHERE workspace_id = $1 AND key = $2";
+const CREATE_WORKSPACE: &str = "INSERT INTO workspaces (workspace_id, name, created_at) \
+     VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+const CREATE_HEAD: &str = "INSERT INTO heads (workspace_id, size, last_recorded_at, frontier) \
+     VALUES ($1, 0, 0, x'')";
+
+impl SqliteStore {
+    /// Opens the file (or memory), with the settings that make a commit durable, and migrates.
+    pub async fn open(path: Option<&Path>) -> Result<Self, StoreError> {
+        let options = match path {
+            Some(path) => SqliteConnectOptions::new().filename(path).create_if_missing(true),
+            None => SqliteConnectOptions::new().in_memory(true),
+        };
+        let options = options
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .statement_cache_capacity(256)
+            .busy_timeout(std::time::Duration::from_secs(5));
+        let writer = SqlitePoolOptions::new()
+            .max_connections(1)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await?;
+        MIGRATIONS.run(&writer).await.map_err(StoreError::Migration)?;
+        // Memory belongs to one connection: there the writer reads as well.
+        let readers = match path {
+            None => writer.clone(),
+            Some(_) => {
+                SqlitePoolOptions::new()
+                    .max_connections(4)
+                    .connect_with(options.read_only(true).create_if_missing(false))
+                    .await?
+            }
+        };
+        let store = SqliteStore { writer, readers };
+        store.check_durability(path.is_some()).await?;
+        Ok(store)
+    }
+
+    /// The one connection that writes.
+    pub const fn writer(&self) -> &SqlitePool {
+        &self.writer
+    }
+
+    /// The connections that read.
+    pub const fn readers(&self) -> &SqlitePool {
+        &self.readers
+    }
+
+    async fn check_durability(&self, on_disk: bool) -> Result<(), StoreError> {
+        let (synchronous,): (i64,) =
+            sqlx::query_as("PRAGMA synchronous").fetch_one(&self.writer).await?;
+        let (journal,): (String,) =
+            sqlx::query_as("PRAGMA journal_mode").fetch_one(&self.writer).await?;
+        if on_disk && (synchronous < 2 || journal != "wal") {
+            return Err(StoreError::Unsafe(format!(
+                "SQLite runs with synchronous={synchronous} and journal_mode={journal}, so an \
+                 acknowledged event could be lost; the file system must allow WAL"
+            )));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn append(&self, batch: &Batch<'_>) -> Result<Appended, StoreError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let advanced = sqlx::query(ADVANCE_HEAD)
+            .bind(batch.workspace.0)
+            .bind(signed(batch.expected_size))
+            .bind(signed(batch.head.size()))
+            .bind(batch.head.last_recorded_at.micros())
+            .bind(batch.head.frontier.to_bytes())
+            .execute(&mut *transaction)
+            .await?;
+        if advanced.rows_affected() == 0 {
+            return Ok(Appended::HeadMoved);
+        }
+        let mut position = batch.expected_size;
+        for rows in batch.rows.chunks(ROWS_PER_STATEMENT) {
+            insert(&mut transaction, batch, position, rows).await?;
+            position += rows.len() as u64;
+        }
+        for (key, run) in batch.taken {
+            sqlx::query(TAKE_RESERVATION)
+                .bind(batch.workspace.0)
+                .bind(&key.0[..])
+                .bind(run.0)
+                .execute(&mut *transaction)
+                .await?;
+        }
+        for key in batch.freed {
+            sqlx::query(FREE_RESERVATION)
+                .bind(batch.workspace.0)
+                .bind(&key.0[..])
+                .execute(&mut *transaction)
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(Appended::Done)
+    }
+
+    pub(super) async fn create_workspace(
+        &self,
+        id: WorkspaceId,
+        name: &Name,
+        at: Moment,
+    ) -> Result<bool, StoreError> {
+        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let made = sqlx::query(CREATE_WORKSPACE)
+            .bind(id.0)
+            .bind(name.as_str())
+            .bind(at.micros())
+            .execute(&mut *transaction)
+            .await?;
+        if made.rows_affected() == 0 {
+            return Ok(false);
+        }
+        sqlx::query(CREATE_HEAD).bind(id.0).execute(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    pub(super) async fn load_streams(
+        &self,
+        workspace: WorkspaceId,
+        streams: &[Stream],
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let mut events = Vec::new();
+        for kind in AggregateType::ALL {
+            let ids: Vec<Uuid> =
+                streams.iter().filter(|stream| stream.kind == *kind).map(|s| s.id).collect();
+            for ids in ids.chunks(IDS_PER_STATEMENT) {
+                let mut query = QueryBuilder::<Sqlite>::new(
+                    "SELECT position, body, leaf_hash, recorded_at FROM events WHERE workspace_id = ",
+                );
+                query.push_bind(workspace.0).push(" AND aggregate_type = ");
+                query.push_bind(kind.number()).push(" AND aggregate_id IN (");
+                let mut list = query.separated(", ");
+                for id in ids {
+                    list.push_bind(*id);
+                }
+                query.push(") ORDER BY aggregate_id, sequence");
+                let found: Vec<StoredEvent> =
+                    query.build_query_as().fetch_all(&self.readers).await?;
+                events.extend(found);
+            }
+        }
+        Ok(events)
+    }
+
+    pub(super) async fn known_ids(
+        &self,
+        workspace: WorkspaceId,
+        ids: &[(Name, Name)],
+    ) -> Result<Vec<KnownId>, StoreError> {
+        let mut known = Vec::new();
+        for ids in ids.chunks(IDS_PER_STATEMENT) {
+            let mut query =
+                QueryBuilder::<Sqlite>::new("WITH asked (source, event_id) AS (VALUES ");
+            let mut list = query.separated(", ");
+            for (source, id) in ids {
+                list.push("(").push_bind_unseparated(source.as_str());
+                list.push_unseparated(", ").push_bind_unseparated(id.as_str());
+                list.push_unseparated(")");
+            }
+            query.push(
+                ") SELECT event.source, event.event_id, position, content_hash, aggregate_type, \
+                 aggregate_id FROM asked CROSS JOIN events AS event \
+                 ON event.source = asked.source AND event.event_id = asked.event_id \
+                 AND event.event_id IS NOT NULL AND event.workspace_id = ",
+            );
+            query.push_bind(workspace.0);
+            let rows: Vec<(String, String, i64, Vec<u8>, i16, Uuid)> =
+                query.build_query_as().fetch_all(&self.readers).await?;
+            for (source, id, position, content, kind, aggregate) in rows {
+                known.push(KnownId {
+                    source,
+                    id,
+                    position: unsigned(position)?,
+                    content: super::hash(&content)?,
+                    run: (kind == AggregateType::Run.number()).then_some(RunId(aggregate)),
+                });
+            }
+        }
+        Ok(known)
+    }
+
+    pub(super) async fn reservations(
+        &self,
+        workspace: WorkspaceId,
+        keys: &[ReservationKey],
+    ) -> Result<Vec<(ReservationKey, RunId)>, StoreError> {
+        let mut found = Vec::new();
+        for keys in keys.chunks(IDS_PER_STATEMENT) {
+            let mut query = QueryBuilder::<Sqlite>::new(
+                "SELECT key, run_id FROM reservations WHERE workspace_id = ",
+            );
+            query.push_bind(workspace.0).push(" AND key IN (");
+            let mut list = query.separated(", ");
+            for key in keys {
+                list.push_bind(&key.0[..]);
+            }
+            query.push(")");
+            let rows: Vec<(Vec<u8>, Uuid)> =
+                query.build_query_as().fetch_all(&self.readers).await?;
+            for (key, run) in rows {
+                found.push((ReservationKey(super::hash(&key)?), RunId(run)));
+            }
+        }
+        Ok(found)
+    }
+}
+
+async fn insert(
+    connection: &mut SqliteConnection,
+    batch: &Batch<'_>,
+    first_position: u64,
+    rows: &[NewRow],
+) -> Result<(), StoreError> {
+    let mut query = QueryBuilder::<Sqlite>::new(
+        "INSERT INTO events (workspace_id, position, aggregate_type, aggregate_id, sequence, \
+         event_type, recorded_at, body, leaf_hash, source, event_id, content_hash) ",
+    );
+    query.push_values(rows.iter().zip(first_position..), |mut values, (row, position)| {
+        let identity = row.identity.as_ref();
+        values
+            .push_bind(batch.workspace.0)
+            .push_bind(signed(position))
+            .push_bind(row.stream.kind.number())
+            .push_bind(row.stream.id)
+            .push_bind(signed(row.sequence))
+            .push_bind(row.event_type.number())
+            .push_bind(batch.head.last_recorded_at.micros())
+            .push_bind(&row.body[..])
+            .push_bind(&row.leaf_hash[..])
+            .push_bind(identity.map(|identity| identity.source.as_str()))
+            .push_bind(identity.map(|identity| identity.id.as_str()))
+            .push_bind(identity.map(|identity| &identity.content[..]));
+    });
+    query.build().execute(connection).await?;
+    Ok(())
+}

@@ -1,0 +1,168 @@
+//! What a way in hands to the ledger, and what it gets back. One [`Submission`], one [`Answer`].
+
+use serde_json::Value;
+
+use crate::event::{Actor, SealError};
+use crate::fact::{EventType, Fact};
+use crate::merkle::Hash;
+use crate::run::{RunCommand, RunRefusal};
+use crate::subject::{Observe, SubjectKey};
+use crate::time::Moment;
+use crate::words::{Name, RunId};
+use crate::worker::{WorkerKey, WorkerReport};
+use crate::workspace::{WorkspaceCommand, WorkspaceRefusal};
+
+/// One command on one aggregate, with all that its event will say beside what happened.
+#[derive(Clone, Debug)]
+pub struct Submission {
+    /// What is asked.
+    pub command: Command,
+    /// When its source says that it happened; left out, when it is recorded.
+    pub occurred_at: Option<Moment>,
+    /// Who makes it happen.
+    pub actor: Option<Actor>,
+    /// The source that reports it: the token's, or the event's own.
+    pub source: Option<Name>,
+    /// What it is known by when it comes again.
+    pub id: Option<ReportId>,
+    /// Whether the caller wants a refusal instead of leniency.
+    pub strict: bool,
+}
+
+impl Submission {
+    /// A command without an id, a source or an actor, happening now.
+    pub fn new(command: Command) -> Self {
+        Submission {
+            command,
+            occurred_at: None,
+            actor: None,
+            source: None,
+            id: None,
+            strict: false,
+        }
+    }
+
+    /// The same, as happened at `moment`.
+    #[must_use]
+    pub fn occurred_at(mut self, moment: Moment) -> Self {
+        self.occurred_at = Some(moment);
+        self
+    }
+
+    /// The same, by `actor`.
+    #[must_use]
+    pub fn by(mut self, actor: Actor) -> Self {
+        self.actor = Some(actor);
+        self
+    }
+}
+
+/// The id that a source gave its report, and what the report said.
+#[derive(Clone, Debug)]
+pub struct ReportId {
+    /// The id, unique for its source.
+    pub id: Name,
+    /// Type, run, time and data *as given*, so that what the ledger adds makes no difference. An
+    /// `operation` in its `data` is compared by its canonical name.
+    pub content: Value,
+}
+
+/// A command on one aggregate.
+#[derive(Clone, Debug)]
+#[expect(missing_docs, reason = "the variants are the aggregates")]
+pub enum Command {
+    Run(RunId, RunCommand),
+    Subject(SubjectKey, Observe),
+    Worker(WorkerKey, WorkerReport),
+    Workspace(WorkspaceCommand),
+}
+
+/// What became of a submission. Every one but `Recorded` recorded nothing.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// It is in the log, and durable.
+    Recorded(Receipt),
+    /// It had been recorded before.
+    Duplicate {
+        /// Where, if it was told by its id.
+        position: Option<u64>,
+        /// Of which run.
+        run: Option<RunId>,
+    },
+    /// A heartbeat that says nothing new.
+    Coalesced,
+    /// A reconciliation that changes nothing.
+    NoChange,
+    /// A `unique` dispatch: this active run holds its key.
+    Existing(RunId),
+    /// Its id was used before, for something else.
+    Conflict {
+        /// By the event at this position.
+        position: u64,
+    },
+    /// It may not be recorded.
+    Refused(Refusal),
+}
+
+/// Proof of what was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The first position that it took; an inferred event may come before the reported one.
+    pub first_position: u64,
+    /// The position of the event that was reported.
+    pub position: u64,
+    /// The RFC 6962 leaf hash of that event.
+    pub leaf_hash: Hash,
+    /// When it was recorded.
+    pub recorded_at: Moment,
+    /// The type of that event; a terminal signal may have become `run.late_signal`.
+    pub event_type: EventType,
+}
+
+/// Why a submission may not be recorded.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refusal {
+    /// The run's rules.
+    #[error(transparent)]
+    Run(#[from] RunRefusal),
+    /// The workspace's rules.
+    #[error(transparent)]
+    Workspace(#[from] WorkspaceRefusal),
+    /// It has no canonical bytes, or too many.
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    /// Another item of an all-or-nothing request was refused.
+    #[error("another event of this all-or-nothing request was refused, so none was recorded")]
+    NotAlone,
+    /// The stream is not where the writer thought.
+    #[error("the stream has {found} events, and the writer expected {expected}")]
+    Sequence {
+        /// What the writer expected.
+        expected: u64,
+        /// What is there.
+        found: u64,
+    },
+}
+
+impl Refusal {
+    /// The stable code of the refusal.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Refusal::Run(refusal) => refusal.code(),
+            Refusal::Workspace(refusal) => refusal.code(),
+            Refusal::Seal(SealError::TooLarge(_)) => "event_too_large",
+            Refusal::Seal(SealError::Canonical(_)) => "not_canonical",
+            Refusal::NotAlone => "atomic_request_refused",
+            Refusal::Sequence { .. } => "sequence_conflict",
+        }
+    }
+}
+
+/// Facts that another decider (a `cqrs_es` framework) has already decided on.
+#[derive(Clone, Debug)]
+pub struct DecidedFacts<E> {
+    /// How many events the stream had when it was decided.
+    pub expected_sequence: u64,
+    /// What it decided.
+    pub facts: Vec<Fact<E>>,
+}
