@@ -120,6 +120,14 @@ fn installed_versions(root: &Path) -> Vec<PathBuf> {
     versions.into_iter().map(|(_, bin)| bin).collect()
 }
 
+/// Whether this process runs as root.
+///
+/// # Errors
+/// [`ClusterError::Sh`], when `id` does not run.
+pub fn is_root() -> Result<bool, ClusterError> {
+    Ok(id(&["-u"])? == Some(0))
+}
+
 fn guard_command(binaries: &Path, durability: Durability) -> Result<Command, ClusterError> {
     let mut command = Command::new("/bin/sh");
     command.args(["-c", include_str!("guard.sh"), "guard"]).arg(binaries);
@@ -134,7 +142,7 @@ fn guard_command(binaries: &Path, durability: Durability) -> Result<Command, Clu
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
     // Out of the caller's process group, so that a signal to the group leaves the guard to clean up.
     command.process_group(0);
-    if id(&["-u"])? == Some(0) {
+    if is_root()? {
         let user = id(&["-u", "postgres"])?.ok_or(ClusterError::NoUser)?;
         let group = id(&["-g", "postgres"])?.ok_or(ClusterError::NoUser)?;
         command.uid(user).gid(group);

@@ -7,8 +7,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::cluster::{Cluster, Durability};
 
-/// Names the cluster that [`test_database`] uses: the URL of any database on it, as somebody who
-/// may create databases and roles. `cargo test-all` sets it for every test it runs.
+/// Names the cluster that [`test_database`] uses: the URL of any database on it, with a superuser
+/// in it. `cargo test-all` sets it for every test it runs.
 pub const TEST_PG: &str = "RUNLEDGER_TEST_PG";
 
 /// The URL of a fresh, empty database. It stays until its cluster goes.

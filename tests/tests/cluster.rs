@@ -48,7 +48,8 @@ async fn a_new_role_signs_in_and_may_nothing() {
 
 #[tokio::test]
 async fn text_sorts_by_language_and_not_by_bytes() {
-    let url = test_database().await;
+    let cluster = Cluster::start(Durability::Off).unwrap();
+    let url = cluster.create_database().await.unwrap();
     assert_eq!(number(&url, "SELECT ('a' < 'B')::int::bigint").await, 1);
 }
 

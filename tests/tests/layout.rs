@@ -67,7 +67,7 @@ fn the_top_level_holds_only_what_the_layout_names() {
 #[test]
 fn crates_depend_on_each_other_in_one_direction_only() {
     let manifests = workspace_manifests();
-    let names: BTreeSet<&str> = manifests.iter().map(|manifest| name(manifest)).collect();
+    let names: BTreeSet<&str> = manifests.iter().map(name).collect();
     let ruled: BTreeSet<&str> = MAY_DEPEND_ON.iter().map(|(name, _)| *name).collect();
     assert_eq!(names, ruled, "every crate of the workspace has a rule");
     assert_eq!(forbidden_arrows(&manifests), Vec::<String>::new());
