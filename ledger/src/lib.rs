@@ -6,6 +6,8 @@ pub mod catalog;
 pub mod clock;
 pub mod event;
 pub mod fact;
+mod lane;
+pub mod ledger;
 pub mod merkle;
 pub mod run;
 pub mod store;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::event::{Actor, SealError};
+use crate::event::{Actor, AnyEvent, SealError, Stream};
 use crate::fact::{EventType, Fact};
 use crate::merkle::Hash;
 use crate::run::{RunCommand, RunRefusal};
@@ -75,6 +75,18 @@ pub enum Command {
     Subject(SubjectKey, Observe),
     Worker(WorkerKey, WorkerReport),
     Workspace(WorkspaceCommand),
+    Decided(Box<Decided>),
+}
+
+impl Command {
+    /// The run that it is about, if it is about one.
+    pub fn run_id(&self) -> Option<RunId> {
+        match self {
+            Command::Run(id, _) => Some(*id),
+            Command::Decided(decided) => decided.stream.run_id(),
+            Command::Subject(..) | Command::Worker(..) | Command::Workspace(_) => None,
+        }
+    }
 }
 
 /// What became of a submission. Every one but `Recorded` recorded nothing.
@@ -158,11 +170,11 @@ impl Refusal {
     }
 }
 
-/// Facts that another decider (a `cqrs_es` framework) has already decided on.
+/// Facts that another decider (a `cqrs_es` framework) has decided on. Only this crate makes one,
+/// in [`crate::cqrs`]; it is written through the same seam as everything else.
 #[derive(Clone, Debug)]
-pub struct DecidedFacts<E> {
-    /// How many events the stream had when it was decided.
-    pub expected_sequence: u64,
-    /// What it decided.
-    pub facts: Vec<Fact<E>>,
+pub struct Decided {
+    pub(crate) stream: Stream,
+    pub(crate) expected_sequence: u64,
+    pub(crate) facts: Vec<Fact<AnyEvent>>,
 }

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::{Dispatch, Dispatched};
+use super::{Dispatch, Run};
 use crate::words::{Name, Subject, UniqueMode};
 
 /// The key that an active run may hold alone in its workspace: environment, canonical operation,
@@ -24,14 +24,14 @@ impl ReservationKey {
         )
     }
 
-    /// The key that a recorded dispatch holds.
-    pub fn held(event: &Dispatched) -> Option<Self> {
+    /// The key that a run holds while it is active; none if it was dispatched without one.
+    pub fn of_run(run: &Run) -> Option<Self> {
         Self::of(
-            event.unique?,
-            event.operation.as_str(),
-            event.environment.as_ref(),
-            event.subject.as_ref(),
-            event.fingerprint.as_ref(),
+            run.unique?,
+            run.operation.as_ref()?.as_str(),
+            run.environment.as_ref(),
+            run.subject.as_ref(),
+            run.fingerprint.as_ref(),
         )
     }
 

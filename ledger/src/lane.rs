@@ -1,0 +1,420 @@
+//! The lane of one workspace: everything that waits is decided together and written together.
+//!
+//! While one batch is on its way to the disk, the next one gathers; there is no timer and no fixed
+//! delay, so a lone caller waits for nothing but its own write. What the lane believes (the head,
+//! the runs that it wrote lately) is checked by the compare-and-set of the append: if another
+//! server wrote meanwhile, nothing is recorded, the lane catches up and decides again. So any
+//! number of servers may write one log, and none of them holds a lock while it thinks.
+
+mod cache;
+mod draft;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+
+use self::cache::RunCache;
+use self::draft::Draft;
+use crate::catalog::Catalog;
+use crate::event::{AggregateType, AnyEvent, Recorded, Stream};
+use crate::fact::{EventType, Fact};
+use crate::ledger::{Inner, LogGrew, SubmitError};
+use crate::run::Run;
+use crate::store::{Appended, Batch, Head, StoreError, StoredEvent};
+use crate::submission::{Answer, Command, Submission};
+use crate::words::{RunId, WorkspaceId};
+use crate::workspace::{Workspace, WorkspaceEvent};
+
+/// Submissions that are decided together at most; a larger request goes alone.
+const BATCH: usize = 4_096;
+/// How long a lane stays without work before it gives its memory back.
+const IDLE: Duration = Duration::from_secs(300);
+/// How often a failed write is looked into before its callers are told.
+const ATTEMPTS: u32 = 5;
+/// The first pause between two such attempts; it doubles.
+const PAUSE: Duration = Duration::from_millis(50);
+/// How far another server may have come before forgetting everything is cheaper than catching up.
+const CATCH_UP: u64 = 2_000;
+
+/// A request that waits for its answers.
+#[derive(Debug)]
+pub(crate) struct Job {
+    pub(crate) submissions: Vec<Submission>,
+    pub(crate) atomic: bool,
+    pub(crate) answer: oneshot::Sender<Result<Vec<Answer>, SubmitError>>,
+    pub(crate) _room: OwnedSemaphorePermit,
+}
+
+/// Serves `waiting` until nobody can send any more, or nothing has come for a while.
+pub(crate) async fn run(
+    inner: Arc<Inner>,
+    workspace: WorkspaceId,
+    mut waiting: mpsc::Receiver<Job>,
+) {
+    let mut lane = Lane { inner, workspace, known: None, runs: RunCache::default() };
+    loop {
+        let first = match tokio::time::timeout(IDLE, waiting.recv()).await {
+            Ok(Some(job)) => job,
+            Ok(None) => return,
+            Err(_) => {
+                // Whoever comes after this finds the lane closed and opens a new one.
+                waiting.close();
+                match waiting.recv().await {
+                    Some(job) => job,
+                    None => return,
+                }
+            }
+        };
+        let mut count = first.submissions.len();
+        let mut jobs = vec![first];
+        while count < BATCH {
+            let Ok(job) = waiting.try_recv() else { break };
+            count += job.submissions.len();
+            jobs.push(job);
+        }
+        lane.serve(jobs).await;
+    }
+}
+
+/// What the lane knows of its log.
+#[derive(Clone, Debug)]
+struct Known {
+    head: Head,
+    workspace: Workspace,
+    catalog: Arc<Catalog>,
+}
+
+struct Lane {
+    inner: Arc<Inner>,
+    workspace: WorkspaceId,
+    known: Option<Known>,
+    runs: RunCache,
+}
+
+impl Lane {
+    async fn serve(&mut self, jobs: Vec<Job>) {
+        let requests: Vec<(&[Submission], bool)> =
+            jobs.iter().map(|job| (&job.submissions[..], job.atomic)).collect();
+        match self.round(&requests).await {
+            Ok(answers) => {
+                for (job, answers) in jobs.into_iter().zip(answers) {
+                    // A caller that has gone away does not need its answer.
+                    let _ = job.answer.send(Ok(answers));
+                }
+            }
+            // One request that the database cannot take must not harm those that came with it.
+            Err(Failure::Store(error))
+                if jobs.len() > 1 && !matches!(*error, StoreError::Unavailable(_)) =>
+            {
+                for job in jobs {
+                    let answers = self.round(&[(&job.submissions, job.atomic)]).await;
+                    let answers = answers.map(|mut all| all.pop().unwrap_or_default());
+                    let _ = job.answer.send(answers.map_err(Failure::into_error));
+                }
+            }
+            Err(failure) => {
+                tracing::error!(workspace = %self.workspace, ?failure, "append failed");
+                for job in jobs {
+                    let _ = job.answer.send(Err(failure.clone().into_error()));
+                }
+            }
+        }
+    }
+
+    /// Decides and writes until it is done: a head that moved is no failure.
+    async fn round(
+        &mut self,
+        requests: &[(&[Submission], bool)],
+    ) -> Result<Vec<Vec<Answer>>, Failure> {
+        let mut conflicts = 0;
+        loop {
+            let known = self.known().await?;
+            let mut draft = self.prepare(&known, requests).await?;
+            let answers: Vec<Vec<Answer>> = requests
+                .iter()
+                .map(|(submissions, atomic)| draft.request(submissions, *atomic))
+                .collect::<Result<_, _>>()?;
+            let appended = self.write(&known, &draft).await;
+            match appended {
+                Ok(Appended::Done) => {
+                    self.keep(draft);
+                    return Ok(answers);
+                }
+                Ok(Appended::HeadMoved) => self.catch_up(known.head.size()).await?,
+                // The backstop fired: something that this lane believed is not so.
+                Err(StoreError::Conflict(_)) if conflicts < ATTEMPTS => {
+                    conflicts += 1;
+                    self.forget();
+                }
+                Err(error) => {
+                    self.forget();
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+
+    /// Writes a draft. One without events has nothing to write, but its answers hold only if the
+    /// log is still where the lane thinks.
+    async fn write(&self, known: &Known, draft: &Draft<'_>) -> Result<Appended, StoreError> {
+        if draft.rows().is_empty() {
+            let head = self.inner.store.head(self.workspace).await?;
+            let same = head.is_some_and(|head| head.size() == known.head.size());
+            return Ok(if same { Appended::Done } else { Appended::HeadMoved });
+        }
+        let head = draft.next_head();
+        let (taken, freed) = draft.reservations();
+        let batch = Batch {
+            workspace: self.workspace,
+            expected_size: known.head.size(),
+            head: &head,
+            rows: draft.rows(),
+            taken: &taken,
+            freed: &freed,
+        };
+        let mut pause = PAUSE;
+        let mut attempt = 1;
+        loop {
+            match self.inner.store.append(&batch).await {
+                Err(StoreError::Unavailable(error)) if attempt < ATTEMPTS => {
+                    tracing::warn!(workspace = %self.workspace, attempt, %error, "append unanswered");
+                    tokio::time::sleep(pause).await;
+                    pause *= 2;
+                    attempt += 1;
+                    if let Some(fate) = self.fate(&batch).await {
+                        return Ok(fate);
+                    }
+                }
+                answered => return answered,
+            }
+        }
+    }
+
+    /// What became of a batch whose answer was lost. None: it is not in the log yet, send it again.
+    async fn fate(&self, batch: &Batch<'_>) -> Option<Appended> {
+        let head = self.inner.store.head(self.workspace).await.ok()??;
+        if head.size() == batch.expected_size {
+            return None;
+        }
+        let last = batch.expected_size + batch.rows.len() as u64 - 1;
+        let there = self.inner.store.log(self.workspace, last, last + 1, 1).await.ok()?;
+        // Each event holds 16 random bytes, so equal hashes are the same event.
+        let ours = there.first().zip(batch.rows.last());
+        let same = ours.is_some_and(|(there, ours)| there.leaf_hash == ours.leaf_hash);
+        Some(if same { Appended::Done } else { Appended::HeadMoved })
+    }
+
+    /// After a write: what was decided is now what is known.
+    fn keep(&mut self, draft: Draft<'_>) {
+        let grew = !draft.rows().is_empty();
+        let (known, runs) = draft.into_parts();
+        let size = known.head.size();
+        for (id, run) in runs {
+            self.runs.put(id, run);
+        }
+        self.known = Some(known);
+        if grew {
+            // Nobody listening is no failure: followers also look for themselves.
+            let _ = self.inner.appended.send(LogGrew { workspace: self.workspace, size });
+        }
+    }
+
+    async fn known(&mut self) -> Result<Known, Failure> {
+        if let Some(known) = &self.known {
+            return Ok(known.clone());
+        }
+        let head = self.inner.store.head(self.workspace).await?.ok_or(Failure::NoWorkspace)?;
+        let (workspace, catalog) = catalog_in_force(&self.inner, self.workspace).await?;
+        let known = Known { head, workspace, catalog };
+        self.known = Some(known.clone());
+        Ok(known)
+    }
+
+    /// Loads what the decisions need, each kind of thing in one query for the whole batch.
+    async fn prepare<'a>(
+        &mut self,
+        known: &Known,
+        requests: &[(&'a [Submission], bool)],
+    ) -> Result<Draft<'a>, Failure> {
+        let recorded_at = self.inner.clock.now().max(known.head.last_recorded_at);
+        let mut draft =
+            Draft::new(self.workspace, known.clone(), recorded_at, self.inner.entropy.clone());
+        let store = &self.inner.store;
+        let mut unknown = HashSet::new();
+        for (submissions, _) in requests {
+            for submission in *submissions {
+                draft.expect(submission);
+                let Some(id) = submission.command.run_id().filter(|id| !draft.knows_run(*id))
+                else {
+                    continue;
+                };
+                match self.runs.take(id) {
+                    Some(run) => draft.give_run(id, run),
+                    None => {
+                        unknown.insert(Stream::run(id));
+                    }
+                }
+            }
+        }
+        if !unknown.is_empty() {
+            let streams: Vec<Stream> = unknown.into_iter().collect();
+            let events = store.load_streams(self.workspace, &streams).await?;
+            for (id, run) in fold_runs(&events)? {
+                draft.give_run(id, run);
+            }
+        }
+        for stream in draft.streams_to_count() {
+            let sequence = store.last_sequence(self.workspace, stream).await?;
+            draft.give_sequence(stream, sequence);
+        }
+        let ids = draft.ids_to_know();
+        if !ids.is_empty() {
+            draft.give_known(&store.known_ids(self.workspace, &ids).await?);
+        }
+        let keys = draft.keys_to_know();
+        if !keys.is_empty() {
+            draft.give_holders(store.reservations(self.workspace, &keys).await?);
+        }
+        Ok(draft)
+    }
+
+    /// Another server wrote: forgets what it wrote of, and takes its head.
+    async fn catch_up(&mut self, from: u64) -> Result<(), Failure> {
+        let store = &self.inner.store;
+        let Some(head) = store.head(self.workspace).await? else {
+            self.forget();
+            return Err(Failure::NoWorkspace);
+        };
+        let behind = head.size().saturating_sub(from);
+        if behind > CATCH_UP {
+            self.forget();
+            return Ok(());
+        }
+        let limit = u32::try_from(CATCH_UP).unwrap_or(u32::MAX);
+        for event in store.log(self.workspace, from, head.size(), limit).await? {
+            let stream = decode(&event)?.stream;
+            match stream.kind {
+                AggregateType::Run => drop(self.runs.take(RunId(stream.id))),
+                AggregateType::Workspace => self.known = None,
+                AggregateType::Subject | AggregateType::Worker => {}
+            }
+        }
+        if let Some(known) = &mut self.known {
+            known.head = head;
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self) {
+        self.known = None;
+        self.runs = RunCache::default();
+    }
+}
+
+/// Why a whole round has no answers.
+#[derive(Clone, Debug)]
+enum Failure {
+    NoWorkspace,
+    NoEntropy,
+    Store(Arc<StoreError>),
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Failure::Store(Arc::new(error))
+    }
+}
+
+impl From<crate::clock::NoEntropy> for Failure {
+    fn from(_: crate::clock::NoEntropy) -> Self {
+        Failure::NoEntropy
+    }
+}
+
+impl Failure {
+    fn into_error(self) -> SubmitError {
+        match self {
+            Failure::NoWorkspace => SubmitError::NoWorkspace,
+            Failure::NoEntropy => SubmitError::Entropy(crate::clock::NoEntropy),
+            Failure::Store(error) => SubmitError::Store(error),
+        }
+    }
+}
+
+/// The workspace's own state and its catalog, as far as decisions need them. A workspace without
+/// a catalog (there is none but while it is being made) has the built-in one.
+pub(crate) async fn catalog_in_force(
+    inner: &Inner,
+    id: WorkspaceId,
+) -> Result<(Workspace, Arc<Catalog>), StoreError> {
+    let stream = Stream::workspace(id);
+    let mut workspace = Workspace::default();
+    for kind in [EventType::WorkspaceCreated, EventType::CatalogPublished] {
+        let Some(event) = inner.store.last_of_type(id, stream, kind).await? else { continue };
+        let Fact { occurred_at, recorded_at, event } = decode(&event)?.fact;
+        if let AnyEvent::Workspace(event) = event {
+            workspace.apply(&Fact { occurred_at, recorded_at, event });
+        }
+    }
+    let catalog = match &workspace.catalog {
+        Some(text) => inner.parsed_catalog(text)?,
+        None => Catalog::built_in(),
+    };
+    Ok((workspace, catalog))
+}
+
+impl Inner {
+    /// The catalog of `text`, parsed once per process.
+    pub(crate) fn parsed_catalog(&self, text: &str) -> Result<Arc<Catalog>, StoreError> {
+        let lock = || self.catalogs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(catalog) = lock().get(text) {
+            return Ok(Arc::clone(catalog));
+        }
+        let catalog = Catalog::parse(text).map_err(|errors| {
+            StoreError::Corrupt(format!("a published catalog cannot be read: {errors}"))
+        })?;
+        let catalog = Arc::new(catalog);
+        lock().insert(text.to_owned(), Arc::clone(&catalog));
+        Ok(catalog)
+    }
+}
+
+/// Reads a stored event; one that cannot be read is corruption.
+pub(crate) fn decode(event: &StoredEvent) -> Result<Recorded, StoreError> {
+    Recorded::decode(&event.body).map_err(|error| {
+        StoreError::Corrupt(format!("the event at position {}: {error}", event.position))
+    })
+}
+
+fn fold_runs(events: &[StoredEvent]) -> Result<Vec<(RunId, Run)>, StoreError> {
+    let mut runs: Vec<(RunId, Run)> = Vec::new();
+    for event in events {
+        let recorded = decode(event)?;
+        let Some(id) = recorded.stream.run_id() else { continue };
+        let AnyEvent::Run(event) = recorded.fact.event else { continue };
+        let fact = Fact {
+            occurred_at: recorded.fact.occurred_at,
+            recorded_at: recorded.fact.recorded_at,
+            event,
+        };
+        match runs.last_mut() {
+            Some((last, run)) if *last == id => run.apply(&fact),
+            _ => {
+                let mut run = Run::default();
+                run.apply(&fact);
+                runs.push((id, run));
+            }
+        }
+    }
+    Ok(runs)
+}
+
+/// The workspace event of a fact, if it is one.
+fn workspace_event(event: &AnyEvent) -> Option<&WorkspaceEvent> {
+    match event {
+        AnyEvent::Workspace(event) => Some(event),
+        _ => None,
+    }
+}

@@ -1,0 +1,484 @@
+//! A batch in the making: what is known, what is decided, and the rows that follow from it.
+//!
+//! Nothing here reads or writes a database. A draft is thrown away if the log turns out to be
+//! somewhere else.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::{Known, workspace_event};
+use crate::catalog::Catalog;
+use crate::clock::{Entropy, NoEntropy};
+use crate::event::{AnyEvent, Envelope, Stream, content_hash};
+use crate::fact::{EventKind, Fact};
+use crate::merkle::Hash;
+use crate::run::{Decision, ReservationKey, Run, RunCommand, RunContext, RunEvent, RunRefusal};
+use crate::store::{Head, Identity, KnownId, NewRow};
+use crate::submission::{Answer, Command, Receipt, Refusal, ReportId, Submission};
+use crate::time::Moment;
+use crate::words::{Name, RunId, Status, WorkspaceId};
+use crate::{subject, worker};
+
+/// What became of an id within this batch or before it.
+#[derive(Clone, Copy, Debug)]
+struct Use {
+    position: u64,
+    content: Hash,
+    run: Option<RunId>,
+}
+
+/// See the module's documentation.
+pub(super) struct Draft<'a> {
+    workspace: WorkspaceId,
+    known: Known,
+    recorded_at: Moment,
+    entropy: Entropy,
+    rows: Vec<NewRow>,
+    runs: HashMap<RunId, Run>,
+    sequences: HashMap<Stream, u64>,
+    streams: HashSet<Stream>,
+    ids: HashMap<(&'a str, &'a str), Option<Use>>,
+    keys: HashMap<ReservationKey, Option<RunId>>,
+    changed_keys: HashMap<ReservationKey, Option<RunId>>,
+}
+
+/// What an all-or-nothing request puts back if one of its items is refused.
+struct Before<'a> {
+    rows: usize,
+    runs: Vec<(RunId, Option<Run>)>,
+    sequences: HashMap<Stream, u64>,
+    ids: HashMap<(&'a str, &'a str), Option<Use>>,
+    changed_keys: HashMap<ReservationKey, Option<RunId>>,
+    known: Known,
+}
+
+/// The source of a report that names none.
+const UNNAMED_SOURCE: &str = "unnamed";
+
+fn id_of(submission: &Submission) -> Option<(&str, &str)> {
+    let id = submission.id.as_ref()?;
+    Some((submission.source.as_ref().map_or(UNNAMED_SOURCE, Name::as_str), id.id.as_str()))
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(
+        workspace: WorkspaceId,
+        known: Known,
+        recorded_at: Moment,
+        entropy: Entropy,
+    ) -> Self {
+        Draft {
+            workspace,
+            known,
+            recorded_at,
+            entropy,
+            rows: Vec::new(),
+            runs: HashMap::new(),
+            sequences: HashMap::new(),
+            streams: HashSet::new(),
+            ids: HashMap::new(),
+            keys: HashMap::new(),
+            changed_keys: HashMap::new(),
+        }
+    }
+
+    /// Notes what a submission will need to be known beside its run.
+    pub(super) fn expect(&mut self, submission: &'a Submission) {
+        if let Some(id) = id_of(submission) {
+            self.ids.insert(id, None);
+        }
+        match &submission.command {
+            Command::Run(_, RunCommand::Dispatch(dispatch)) => {
+                let operation = self.known.catalog.canonical(dispatch.operation.as_str());
+                if let Some(key) = ReservationKey::asked(dispatch, operation) {
+                    self.keys.insert(key, None);
+                }
+            }
+            Command::Run(..) => {}
+            Command::Subject(..) | Command::Worker(..) | Command::Workspace(_) => {
+                self.streams.insert(self.stream(&submission.command));
+            }
+            Command::Decided(decided) => {
+                if decided.stream.run_id().is_none() {
+                    self.streams.insert(decided.stream);
+                }
+            }
+        }
+    }
+
+    fn stream(&self, command: &Command) -> Stream {
+        match command {
+            Command::Run(id, _) => Stream::run(*id),
+            Command::Subject(key, _) => Stream::subject(key),
+            Command::Worker(key, _) => Stream::worker(key),
+            Command::Workspace(_) => Stream::workspace(self.workspace),
+            Command::Decided(decided) => decided.stream,
+        }
+    }
+
+    pub(super) fn knows_run(&self, id: RunId) -> bool {
+        self.runs.contains_key(&id)
+    }
+
+    pub(super) fn give_run(&mut self, id: RunId, run: Run) {
+        self.runs.insert(id, run);
+    }
+
+    pub(super) fn streams_to_count(&self) -> Vec<Stream> {
+        self.streams.iter().copied().collect()
+    }
+
+    pub(super) fn give_sequence(&mut self, stream: Stream, sequence: u64) {
+        self.sequences.insert(stream, sequence);
+    }
+
+    pub(super) fn ids_to_know(&self) -> Vec<(Name, Name)> {
+        let name = |text: &str| Name::new(text).ok();
+        self.ids.keys().filter_map(|(source, id)| Some((name(source)?, name(id)?))).collect()
+    }
+
+    pub(super) fn give_known(&mut self, known: &[KnownId]) {
+        let known: HashMap<(&str, &str), &KnownId> =
+            known.iter().map(|known| ((known.source.as_str(), known.id.as_str()), known)).collect();
+        for (id, slot) in &mut self.ids {
+            if let Some(KnownId { position, content, run, .. }) = known.get(id) {
+                *slot = Some(Use { position: *position, content: *content, run: *run });
+            }
+        }
+    }
+
+    pub(super) fn keys_to_know(&self) -> Vec<ReservationKey> {
+        self.keys.keys().copied().collect()
+    }
+
+    pub(super) fn give_holders(&mut self, holders: Vec<(ReservationKey, RunId)>) {
+        for (key, run) in holders {
+            self.keys.insert(key, Some(run));
+        }
+    }
+
+    pub(super) fn rows(&self) -> &[NewRow] {
+        &self.rows
+    }
+
+    /// The head that the log has once the rows are in it.
+    pub(super) fn next_head(&self) -> Head {
+        let mut frontier = self.known.head.frontier.clone();
+        for row in &self.rows {
+            frontier.push(row.leaf_hash);
+        }
+        Head { frontier, last_recorded_at: self.recorded_at }
+    }
+
+    /// The keys that are held from now on, and those that are free from now on.
+    pub(super) fn reservations(&self) -> (Vec<(ReservationKey, RunId)>, Vec<ReservationKey>) {
+        let mut taken = Vec::new();
+        let mut freed = Vec::new();
+        for (key, holder) in &self.changed_keys {
+            match holder {
+                Some(run) => taken.push((*key, *run)),
+                None => freed.push(*key),
+            }
+        }
+        (taken, freed)
+    }
+
+    /// What is known once the rows are in the log.
+    pub(super) fn into_parts(mut self) -> (Known, HashMap<RunId, Run>) {
+        if !self.rows.is_empty() {
+            self.known.head = self.next_head();
+        }
+        self.runs.retain(|_, run| run.exists());
+        (self.known, self.runs)
+    }
+
+    /// Decides on one request, in order.
+    pub(super) fn request(
+        &mut self,
+        submissions: &'a [Submission],
+        atomic: bool,
+    ) -> Result<Vec<Answer>, NoEntropy> {
+        let before = atomic.then(|| self.before(submissions));
+        let mut answers = Vec::with_capacity(submissions.len());
+        for submission in submissions {
+            answers.push(self.submission(submission)?);
+        }
+        let refused =
+            |answer: &Answer| matches!(answer, Answer::Refused(_) | Answer::Conflict { .. });
+        if let Some(before) = before.filter(|_| answers.iter().any(refused)) {
+            self.put_back(before);
+            for answer in answers.iter_mut().filter(|answer| !refused(answer)) {
+                *answer = Answer::Refused(Refusal::NotAlone);
+            }
+        }
+        Ok(answers)
+    }
+
+    fn before(&self, submissions: &[Submission]) -> Before<'a> {
+        let ids = submissions.iter().filter_map(|submission| submission.command.run_id());
+        Before {
+            rows: self.rows.len(),
+            runs: ids.map(|id| (id, self.runs.get(&id).cloned())).collect(),
+            sequences: self.sequences.clone(),
+            ids: self.ids.clone(),
+            changed_keys: self.changed_keys.clone(),
+            known: self.known.clone(),
+        }
+    }
+
+    fn put_back(&mut self, before: Before<'a>) {
+        self.rows.truncate(before.rows);
+        for (id, run) in before.runs {
+            match run {
+                Some(run) => self.runs.insert(id, run),
+                None => self.runs.remove(&id),
+            };
+        }
+        self.sequences = before.sequences;
+        self.ids = before.ids;
+        self.changed_keys = before.changed_keys;
+        self.known = before.known;
+    }
+
+    fn submission(&mut self, submission: &'a Submission) -> Result<Answer, NoEntropy> {
+        let decided = self.decide(submission);
+        // Identity comes first: a report of another run than the id's is no duplicate of it.
+        if let Err(refusal @ Refusal::Run(RunRefusal::IdentityMismatch { .. })) = decided {
+            return Ok(Answer::Refused(refusal));
+        }
+        let identity = match self.identify(submission) {
+            Ok(identity) => identity,
+            Err(answer) => return Ok(answer),
+        };
+        let facts = match decided {
+            Ok(Decided::Record(facts)) => facts,
+            Ok(Decided::Answer(answer)) => return Ok(answer),
+            Err(refusal) => return Ok(Answer::Refused(refusal)),
+        };
+        match self.seal(submission, &facts, identity.clone())? {
+            Err(refusal) => Ok(Answer::Refused(refusal)),
+            Ok(receipt) => {
+                self.apply(submission, facts);
+                if let (Some(slot), Some(identity)) = (id_of(submission), identity) {
+                    let run = self.stream(&submission.command).run_id();
+                    let used = Use { position: receipt.position, content: identity.content, run };
+                    self.ids.insert(slot, Some(used));
+                }
+                Ok(Answer::Recorded(receipt))
+            }
+        }
+    }
+
+    /// The identity of a report that is not known yet; the answer to one that is.
+    fn identify(&self, submission: &'a Submission) -> Result<Option<Identity>, Answer> {
+        let (Some(slot), Some(report)) = (id_of(submission), &submission.id) else {
+            return Ok(None);
+        };
+        let content = hashed_content(report, &self.known.catalog)
+            .map_err(|error| Answer::Refused(Refusal::Seal(error.into())))?;
+        match self.ids.get(&slot).copied().flatten() {
+            Some(used) if used.content == content => {
+                Err(Answer::Duplicate { position: Some(used.position), run: used.run })
+            }
+            Some(used) => Err(Answer::Conflict { position: used.position }),
+            None => {
+                let source = submission.source.clone();
+                let source = source.or_else(|| Name::new(UNNAMED_SOURCE).ok());
+                Ok(source.map(|source| Identity { source, id: report.id.clone(), content }))
+            }
+        }
+    }
+
+    fn decide(&mut self, submission: &Submission) -> Result<Decided, Refusal> {
+        let recorded_at = self.recorded_at;
+        let occurred_at = submission.occurred_at.unwrap_or(recorded_at);
+        match &submission.command {
+            Command::Run(id, command) => {
+                let context = RunContext {
+                    catalog: &self.known.catalog,
+                    holder: self.holder(command),
+                    occurred_at,
+                    recorded_at,
+                    run_id: *id,
+                    strict: submission.strict,
+                };
+                let run = self.runs.entry(*id).or_default();
+                Ok(match run.decide(command, &context)? {
+                    Decision::Record(facts) => {
+                        Decided::Record(facts.into_iter().map(Fact::any).collect())
+                    }
+                    Decision::Duplicate => {
+                        Decided::Answer(Answer::Duplicate { position: None, run: Some(*id) })
+                    }
+                    Decision::Coalesced => Decided::Answer(Answer::Coalesced),
+                    Decision::NoChange => Decided::Answer(Answer::NoChange),
+                    Decision::Existing(holder) => Decided::Answer(Answer::Existing(holder)),
+                })
+            }
+            Command::Subject(key, observe) => {
+                let fact = subject::observe(key, observe, occurred_at, recorded_at);
+                Ok(Decided::Record(vec![fact.any()]))
+            }
+            Command::Worker(key, report) => {
+                let fact = worker::report(key, report, occurred_at, recorded_at);
+                Ok(Decided::Record(vec![fact.any()]))
+            }
+            Command::Workspace(command) => {
+                let fact = self.known.workspace.decide(command, occurred_at, recorded_at)?;
+                Ok(fact.map_or(
+                    Decided::Answer(Answer::Duplicate { position: None, run: None }),
+                    |fact| Decided::Record(vec![fact.any()]),
+                ))
+            }
+            Command::Decided(decided) => {
+                let found = self.sequence(decided.stream);
+                if found != decided.expected_sequence {
+                    let expected = decided.expected_sequence;
+                    return Err(Refusal::Sequence { expected, found });
+                }
+                let stamp = |fact: &Fact<AnyEvent>| Fact { recorded_at, ..fact.clone() };
+                Ok(Decided::Record(decided.facts.iter().map(stamp).collect()))
+            }
+        }
+    }
+
+    /// The active run that holds the key that a dispatch asks for.
+    fn holder(&self, command: &RunCommand) -> Option<RunId> {
+        let RunCommand::Dispatch(dispatch) = command else { return None };
+        let operation = self.known.catalog.canonical(dispatch.operation.as_str());
+        let key = ReservationKey::asked(dispatch, operation)?;
+        let changed = self.changed_keys.get(&key);
+        *changed.or_else(|| self.keys.get(&key))?
+    }
+
+    /// Adds the rows of `facts`, or none of them. The identity belongs to the last one.
+    fn seal(
+        &mut self,
+        submission: &Submission,
+        facts: &[Fact<AnyEvent>],
+        mut identity: Option<Identity>,
+    ) -> Result<Result<Receipt, Refusal>, NoEntropy> {
+        let stream = self.stream(&submission.command);
+        let first_position = self.known.head.size() + self.rows.len() as u64;
+        let first_row = self.rows.len();
+        let mut sequence = self.sequence(stream);
+        let mut receipt = None;
+        for (index, fact) in facts.iter().enumerate() {
+            sequence += 1;
+            let position = first_position + index as u64;
+            let mut nonce = [0; 16];
+            self.entropy.fill(&mut nonce)?;
+            let last = index + 1 == facts.len();
+            let envelope = Envelope {
+                workspace: self.workspace,
+                position,
+                stream,
+                sequence,
+                actor: submission.actor.as_ref(),
+                source: submission.source.as_ref(),
+                event_id: submission.id.as_ref().filter(|_| last).map(|report| &report.id),
+                nonce,
+            };
+            let sealed = match envelope.seal(fact) {
+                Ok(sealed) => sealed,
+                Err(error) => {
+                    self.rows.truncate(first_row);
+                    return Ok(Err(error.into()));
+                }
+            };
+            receipt = Some(Receipt {
+                first_position,
+                position,
+                leaf_hash: sealed.leaf_hash,
+                recorded_at: fact.recorded_at,
+                event_type: fact.event.event_type(),
+            });
+            self.rows.push(NewRow {
+                stream,
+                sequence,
+                event_type: fact.event.event_type(),
+                body: sealed.body,
+                leaf_hash: sealed.leaf_hash,
+                identity: if last { identity.take() } else { None },
+            });
+        }
+        let nothing = Refusal::Sequence { expected: sequence, found: sequence };
+        Ok(receipt.ok_or(nothing))
+    }
+
+    fn sequence(&self, stream: Stream) -> u64 {
+        match stream.run_id().and_then(|id| self.runs.get(&id)) {
+            Some(run) => u64::from(run.events),
+            None => self.sequences.get(&stream).copied().unwrap_or_default(),
+        }
+    }
+
+    /// Takes what was decided for true, for what is decided after it in the same batch.
+    fn apply(&mut self, submission: &Submission, facts: Vec<Fact<AnyEvent>>) {
+        let stream = self.stream(&submission.command);
+        if let Some(count) = self.sequences.get_mut(&stream) {
+            *count += facts.len() as u64;
+        }
+        for Fact { occurred_at, recorded_at, event } in facts {
+            match event {
+                AnyEvent::Run(event) => {
+                    let id = RunId(stream.id);
+                    let fact = Fact { occurred_at, recorded_at, event };
+                    self.apply_to_run(id, &fact);
+                }
+                event => {
+                    if let Some(event) = workspace_event(&event) {
+                        let fact = Fact { occurred_at, recorded_at, event: event.clone() };
+                        self.known.workspace.apply(&fact);
+                        if let Some(Ok(catalog)) =
+                            self.known.workspace.catalog.as_deref().map(Catalog::parse)
+                        {
+                            self.known.catalog = Arc::new(catalog);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Draft<'_> {
+    /// A run that becomes active takes its key, and one that completes frees it.
+    fn apply_to_run(&mut self, id: RunId, fact: &Fact<RunEvent>) {
+        let run = self.runs.entry(id).or_default();
+        let was_active = run.is_active();
+        run.apply(fact);
+        let Some(key) = ReservationKey::of_run(run) else { return };
+        if !was_active && run.is_active() {
+            self.changed_keys.insert(key, Some(id));
+        } else if was_active && run.status == Status::Completed {
+            self.changed_keys.insert(key, None);
+        }
+    }
+}
+
+enum Decided {
+    Record(Vec<Fact<AnyEvent>>),
+    Answer(Answer),
+}
+
+/// The hash of what a report says, with the canonical name of its operation: an alias is the same.
+fn hashed_content(
+    report: &ReportId,
+    catalog: &Catalog,
+) -> Result<Hash, crate::canonical::CanonicalError> {
+    let operation = report.content.pointer("/data/operation").and_then(Value::as_str);
+    match operation.map(|name| (name, catalog.canonical(name))) {
+        Some((given, canonical)) if given != canonical => {
+            let canonical = Value::from(canonical);
+            let mut content = report.content.clone();
+            if let Some(slot) = content.pointer_mut("/data/operation") {
+                *slot = canonical;
+            }
+            content_hash(&content)
+        }
+        _ => content_hash(&report.content),
+    }
+}

@@ -1,0 +1,207 @@
+//! The one write seam: every change of every log goes through [`Ledger::submit`].
+//!
+//! Behind it stands one lane per workspace (`lane.rs`), which decides, seals and appends in groups.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::{broadcast, mpsc, oneshot};
+use uuid::Uuid;
+
+use crate::catalog::Catalog;
+use crate::clock::{Clock, Entropy, NoEntropy};
+use crate::lane::{self, Job};
+use crate::store::{Store, StoreError};
+use crate::submission::{Answer, Command, Submission};
+use crate::time::Moment;
+use crate::words::{Name, RunId, WorkspaceId};
+use crate::workspace::WorkspaceCommand;
+
+/// Most submissions in one request.
+pub const MOST_SUBMISSIONS: usize = 5_000;
+/// Most submissions of one workspace that wait at a time; more is an overload.
+const MOST_WAITING: usize = 20_000;
+
+/// The ledger of all workspaces of one store. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) store: Store,
+    pub(crate) clock: Clock,
+    pub(crate) entropy: Entropy,
+    pub(crate) appended: broadcast::Sender<LogGrew>,
+    pub(crate) catalogs: Mutex<HashMap<String, Arc<Catalog>>>,
+    lanes: Mutex<HashMap<WorkspaceId, Lane>>,
+}
+
+#[derive(Clone, Debug)]
+struct Lane {
+    jobs: mpsc::Sender<Job>,
+    room: Arc<tokio::sync::Semaphore>,
+}
+
+/// A log has grown. A wake-up, no data: whoever follows a log reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogGrew {
+    /// Whose log.
+    pub workspace: WorkspaceId,
+    /// How many events it holds now.
+    pub size: u64,
+}
+
+/// Why nothing of a request was looked at, or why its fate is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum SubmitError {
+    /// There is no such workspace.
+    #[error("there is no such workspace")]
+    NoWorkspace,
+    /// Too many at once.
+    #[error("a request may hold {MOST_SUBMISSIONS} events at most")]
+    TooMany,
+    /// More waits than can be written soon. Nothing was recorded; try again shortly.
+    #[error("more events wait than can be written soon; nothing was recorded")]
+    Overloaded,
+    /// The ledger is closing. Nothing was recorded.
+    #[error("the ledger is closing; nothing was recorded")]
+    Closing,
+    /// The database failed. What carried an id, or is a repeatable report, is safe to send again.
+    #[error("the database failed before the events were known to be durable; send them again")]
+    Store(#[source] Arc<StoreError>),
+    /// The operating system gave no random bytes.
+    #[error(transparent)]
+    Entropy(#[from] NoEntropy),
+}
+
+/// Why a workspace was not made.
+#[derive(Debug, thiserror::Error)]
+pub enum CreateError {
+    /// The name is taken.
+    #[error("a workspace named {0} exists already")]
+    Exists(Name),
+    /// Its first events could not be written.
+    #[error("the workspace could not be made")]
+    Submit(#[from] SubmitError),
+    /// The database failed.
+    #[error("the workspace could not be made")]
+    Store(#[from] StoreError),
+}
+
+impl Ledger {
+    /// A ledger over `store`.
+    pub fn new(store: Store, clock: Clock, entropy: Entropy) -> Self {
+        let (appended, _) = broadcast::channel(1_024);
+        let inner = Inner {
+            store,
+            clock,
+            entropy,
+            appended,
+            catalogs: Mutex::default(),
+            lanes: Mutex::default(),
+        };
+        Ledger { inner: Arc::new(inner) }
+    }
+
+    /// The store beneath, for reading.
+    pub fn store(&self) -> &Store {
+        &self.inner.store
+    }
+
+    /// The clock.
+    pub fn clock(&self) -> &Clock {
+        &self.inner.clock
+    }
+
+    /// A fresh run id: a UUID of version 7, so that runs made together lie together.
+    pub fn new_run_id(&self) -> Result<RunId, NoEntropy> {
+        self.inner.entropy.uuid_v7(self.inner.clock.now()).map(RunId)
+    }
+
+    /// Wake-ups for followers. One that lags has missed wake-ups and nothing else.
+    pub fn grew(&self) -> broadcast::Receiver<LogGrew> {
+        self.inner.appended.subscribe()
+    }
+
+    /// Makes a workspace, with `catalog` in force from its first moment.
+    pub async fn create_workspace(
+        &self,
+        name: &Name,
+        catalog: &Catalog,
+    ) -> Result<WorkspaceId, CreateError> {
+        let now = self.inner.clock.now();
+        let id = WorkspaceId(self.inner.entropy.uuid_v7(now).map_err(SubmitError::from)?);
+        if !self.inner.store.create_workspace(id, name, now).await? {
+            return Err(CreateError::Exists(name.clone()));
+        }
+        let create = WorkspaceCommand::Create { name: name.clone() };
+        let publish = WorkspaceCommand::PublishCatalog { text: catalog.text().to_owned() };
+        let commands =
+            [create, publish].map(|command| Submission::new(Command::Workspace(command)));
+        self.submit(id, commands.into(), true).await?;
+        Ok(id)
+    }
+
+    /// Hands `submissions` to the workspace's lane, in order, and waits until each is answered:
+    /// what is answered `Recorded` is durable. With `atomic`, either none is refused or none is
+    /// recorded.
+    pub async fn submit(
+        &self,
+        workspace: WorkspaceId,
+        submissions: Vec<Submission>,
+        atomic: bool,
+    ) -> Result<Vec<Answer>, SubmitError> {
+        if submissions.len() > MOST_SUBMISSIONS {
+            return Err(SubmitError::TooMany);
+        }
+        if submissions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let count = u32::try_from(submissions.len()).map_err(|_| SubmitError::TooMany)?;
+        let mut submissions = submissions;
+        // A lane that was idle may close between being found and being used; then there is a new
+        // one.
+        loop {
+            let lane = self.lane(workspace);
+            let room = Arc::clone(&lane.room)
+                .try_acquire_many_owned(count)
+                .map_err(|_| SubmitError::Overloaded)?;
+            let (answer, answered) = oneshot::channel();
+            let job = Job { submissions, atomic, answer, _room: room };
+            match lane.jobs.send(job).await {
+                Ok(()) => return answered.await.map_err(|_| SubmitError::Closing)?,
+                Err(unsent) => submissions = unsent.0.submissions,
+            }
+        }
+    }
+
+    fn lane(&self, workspace: WorkspaceId) -> Lane {
+        let mut lanes = self.inner.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        lanes.retain(|_, lane| !lane.jobs.is_closed());
+        lanes
+            .entry(workspace)
+            .or_insert_with(|| {
+                let (jobs, waiting) = mpsc::channel(MOST_WAITING);
+                tokio::spawn(lane::run(Arc::clone(&self.inner), workspace, waiting));
+                Lane { jobs, room: Arc::new(tokio::sync::Semaphore::new(MOST_WAITING)) }
+            })
+            .clone()
+    }
+
+    /// The catalog of a workspace: the last one published.
+    pub async fn catalog(&self, workspace: WorkspaceId) -> Result<Arc<Catalog>, StoreError> {
+        lane::catalog_in_force(&self.inner, workspace).await.map(|(_, catalog)| catalog)
+    }
+
+    /// The time now, for what is not an event.
+    pub fn now(&self) -> Moment {
+        self.inner.clock.now()
+    }
+
+    /// A name for this process among several over one database.
+    pub fn process_id(&self) -> Result<Uuid, NoEntropy> {
+        self.inner.entropy.uuid_v7(self.inner.clock.now())
+    }
+}
