@@ -23,7 +23,7 @@ use crate::fact::{EventType, Fact};
 use crate::ledger::{Inner, LogGrew, SubmitError};
 use crate::run::Run;
 use crate::store::{Appended, Batch, Head, StoreError, StoredEvent};
-use crate::submission::{Answer, Command, Submission};
+use crate::submission::{Answer, Submission};
 use crate::words::{RunId, WorkspaceId};
 use crate::workspace::{Workspace, WorkspaceEvent};
 

@@ -153,12 +153,7 @@ fn guard_command(binaries: &Path, durability: Durability) -> Result<Command, Clu
 fn settings(durability: Durability) -> &'static [&'static str] {
     match durability {
         // Every test is a process with pools of its own.
-        Durability::Off => &[
-            "max_connections = 400",
-            "fsync = off",
-            "synchronous_commit = off",
-            "full_page_writes = off",
-        ],
+        Durability::Off => &["max_connections = 400", "fsync = off", "full_page_writes = off"],
         Durability::On => &["max_connections = 400"],
     }
 }
