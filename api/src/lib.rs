@@ -1,1 +1,3 @@
 //! runledger
+
+pub mod ingest;

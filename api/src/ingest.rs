@@ -1,0 +1,130 @@
+//! The ways in: from the bytes that a client sent to what is asked of the ledger.
+//!
+//! Pure functions, one module for each wire contract. They know no HTTP, no database and no clock.
+//! What they keep true: a bad item never harms a good one, and an error says what is wrong, where,
+//! and what to do. What is *decided* about a submission is the ledger's matter, not theirs.
+
+pub mod native;
+mod split;
+
+use runledger_ledger::event::Actor;
+use runledger_ledger::words::Name;
+
+/// Most bytes of a request, after it has been inflated.
+pub const REQUEST_BYTES: usize = 8 * 1024 * 1024;
+/// Most events of a request.
+pub const REQUEST_EVENTS: usize = 5_000;
+/// Most bytes of one native event, as it was sent.
+pub const EVENT_BYTES: usize = 64 * 1024;
+/// Most objects and lists inside each other in one native event, itself counted.
+pub const EVENT_DEPTH: usize = runledger_ledger::canonical::DEEPEST;
+
+/// The reason code of a failure whose source gives none.
+const UNSPECIFIED: &str = "unspecified";
+
+/// Who calls: what an event that names no actor and no source is recorded with.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Caller<'a> {
+    /// The one that the token stands for.
+    pub actor: Option<&'a Actor>,
+    /// The source that the token is bound to.
+    pub source: Option<&'a Name>,
+}
+
+/// Why a whole body was not looked at. Nothing of it was taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum BodyError {
+    /// It is empty.
+    #[error("the body is empty; send one event, a JSON array of events, or one event a line")]
+    Empty,
+    /// It has too many bytes.
+    #[error("the body has {0} bytes, and {REQUEST_BYTES} may come at once; send several requests")]
+    TooLarge(usize),
+    /// It has too many events.
+    #[error("the body has more than {REQUEST_EVENTS} events; send several requests")]
+    TooMany,
+    /// Its items cannot be told apart, or it is one item that is no JSON.
+    #[error("the body is not JSON: {0}")]
+    NotJson(String),
+    /// It is JSON, but nothing that events can be in.
+    #[error("the body must be {0}")]
+    WrongShape(&'static str),
+}
+
+impl BodyError {
+    /// The stable code of the error.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            BodyError::Empty => "empty_body",
+            BodyError::TooLarge(_) => "body_too_large",
+            BodyError::TooMany => "too_many_events",
+            BodyError::NotJson(_) => "not_json",
+            BodyError::WrongShape(_) => "wrong_body_shape",
+        }
+    }
+
+    /// The HTTP status that says it.
+    pub const fn status(&self) -> u16 {
+        match self {
+            BodyError::TooLarge(_) | BodyError::TooMany => 413,
+            BodyError::Empty | BodyError::NotJson(_) | BodyError::WrongShape(_) => 400,
+        }
+    }
+}
+
+/// Why one item cannot be taken. The others of its request can.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{detail}")]
+pub struct ItemError {
+    /// A stable word for programs.
+    pub code: &'static str,
+    /// What is wrong, where, and what to do.
+    pub detail: String,
+    /// Where in the item, as a JSON pointer (RFC 6901).
+    pub pointer: Option<String>,
+}
+
+/// Most bytes of [`ItemError::detail`]: it may quote what was sent, but not all of it.
+const DETAIL_BYTES: usize = 600;
+
+impl ItemError {
+    /// An error about the item as a whole.
+    fn new(code: &'static str, detail: impl Into<String>) -> Self {
+        ItemError { code, detail: cut(detail.into(), DETAIL_BYTES), pointer: None }
+    }
+
+    /// An error about what is at `pointer`.
+    fn at(code: &'static str, pointer: impl Into<String>, problem: impl std::fmt::Display) -> Self {
+        let pointer = pointer.into();
+        let detail = if pointer.is_empty() {
+            problem.to_string()
+        } else {
+            format!("`{}`: {problem}", cut(pointer.clone(), 200))
+        };
+        ItemError { pointer: Some(pointer), ..ItemError::new(code, detail) }
+    }
+
+    /// The HTTP status that says it when the item was sent alone.
+    pub fn status(&self) -> u16 {
+        match self.code {
+            "not_json" => 400,
+            "event_too_large" => 413,
+            "no_run_id_made" => 503,
+            _ => 422,
+        }
+    }
+}
+
+/// A word of our own that is a name.
+fn word(text: &'static str) -> Result<Name, ItemError> {
+    Name::new(text).map_err(|problem| ItemError::new("internal", format!("{text:?} {problem}")))
+}
+
+/// `text`, at most `most` bytes of it, cut between characters.
+fn cut(mut text: String, most: usize) -> String {
+    if text.len() > most {
+        text.truncate(text.floor_char_boundary(most));
+        text.push('…');
+    }
+    text
+}

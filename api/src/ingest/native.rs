@@ -1,0 +1,320 @@
+//! The native way in: one event, a JSON array of events, or one event a line.
+//!
+//! It reads strictly. A member that it does not know is refused by name, so that a misspelt one
+//! never quietly means nothing.
+
+mod data;
+mod read;
+mod schema;
+#[cfg(test)]
+mod tests;
+
+use std::borrow::Cow;
+use std::fmt::Display;
+
+use runledger_ledger::event::Actor;
+use runledger_ledger::run::{FollowUpAction, FollowUpCommand, RunCommand};
+use runledger_ledger::submission::{Command, ReportId, Submission};
+use runledger_ledger::time::Moment;
+use runledger_ledger::words::{Name, RunId};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+use utoipa::ToSchema;
+
+pub use data::{ARTIFACTS, EXTERNAL_IDS, FIELDS, LABELS};
+pub use data::{
+    CancelledData, DispatchedData, EndedData, FailedData, FailedOutcome, FollowUpData,
+    HeartbeatData, ObservedData, StartedData, SucceededData, WorkerSeenData, WorkerStoppedData,
+};
+
+use super::split::{self, Slice};
+use super::{BodyError, Caller, EVENT_BYTES, EVENT_DEPTH, ItemError};
+
+/// Every type that may be sent, in the order of the design.
+pub const TYPES: [&str; 12] = [
+    "run.dispatched",
+    "run.started",
+    "run.heartbeat",
+    "run.succeeded",
+    "run.failed",
+    "run.cancelled",
+    "run.ended",
+    "run.follow_up_resolved",
+    "run.follow_up_reopened",
+    "subject.observed",
+    "worker.seen",
+    "worker.stopped",
+];
+
+/// What came of one item.
+pub type Item = Result<Parsed, ItemError>;
+
+/// An event that was understood.
+#[derive(Clone, Debug)]
+pub struct Parsed {
+    /// What is asked of the ledger. `strict` is for the caller to set.
+    pub submission: Submission,
+    /// The run that the event named; none if its id was made here, or if it is of no run.
+    pub run_id: Option<RunId>,
+}
+
+/// An event as it is sent.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Event)]
+pub struct EventRequest<'a> {
+    /// Who makes it happen; the token's owner if left out.
+    #[serde(default, deserialize_with = "read::optional")]
+    #[schema(schema_with = schema::actor)]
+    actor: Option<Actor>,
+    /// What there is to say, by type.
+    #[serde(borrow, default)]
+    #[schema(value_type = Option<EventData>)]
+    data: Option<&'a RawValue>,
+    /// What the event is known by when it comes again, unique for its source.
+    #[schema(value_type = Option<String>)]
+    id: Option<Name>,
+    /// When it happened, in RFC 3339; left out, when it is recorded.
+    #[serde(default, deserialize_with = "read::time")]
+    #[schema(value_type = Option<String>, format = DateTime)]
+    occurred_at: Option<Moment>,
+    /// The run; a new one is made for a `run.dispatched` without it.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    run_id: Option<RunId>,
+    /// The source that reports it; the token's if left out.
+    #[schema(value_type = Option<String>)]
+    source: Option<Name>,
+    /// What happened, such as `run.started`.
+    #[serde(rename = "type", borrow)]
+    #[schema(value_type = String, example = "run.dispatched")]
+    kind: Cow<'a, str>,
+}
+
+/// The data of an event.
+#[derive(Clone, Debug, ToSchema)]
+#[serde(untagged)]
+#[expect(missing_docs, reason = "the variants are the types, and their data is documented")]
+pub enum EventData {
+    Dispatched(Box<DispatchedData>),
+    Started(Box<StartedData>),
+    Heartbeat(Box<HeartbeatData>),
+    Succeeded(Box<SucceededData>),
+    Failed(Box<FailedData>),
+    Cancelled(Box<CancelledData>),
+    Ended(Box<EndedData>),
+    FollowUp(FollowUpAction, FollowUpData),
+    Observed(Box<ObservedData>),
+    WorkerSeen(WorkerSeenData),
+    WorkerStopped(WorkerStoppedData),
+}
+
+/// Reads a body: one event, an array of them, or one a line (told by `content_type`, or by the
+/// body itself). `new_run_id` makes the id of a run that was dispatched without one.
+pub fn parse_body<E: Display>(
+    body: &[u8],
+    content_type: Option<&str>,
+    caller: Caller<'_>,
+    new_run_id: &mut impl FnMut() -> Result<RunId, E>,
+) -> Result<Vec<Item>, BodyError> {
+    let trimmed = split::trimmed(body)?;
+    let (slices, numbered) = match trimmed.first() {
+        // All of the body is given, so that lines are counted as the client counts them.
+        _ if content_type.is_some_and(means_lines) => (split::lines(body)?, true),
+        Some(b'[') => (split::array(body)?, true),
+        Some(b'{') if split::is_lines(trimmed) => (split::lines(body)?, true),
+        _ => {
+            if let Some((problem, _)) = read::syntax_problem(trimmed) {
+                return Err(BodyError::NotJson(problem));
+            }
+            (vec![Slice { bytes: trimmed, line: 1 }], false)
+        }
+    };
+    let read = |slice: Slice<'_>| {
+        let line = numbered.then_some(slice.line);
+        parse_item(slice.bytes, line, caller, new_run_id)
+    };
+    Ok(slices.into_iter().map(read).collect())
+}
+
+/// Whether a media type says that each line is an event.
+fn means_lines(content_type: &str) -> bool {
+    let media_type = content_type.split(';').next().unwrap_or_default().trim();
+    ["application/x-ndjson", "application/ndjson", "application/jsonl"]
+        .iter()
+        .any(|lines| media_type.eq_ignore_ascii_case(lines))
+}
+
+fn parse_item<E: Display>(
+    json: &[u8],
+    line: Option<usize>,
+    caller: Caller<'_>,
+    new_run_id: &mut impl FnMut() -> Result<RunId, E>,
+) -> Item {
+    if json.len() > EVENT_BYTES {
+        let problem = format!("the event has {} bytes; at most {EVENT_BYTES} may come", json.len());
+        return Err(ItemError::new("event_too_large", problem));
+    }
+    let glance = split::glance(json);
+    if glance.depth > EVENT_DEPTH {
+        let problem = format!("the event is nested more than {EVENT_DEPTH} levels deep");
+        return Err(ItemError::new("too_deep", problem));
+    }
+    if glance.odd_number {
+        read::check_numbers(json)?;
+    }
+    let event: EventRequest<'_> =
+        read::object(json, "").map_err(|error| not_json(json, line).unwrap_or(error))?;
+    event.parse(caller, new_run_id)
+}
+
+/// The error of an item that is no JSON, if it is none.
+fn not_json(json: &[u8], line: Option<usize>) -> Option<ItemError> {
+    let (problem, column) = read::syntax_problem(json)?;
+    let place = line.map(|line| format!(" (line {line}, column {column} of the event)"));
+    let place = place.unwrap_or_default();
+    Some(ItemError::new("not_json", format!("the event is not JSON{place}: {problem}")))
+}
+
+impl EventRequest<'_> {
+    fn parse<E: Display>(
+        self,
+        caller: Caller<'_>,
+        new_run_id: &mut impl FnMut() -> Result<RunId, E>,
+    ) -> Item {
+        let data = EventData::read(&self.kind, self.data)?;
+        self.check_run()?;
+        let actor = self.actor.as_ref().or(caller.actor);
+        let run_id = self.run_id;
+        let make = || match run_id {
+            Some(run_id) => Ok(run_id),
+            None => new_run_id().map_err(|error| {
+                let problem = format!("no id could be made for the run ({error}); try again");
+                ItemError::new("no_run_id_made", problem)
+            }),
+        };
+        let submission = Submission {
+            command: data.command(actor, make)?,
+            occurred_at: self.occurred_at,
+            actor: actor.cloned(),
+            id: self.report_id()?,
+            source: self.source.or_else(|| caller.source.cloned()),
+            strict: false,
+        };
+        Ok(Parsed { submission, run_id })
+    }
+
+    /// Only a dispatch may leave its run out, and only events of runs have one.
+    fn check_run(&self) -> Result<(), ItemError> {
+        let of_run = self.kind.starts_with("run.");
+        if self.run_id.is_some() && !of_run {
+            let problem = format!("a {} is of no run; leave it out", self.kind);
+            return Err(ItemError::at("run_id_not_allowed", "/run_id", problem));
+        }
+        if self.run_id.is_none() && of_run && self.kind != "run.dispatched" {
+            let problem = format!("is missing; a {} must name the run that it is of", self.kind);
+            return Err(ItemError::at("run_id_missing", "/run_id", problem));
+        }
+        Ok(())
+    }
+
+    /// What the event is known by. What was left out is left out of its content, so that an event
+    /// sent again is the same event, whatever the ledger added.
+    fn report_id(&self) -> Result<Option<ReportId>, ItemError> {
+        let Some(id) = self.id.clone() else {
+            return Ok(None);
+        };
+        let data = match self.data {
+            Some(data) => serde_json::from_str(data.get()).map_err(|error| {
+                ItemError::at("invalid_event", "/data", format!("cannot be read: {error}"))
+            })?,
+            None => json!({}),
+        };
+        let mut content = json!({ "type": self.kind, "data": data });
+        if let Some(run_id) = self.run_id {
+            content["run_id"] = Value::from(run_id.to_string());
+        }
+        if let Some(occurred_at) = self.occurred_at {
+            content["occurred_at"] = Value::from(occurred_at.micros());
+        }
+        Ok(Some(ReportId { id, content }))
+    }
+}
+
+impl EventData {
+    fn read(kind: &str, data: Option<&RawValue>) -> Result<Self, ItemError> {
+        fn of<'a, T: Deserialize<'a>>(data: Option<&'a RawValue>) -> Result<T, ItemError> {
+            read::object(data.map_or("{}", RawValue::get).as_bytes(), "/data")
+        }
+        Ok(match kind {
+            "run.dispatched" => EventData::Dispatched(of(data)?),
+            "run.started" => EventData::Started(of(data)?),
+            "run.heartbeat" => EventData::Heartbeat(of(data)?),
+            "run.succeeded" => EventData::Succeeded(of(data)?),
+            "run.failed" => EventData::Failed(of(data)?),
+            "run.cancelled" => EventData::Cancelled(of(data)?),
+            "run.ended" => EventData::Ended(of(data)?),
+            "run.follow_up_resolved" => EventData::FollowUp(FollowUpAction::Resolve, of(data)?),
+            "run.follow_up_reopened" => EventData::FollowUp(FollowUpAction::Reopen, of(data)?),
+            "subject.observed" => EventData::Observed(of(data)?),
+            "worker.seen" => EventData::WorkerSeen(of(data)?),
+            "worker.stopped" => EventData::WorkerStopped(of(data)?),
+            other => return Err(refused_type(other)),
+        })
+    }
+
+    fn command(
+        self,
+        actor: Option<&Actor>,
+        run: impl FnOnce() -> Result<RunId, ItemError>,
+    ) -> Result<Command, ItemError> {
+        let command = match self {
+            EventData::Dispatched(data) => data.command()?,
+            EventData::Started(data) => data.command()?,
+            EventData::Heartbeat(data) => data.command()?,
+            EventData::Succeeded(data) => data.command()?,
+            EventData::Failed(data) => data.command()?,
+            EventData::Cancelled(data) => data.command()?,
+            EventData::Ended(data) => data.command()?,
+            EventData::FollowUp(action, data) => follow_up(action, data, actor)?,
+            EventData::Observed(data) => return data.command(),
+            EventData::WorkerSeen(data) => return data.command(),
+            EventData::WorkerStopped(data) => return Ok(data.command()),
+        };
+        Ok(Command::Run(run()?, command))
+    }
+}
+
+fn follow_up(
+    action: FollowUpAction,
+    data: FollowUpData,
+    actor: Option<&Actor>,
+) -> Result<RunCommand, ItemError> {
+    let FollowUpData { by, note, reason } = data;
+    let Some(by) = by.or_else(|| actor.map(|actor| actor.id.clone())) else {
+        let problem = "is missing, and the event has no actor; say who decides";
+        return Err(ItemError::at("by_missing", "/data/by", problem));
+    };
+    Ok(RunCommand::FollowUp(FollowUpCommand { action, by, note, reason }))
+}
+
+/// The error of a type that nobody may send.
+fn refused_type(kind: &str) -> ItemError {
+    let writer = match kind.split_once('.') {
+        _ if kind == "run.reconciled" => {
+            "the reconciler writes it, when an adapter has decided on the run"
+        }
+        _ if kind == "run.late_signal" => {
+            "the ledger writes it, when a signal comes after the run completed; send that signal"
+        }
+        Some(("workspace" | "token" | "member" | "adapter", _)) => {
+            "the ledger writes it, when an administrator or the server itself acts"
+        }
+        Some(("catalog", _)) => "the ledger writes it, when a catalog is published",
+        _ => {
+            let problem = format!("{kind:?} is no known type; send one of {}", TYPES.join(", "));
+            return ItemError::at("unknown_type", "/type", problem);
+        }
+    };
+    ItemError::at("type_not_allowed", "/type", format!("{kind} cannot be sent: {writer}"))
+}

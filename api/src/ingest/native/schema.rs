@@ -1,0 +1,98 @@
+//! The shapes of the ledger's own words in `/openapi.json`: the ledger knows no transport, so it
+//! cannot describe them itself.
+
+use runledger_ledger::subject::SubjectState;
+use runledger_ledger::words::{NAME_BYTES, NOTE_BYTES, UniqueMode};
+use utoipa::openapi::schema::{
+    AdditionalProperties, ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type,
+};
+use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
+
+use super::data::{ARTIFACTS, EXTERNAL_IDS, FIELDS};
+
+/// `{"type": …, "id": …}`.
+pub(super) fn thing() -> Schema {
+    one_thing().into()
+}
+
+/// A list of things.
+pub(super) fn things() -> Schema {
+    ArrayBuilder::new().items(one_thing()).max_items(Some(ARTIFACTS)).into()
+}
+
+/// A list of `{"source": …, "kind": …, "id": …}`.
+pub(super) fn external_ids() -> Schema {
+    let fields = ["source", "kind", "id"];
+    let object = fields
+        .into_iter()
+        .fold(ObjectBuilder::new(), |object, field| object.property(field, name()).required(field));
+    let object = object.additional_properties(closed());
+    ArrayBuilder::new().items(object).max_items(Some(EXTERNAL_IDS)).into()
+}
+
+/// Who makes something happen.
+pub(super) fn actor() -> Schema {
+    let kind = name().description(Some("`user`, `token`, `adapter` or `system`"));
+    let object = ObjectBuilder::new().property("id", name()).property("kind", kind);
+    object.required("id").required("kind").additional_properties(closed()).into()
+}
+
+/// A flat map of texts, whole numbers and flags.
+pub(super) fn fields() -> Schema {
+    let text = ObjectBuilder::new().schema_type(Type::String).max_length(Some(NOTE_BYTES));
+    let flag = ObjectBuilder::new().schema_type(Type::Boolean);
+    let value = OneOfBuilder::new().item(text).item(whole()).item(flag);
+    let object = ObjectBuilder::new().max_properties(Some(FIELDS));
+    object.additional_properties(Some(RefOr::T(Schema::from(value)))).into()
+}
+
+/// How far a run is.
+pub(super) fn progress() -> Schema {
+    let pair = ArrayBuilder::new().items(count()).min_items(Some(2)).max_items(Some(2));
+    let parts = ObjectBuilder::new()
+        .description(Some("name to [done, total]"))
+        .additional_properties(Some(RefOr::T(Schema::from(pair))));
+    let object = ObjectBuilder::new()
+        .property("phase", name())
+        .property("done", count())
+        .property("total", count())
+        .property("parts", parts);
+    object.additional_properties(closed()).into()
+}
+
+/// What of a run may be active only once.
+pub(super) fn unique() -> Schema {
+    one_of(UniqueMode::ALL.iter().map(|word| word.as_str()))
+}
+
+/// What was seen of a subject.
+pub(super) fn subject_state() -> Schema {
+    one_of(SubjectState::ALL.iter().map(|word| word.as_str()))
+}
+
+fn one_thing() -> ObjectBuilder {
+    let object = ObjectBuilder::new().property("type", name()).property("id", name());
+    object.required("type").required("id").additional_properties(closed())
+}
+
+fn one_of(words: impl Iterator<Item = &'static str>) -> Schema {
+    ObjectBuilder::new().schema_type(Type::String).enum_values(Some(words)).into()
+}
+
+fn name() -> ObjectBuilder {
+    ObjectBuilder::new().schema_type(Type::String).min_length(Some(1)).max_length(Some(NAME_BYTES))
+}
+
+fn whole() -> ObjectBuilder {
+    let format = SchemaFormat::KnownFormat(KnownFormat::Int64);
+    ObjectBuilder::new().schema_type(Type::Integer).format(Some(format))
+}
+
+fn count() -> ObjectBuilder {
+    whole().minimum(Some(0))
+}
+
+/// No other members.
+fn closed() -> Option<AdditionalProperties<Schema>> {
+    Some(AdditionalProperties::FreeForm(false))
+}
