@@ -5,6 +5,7 @@
 //! and what to do. What is *decided* about a submission is the ledger's matter, not theirs.
 
 pub mod native;
+pub mod openlineage;
 mod split;
 
 use runledger_ledger::event::Actor;
@@ -107,11 +108,18 @@ impl ItemError {
     /// The HTTP status that says it when the item was sent alone.
     pub fn status(&self) -> u16 {
         match self.code {
-            "not_json" => 400,
-            "event_too_large" => 413,
+            "not_json" | "empty_body" => 400,
+            "event_too_large" | "body_too_large" => 413,
             "no_run_id_made" => 503,
             _ => 422,
         }
+    }
+}
+
+impl From<BodyError> for ItemError {
+    /// Where the body is the item.
+    fn from(error: BodyError) -> Self {
+        ItemError::new(error.code(), error.to_string())
     }
 }
 

@@ -7,7 +7,7 @@ mod data;
 mod read;
 mod schema;
 #[cfg(test)]
-mod tests;
+pub(in crate::ingest) mod tests;
 
 use std::borrow::Cow;
 use std::fmt::Display;
