@@ -92,8 +92,7 @@ pub struct EventRequest<'a> {
 }
 
 /// The data of an event.
-#[derive(Clone, Debug, ToSchema)]
-#[serde(untagged)]
+#[derive(Clone, Debug)]
 #[expect(missing_docs, reason = "the variants are the types, and their data is documented")]
 pub enum EventData {
     Dispatched(Box<DispatchedData>),

@@ -1,14 +1,61 @@
 //! The shapes of the ledger's own words in `/openapi.json`: the ledger knows no transport, so it
 //! cannot describe them itself.
 
+use std::borrow::Cow;
+
 use runledger_ledger::subject::SubjectState;
 use runledger_ledger::words::{NAME_BYTES, NOTE_BYTES, UniqueMode};
 use utoipa::openapi::schema::{
-    AdditionalProperties, ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type,
+    AdditionalProperties, AnyOfBuilder, ArrayBuilder, ObjectBuilder, OneOfBuilder, Schema, Type,
 };
-use utoipa::openapi::{KnownFormat, RefOr, SchemaFormat};
+use utoipa::openapi::{KnownFormat, Ref, RefOr, SchemaFormat};
+use utoipa::{PartialSchema, ToSchema};
 
-use super::data::{ARTIFACTS, EXTERNAL_IDS, FIELDS};
+use super::EventData;
+use super::data::{
+    ARTIFACTS, CancelledData, DispatchedData, EXTERNAL_IDS, EndedData, FIELDS, FailedData,
+    FollowUpData, HeartbeatData, ObservedData, StartedData, SucceededData, WorkerSeenData,
+    WorkerStoppedData,
+};
+
+/// Any of the data types. Not one of them: what all signals may name is data of each of them.
+macro_rules! any_of {
+    ($($data:ty),+ $(,)?) => {
+        impl PartialSchema for EventData {
+            fn schema() -> RefOr<Schema> {
+                let any = AnyOfBuilder::new().description(Some("What there is to say, by type."));
+                $(let any = any.item(Ref::from_schema_name(<$data>::name()));)+
+                RefOr::T(any.into())
+            }
+        }
+
+        impl ToSchema for EventData {
+            fn name() -> Cow<'static, str> {
+                Cow::Borrowed("EventData")
+            }
+
+            fn schemas(schemas: &mut Vec<(String, RefOr<Schema>)>) {
+                $(
+                    schemas.push((<$data>::name().into_owned(), <$data>::schema()));
+                    <$data as ToSchema>::schemas(schemas);
+                )+
+            }
+        }
+    };
+}
+any_of!(
+    DispatchedData,
+    StartedData,
+    HeartbeatData,
+    SucceededData,
+    FailedData,
+    CancelledData,
+    EndedData,
+    FollowUpData,
+    ObservedData,
+    WorkerSeenData,
+    WorkerStoppedData,
+);
 
 /// `{"type": …, "id": …}`.
 pub(super) fn thing() -> Schema {

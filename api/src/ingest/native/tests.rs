@@ -319,6 +319,21 @@ fn every_known_type_is_read_and_described() {
     assert_eq!(schema["required"], json!(["type"]));
     assert_eq!(schema["additionalProperties"], json!(false));
     assert_eq!(schema["properties"]["actor"]["required"], json!(["id", "kind"]));
+    let mut parts = Vec::new();
+    <EventRequest<'_> as ToSchema>::schemas(&mut parts);
+    let of = |name: &str| {
+        let found = parts.iter().find(|(part, _)| part == name).map(|(_, schema)| schema);
+        serde_json::to_value(found.unwrap_or_else(|| panic!("{name} is not described"))).unwrap()
+    };
+    for data in of("EventData")["anyOf"].as_array().unwrap() {
+        let name = data["$ref"].as_str().unwrap().rsplit('/').next().unwrap();
+        assert_eq!(of(name)["additionalProperties"], json!(false), "{name}");
+    }
+    assert_eq!(of("FollowUpData")["required"], json!(["reason"]));
+    let dispatched = of("DispatchedData");
+    assert_eq!(dispatched["required"], json!(["operation"]));
+    assert_eq!(dispatched["properties"]["unique"]["enum"], json!(["subject", "fingerprint"]));
+    assert_eq!(of("WorkerSeenData")["required"], json!(["lease_seconds", "queues", "worker"]));
 }
 
 pub(in crate::ingest) fn any_json() -> impl Strategy<Value = Value> {

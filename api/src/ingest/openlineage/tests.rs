@@ -2,6 +2,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use proptest::prelude::*;
+use runledger_ledger::catalog::Catalog;
+use runledger_ledger::run::{Decision, Run, RunContext};
+use runledger_ledger::time::Span;
 use runledger_ledger::words::Signal;
 
 use super::*;
@@ -173,6 +176,53 @@ fn the_failed_dag_run_is_a_problem_of_its_own_job() {
     assert_eq!((message.as_str(), reason_code.as_str()), ("task_failure", "unspecified"));
     let others = events.iter().map(told).filter(|told| told.run != dag.run);
     assert!(others.into_iter().all(|told| told.named.subject != dag.named.subject));
+}
+
+/// The outcome of each job's runs after `events` in this order, by the run's own rules.
+fn outcomes(events: &[&Value]) -> BTreeMap<(String, RunId), (Outcome, u32)> {
+    let catalog = Catalog::built_in();
+    let mut runs: BTreeMap<(String, RunId), Run> = BTreeMap::new();
+    for (seconds, event) in (1..).zip(events) {
+        let told = told(event);
+        let recorded_at = told.at.unwrap().max("2026-11-21T00:00:00Z".parse().unwrap());
+        let context = RunContext {
+            catalog: &catalog,
+            holder: None,
+            occurred_at: told.at.unwrap(),
+            recorded_at: recorded_at.plus(Span::from_secs(seconds)),
+            run_id: told.run,
+            strict: false,
+        };
+        let job = told.named.subject.as_ref().unwrap().to_string();
+        let run = runs.entry((job, told.run)).or_default();
+        let Told { named, origin, report, .. } = told;
+        let command = RunCommand::Signal(Box::new(SignalReport { named, origin, report }));
+        if let Decision::Record(facts) = run.decide(&command, &context).unwrap() {
+            facts.iter().for_each(|fact| run.apply(fact));
+        }
+    }
+    runs.into_iter().map(|(key, run)| (key, (run.outcome, run.attempt))).collect()
+}
+
+#[test]
+fn no_recorded_event_is_refused_and_their_order_makes_no_difference() {
+    for (capture, events) in captures() {
+        let order: Vec<_> = events.iter().collect();
+        let expected = outcomes(&order);
+        let backwards: Vec<_> = events.iter().rev().collect();
+        assert_eq!(outcomes(&backwards), expected, "{capture}");
+        let (odd, even): (Vec<_>, Vec<_>) =
+            order.iter().enumerate().partition(|(index, _)| index % 2 == 1);
+        let mixed: Vec<_> = odd.into_iter().chain(even).map(|(_, event)| *event).collect();
+        assert_eq!(outcomes(&mixed), expected, "{capture}");
+        let open = expected.values().filter(|(outcome, _)| *outcome == Outcome::Pending).count();
+        let expected_open = match capture.as_str() {
+            "dbt-child-killed-orphan" => 2,
+            "dbt-sigkill-no-terminal" => 3,
+            _ => 0,
+        };
+        assert_eq!(open, expected_open, "{capture}: what was killed stays open, and is no failure");
+    }
 }
 
 #[test]
