@@ -10,6 +10,8 @@ mod decide;
 mod event;
 mod reservation;
 mod state;
+#[cfg(test)]
+mod tests;
 
 pub use command::{
     Dispatch, FollowUpAction, FollowUpCommand, Named, Origin, Reconcile, Report, RunCommand,

@@ -180,8 +180,11 @@ impl Run {
         });
         if !event.agrees {
             self.settled_at = self.settled_at.max(Some(times.effective_at));
-            // A person's word counts for what was known when it was given.
-            self.follow_up = None;
+            // A person's word counts for what was known when it was given. Only a resolution is
+            // void: a reopening stays the last word.
+            if self.resolution().is_some() {
+                self.follow_up = None;
+            }
         }
     }
 

@@ -228,7 +228,9 @@ impl Run {
             };
         };
         let Some(agrees) = self.late_word(outcome) else {
-            return Ok(Decision::Duplicate);
+            // `ended` says nothing new of a run that ended otherwise, but it repeats nothing either.
+            let repeated = outcome == self.outcome || self.has_late(outcome);
+            return if repeated { Ok(Decision::Duplicate) } else { completed(Decision::Duplicate) };
         };
         let late = LateSignal {
             agrees,
@@ -243,7 +245,7 @@ impl Run {
     /// Whether a terminal signal with `outcome` on this completed run is news, and then whether
     /// it agrees with what the ledger holds for true. None: a duplicate.
     fn late_word(&self, outcome: Outcome) -> Option<bool> {
-        if self.late.iter().any(|late| late.outcome == outcome) {
+        if self.has_late(outcome) {
             return None;
         }
         if outcome == self.outcome {
@@ -255,6 +257,10 @@ impl Run {
             Outcome::Succeeded => Some(self.proof.is_some()),
             _ => Some(false),
         }
+    }
+
+    fn has_late(&self, outcome: Outcome) -> bool {
+        self.late.iter().any(|late| late.outcome == outcome)
     }
 
     fn decide_follow_up(
@@ -329,10 +335,13 @@ impl Run {
 
     /// Checks that `named` names no other run, and returns what of it an inferred run takes over.
     fn fills(&self, named: &Named, context: &RunContext<'_>) -> Result<Named, RunRefusal> {
-        if let (Some(is), Some(named)) = (&self.operation, &named.operation)
-            && is.as_str() != context.catalog.canonical(named.as_str())
-        {
-            return Err(mismatch("operation", Some(is), named));
+        if let (Some(is), Some(named)) = (&self.operation, &named.operation) {
+            // What the run has is resolved as well: since it was recorded, a newer catalog may have
+            // made an alias of it.
+            let canonical = |name: &Name| context.catalog.canonical(name.as_str()).to_owned();
+            if canonical(is) != canonical(named) {
+                return Err(mismatch("operation", Some(is), named));
+            }
         }
         let filled = Named {
             environment: self.open_part("environment", &self.environment, &named.environment)?,
