@@ -2,3 +2,4 @@
 //! actionability, progress and guidance, and the texts in which people read them.
 
 pub mod rules;
+pub mod texts;

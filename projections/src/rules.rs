@@ -13,5 +13,6 @@ pub mod guidance;
 pub mod progress;
 pub mod queue;
 mod rfc3339;
+pub mod standing;
 #[cfg(test)]
-mod story;
+pub(crate) mod story;

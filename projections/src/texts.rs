@@ -1,0 +1,303 @@
+//! What people read, in English and German. This and the two files under `i18n/` are the only
+//! texts about a standing; lists, details, answers and the command line all take them from here.
+//!
+//! Every message is checked when this file is compiled: a word without a text does not build.
+
+#[cfg(test)]
+mod tests;
+
+use i18n_embed::LanguageLoader;
+use i18n_embed::fluent::{FluentLanguageLoader, fluent_language_loader};
+use i18n_embed_fl::fl;
+use runledger_ledger::catalog::Title;
+use runledger_ledger::words;
+use runledger_ledger::words::{Outcome, Status};
+use rust_embed::RustEmbed;
+
+use crate::rules::actionability::{Actionability, Reason, Verdict};
+use crate::rules::actions::{ActionKey, ActionReason};
+use crate::rules::freshness::Freshness;
+use crate::rules::guidance::{Guidance, GuidanceKey, Severity};
+use crate::rules::progress::{ProgressKind, ProgressView};
+use crate::rules::queue::QueueVerdict;
+
+words! {
+    /// A language of the product.
+    Language {
+        /// English.
+        En = "en",
+        /// German.
+        De = "de",
+    }
+}
+
+/// The texts of one language. Reads the embedded messages once, when it is made: keep it.
+#[derive(Debug)]
+pub struct Texts {
+    language: Language,
+    loader: FluentLanguageLoader,
+}
+
+#[derive(RustEmbed)]
+#[folder = "i18n/"]
+struct Messages;
+
+/// The message of each word of an enumeration.
+macro_rules! message_of {
+    ($texts:ident, $word:expr, $words:ident { $($variant:ident: $message:tt),+ $(,)? }) => {
+        match $word { $($words::$variant => fl!($texts.loader, $message)),+ }
+    };
+}
+
+impl Texts {
+    /// The texts of this language.
+    pub fn new(language: Language) -> Texts {
+        let loader = fluent_language_loader!();
+        let wanted = language.as_str().parse().map(|id| [id]);
+        // The messages are part of the build and a test loads them, so neither can be met.
+        let Ok(wanted) = wanted else { unreachable!("{language} is not a language tag") };
+        if let Err(error) = loader.load_languages(&Messages, &wanted) {
+            unreachable!("the texts of {language} do not load: {error}");
+        }
+        // Texts go to terminals and attributes too, where marks of direction would be noise.
+        loader.set_use_isolating(false);
+        Texts { language, loader }
+    }
+
+    /// Which language it is.
+    pub fn language(&self) -> Language {
+        self.language
+    }
+
+    /// What a catalog calls a family or an operation.
+    pub fn title<'a>(&self, title: &'a Title) -> &'a str {
+        match self.language {
+            Language::En => &title.en,
+            Language::De => &title.de,
+        }
+    }
+
+    /// The sentence of a guidance.
+    pub fn guidance(&self, guidance: &Guidance) -> String {
+        message_of!(
+            self,
+            guidance.key,
+            GuidanceKey {
+                WaitingForWorker: "guidance-waiting-for-worker",
+                WaitingUnverified: "guidance-waiting-unverified",
+                WaitingBehindBacklog: "guidance-waiting-behind-backlog",
+                QueueStalled: "guidance-queue-stalled",
+                NoWorkerSeen: "guidance-no-worker-seen",
+                QueuedPastWindow: "guidance-queued-past-window",
+                Running: "guidance-running",
+                RunningNoProgressYet: "guidance-running-no-progress-yet",
+                RunningPastWindow: "guidance-running-past-window",
+                ActiveUnverified: "guidance-active-unverified",
+                NeedsAction: "guidance-needs-action",
+                NeedsReview: "guidance-needs-review",
+                Superseded: "guidance-superseded",
+                ResolvedByState: "guidance-resolved-by-state",
+                ResolvedByOperator: "guidance-resolved-by-operator",
+                Succeeded: "guidance-succeeded",
+                ReconciledSucceeded: "guidance-reconciled-succeeded",
+                Cancelled: "guidance-cancelled",
+                ForInformation: "guidance-for-information",
+            }
+        )
+    }
+
+    /// A severity, for a legend or a badge.
+    pub fn severity(&self, severity: Severity) -> String {
+        message_of!(
+            self,
+            severity,
+            Severity {
+                Calm: "severity-calm",
+                Notice: "severity-notice",
+                Warning: "severity-warning",
+                Attention: "severity-attention",
+                Done: "severity-done",
+            }
+        )
+    }
+
+    /// A recorded status.
+    pub fn status(&self, status: Status) -> String {
+        message_of!(
+            self,
+            status,
+            Status {
+                Queued: "status-queued",
+                Running: "status-running",
+                Completed: "status-completed",
+            }
+        )
+    }
+
+    /// A recorded outcome.
+    pub fn outcome(&self, outcome: Outcome) -> String {
+        message_of!(
+            self,
+            outcome,
+            Outcome {
+                Pending: "outcome-pending",
+                Succeeded: "outcome-succeeded",
+                PartiallySucceeded: "outcome-partially-succeeded",
+                Blocked: "outcome-blocked",
+                Failed: "outcome-failed",
+                Cancelled: "outcome-cancelled",
+                Unknown: "outcome-unknown",
+            }
+        )
+    }
+
+    /// A freshness.
+    pub fn freshness(&self, freshness: Freshness) -> String {
+        message_of!(
+            self,
+            freshness,
+            Freshness {
+                Unknown: "freshness-unknown",
+                FreshQueued: "freshness-fresh-queued",
+                StaleQueued: "freshness-stale-queued",
+                FreshRunning: "freshness-fresh-running",
+                StaleRunning: "freshness-stale-running",
+                ReconciledTerminal: "freshness-reconciled-terminal",
+                Terminal: "freshness-terminal",
+            }
+        )
+    }
+
+    /// The verdict on a queue.
+    pub fn queue(&self, verdict: QueueVerdict) -> String {
+        message_of!(
+            self,
+            verdict,
+            QueueVerdict {
+                Empty: "queue-empty",
+                NoWorker: "queue-no-worker",
+                Stalled: "queue-stalled",
+                Slow: "queue-slow",
+                Moving: "queue-moving",
+                Unknown: "queue-unknown",
+            }
+        )
+    }
+
+    /// An actionability.
+    pub fn actionability(&self, status: Actionability) -> String {
+        message_of!(
+            self,
+            status,
+            Actionability {
+                NotTerminal: "actionability-not-terminal",
+                InformationalOnly: "actionability-informational-only",
+                ResolvedByOperator: "actionability-resolved-by-operator",
+                RequiresManualReview: "actionability-requires-manual-review",
+                ResolvedByCurrentState: "actionability-resolved-by-current-state",
+                SupersededByLaterSuccess: "actionability-superseded-by-later-success",
+                Actionable: "actionability-actionable",
+            }
+        )
+    }
+
+    /// Why a verdict is what it is; none while the run is active. An operator's reason is shown as
+    /// it was given, even if it is the same word as one of the fixed reasons.
+    pub fn reason(&self, verdict: &Verdict) -> Option<String> {
+        let given = verdict.reason.as_ref()?;
+        let fixed = match verdict.status {
+            Actionability::ResolvedByOperator => None,
+            _ => given.parse().ok(),
+        };
+        Some(fixed.map_or_else(|| given.clone(), |reason| self.fixed_reason(reason)))
+    }
+
+    /// One of the fixed reasons.
+    pub fn fixed_reason(&self, reason: Reason) -> String {
+        message_of!(
+            self,
+            reason,
+            Reason {
+                NoProblem: "reason-no-problem",
+                InformationalFamily: "reason-informational-family",
+                HighRisk: "reason-high-risk",
+                LateSuccess: "reason-late-success",
+                LateCancellation: "reason-late-cancellation",
+                ReconciliationProof: "reason-reconciliation-proof",
+                LaterSuccess: "reason-later-success",
+                HealthySubject: "reason-healthy-subject",
+                Contradicted: "reason-contradicted",
+                InsufficientCorrelation: "reason-insufficient-correlation",
+                UnclassifiedOperation: "reason-unclassified-operation",
+                Problem: "reason-problem",
+            }
+        )
+    }
+
+    /// How far a run is; none where it never told. Names of phases and parts are the source's own.
+    pub fn progress(&self, progress: &ProgressView) -> Option<String> {
+        let text = match progress.kind {
+            ProgressKind::None => return None,
+            ProgressKind::Phase => progress.phase.as_ref()?.to_string(),
+            ProgressKind::Determinate => self.counted(progress.done, progress.total?),
+            ProgressKind::Composite => self.parts(progress),
+        };
+        if progress.last_reported {
+            return Some(fl!(self.loader, "progress-last-reported", progress = text));
+        }
+        Some(text)
+    }
+
+    fn counted(&self, done: Option<u64>, total: u64) -> String {
+        match done {
+            Some(done) => fl!(self.loader, "progress-determinate", done = done, total = total),
+            None => fl!(self.loader, "progress-total", total = total),
+        }
+    }
+
+    fn parts(&self, progress: &ProgressView) -> String {
+        let part = |(part, counts): (&words::Name, &(u64, u64))| {
+            let (part, (done, total)) = (part.as_str(), *counts);
+            fl!(self.loader, "progress-part", part = part, done = done, total = total)
+        };
+        progress.parts.iter().map(part).collect::<Vec<_>>().join(", ")
+    }
+
+    /// What an action is called.
+    pub fn action(&self, key: ActionKey) -> String {
+        message_of!(
+            self,
+            key,
+            ActionKey {
+                Resolve: "action-resolve",
+                Reopen: "action-reopen",
+                AskAdapter: "action-ask-adapter",
+                RetryElsewhere: "action-retry-elsewhere",
+            }
+        )
+    }
+
+    /// Why an action is offered, or is not.
+    pub fn action_reason(&self, reason: ActionReason) -> String {
+        message_of!(
+            self,
+            reason,
+            ActionReason {
+                NeedsPerson: "action-reason-needs-person",
+                ResolvedByPerson: "action-reason-resolved-by-person",
+                MayProveEnd: "action-reason-may-prove-end",
+                MayProveSuccess: "action-reason-may-prove-success",
+                MaySucceed: "action-reason-may-succeed",
+                NotTerminal: "action-reason-not-terminal",
+                NothingToDo: "action-reason-nothing-to-do",
+                MadeGood: "action-reason-made-good",
+                AlreadyResolved: "action-reason-already-resolved",
+                NotResolved: "action-reason-not-resolved",
+                NoAdapter: "action-reason-no-adapter",
+                NothingToProve: "action-reason-nothing-to-prove",
+                ReviewFirst: "action-reason-review-first",
+                NotRetryable: "action-reason-not-retryable",
+            }
+        )
+    }
+}
