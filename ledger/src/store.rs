@@ -184,6 +184,8 @@ pub enum StoreUrl {
     Postgres(String),
     /// A file.
     SqliteFile(PathBuf),
+    /// A file that may be lost: for what can be derived again, never for a log.
+    SqliteScratch(PathBuf),
     /// Memory, gone with the last connection. For scenarios and tests.
     SqliteMemory,
 }
@@ -194,8 +196,13 @@ impl Store {
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
         match url {
             StoreUrl::Postgres(url) => PgStore::open(url).await.map(Store::Postgres),
-            StoreUrl::SqliteFile(path) => SqliteStore::open(Some(path)).await.map(Store::Sqlite),
-            StoreUrl::SqliteMemory => SqliteStore::open(None).await.map(Store::Sqlite),
+            StoreUrl::SqliteFile(path) => {
+                SqliteStore::open(Some(path), true).await.map(Store::Sqlite)
+            }
+            StoreUrl::SqliteScratch(path) => {
+                SqliteStore::open(Some(path), false).await.map(Store::Sqlite)
+            }
+            StoreUrl::SqliteMemory => SqliteStore::open(None, false).await.map(Store::Sqlite),
         }
     }
 

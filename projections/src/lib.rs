@@ -1,5 +1,23 @@
 //! What is true now, derived from what the ledger recorded: the rules of freshness, queues,
-//! actionability, progress and guidance, and the texts in which people read them.
+//! actionability, progress and guidance, the read models that keep what follows from them, and the
+//! texts in which people read them.
 
+mod as_of;
+mod db;
+mod deadlines;
+mod fold;
+mod follower;
+mod projections;
+mod projector;
+mod rebuild;
 pub mod rules;
+mod tables;
 pub mod texts;
+mod view;
+
+pub use as_of::AsOf;
+pub use deadlines::Overdue;
+pub use projections::{Lag, Projections};
+pub use projector::{ProjectionError, VERSION};
+pub use rebuild::Progress;
+pub use view::{View, ViewError};

@@ -173,6 +173,9 @@ pub struct Reconcile {
     pub evaluated_at: Moment,
     /// What it saw, within the allowlist.
     pub evidence: Fields,
+    /// How many events the run had when it was judged. If it has more by now, the decision is made
+    /// again, never forced. None: whatever it has.
+    pub expected_events: Option<u32>,
     /// A stable word for why.
     pub reason_code: Name,
     /// The thing that proves it.

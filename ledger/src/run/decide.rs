@@ -73,6 +73,14 @@ pub enum RunRefusal {
     /// A reopening of what is not resolved.
     #[error("the follow-up is not resolved, so it cannot be reopened")]
     NotResolved,
+    /// A decision on a run that has moved since it was judged.
+    #[error("the run has {found} events by now, and was judged when it had {expected}")]
+    Moved {
+        /// When it was judged.
+        expected: u32,
+        /// Now.
+        found: u32,
+    },
     /// Strict mode: the run is not in a state that expects this.
     #[error("strict: {0}")]
     StateConflict(&'static str),
@@ -87,6 +95,7 @@ impl RunRefusal {
             RunRefusal::EnvironmentNotAllowed { .. } => "environment_not_allowed",
             RunRefusal::NotTerminal => "not_terminal",
             RunRefusal::NotResolved => "not_resolved",
+            RunRefusal::Moved { .. } => "run_moved",
             RunRefusal::StateConflict(_) => "state_conflict",
         }
     }
@@ -302,6 +311,9 @@ impl Run {
     ) -> Result<Decision, RunRefusal> {
         if !self.exists() {
             return Err(RunRefusal::UnknownRun(context.run_id));
+        }
+        if let Some(expected) = reconcile.expected_events.filter(|count| *count != self.events) {
+            return Err(RunRefusal::Moved { expected, found: self.events });
         }
         let same = self.reconciliation.as_ref().is_some_and(|last| {
             last.adapter == reconcile.adapter

@@ -209,6 +209,7 @@ fn reconcile_by(
         decision,
         evaluated_at: secs(0),
         evidence: Default::default(),
+        expected_events: None,
         reason_code: name(reason),
         related: related.map(|related| related.parse().unwrap()),
     }))

@@ -39,15 +39,16 @@ const CREATE_HEAD: &str = "INSERT INTO heads (workspace_id, size, last_recorded_
      VALUES ($1, 0, 0, x'')";
 
 impl SqliteStore {
-    /// Opens the file (or memory), with the settings that make a commit durable, and migrates.
-    pub async fn open(path: Option<&Path>) -> Result<Self, StoreError> {
+    /// Opens the file (or memory), with the settings that make a commit durable where it must be,
+    /// and migrates.
+    pub async fn open(path: Option<&Path>, durable: bool) -> Result<Self, StoreError> {
         let options = match path {
             Some(path) => SqliteConnectOptions::new().filename(path).create_if_missing(true),
             None => SqliteConnectOptions::new().in_memory(true),
         };
         let options = options
             .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
+            .synchronous(if durable { SqliteSynchronous::Full } else { SqliteSynchronous::Off })
             .foreign_keys(true)
             .statement_cache_capacity(256)
             .busy_timeout(std::time::Duration::from_secs(5));
@@ -69,7 +70,9 @@ impl SqliteStore {
             }
         };
         let store = SqliteStore { writer, readers };
-        store.check_durability(path.is_some()).await?;
+        if durable {
+            store.check_durability().await?;
+        }
         Ok(store)
     }
 
@@ -83,12 +86,12 @@ impl SqliteStore {
         &self.readers
     }
 
-    async fn check_durability(&self, on_disk: bool) -> Result<(), StoreError> {
+    async fn check_durability(&self) -> Result<(), StoreError> {
         let (synchronous,): (i64,) =
             sqlx::query_as("PRAGMA synchronous").fetch_one(&self.writer).await?;
         let (journal,): (String,) =
             sqlx::query_as("PRAGMA journal_mode").fetch_one(&self.writer).await?;
-        if on_disk && (synchronous < 2 || journal != "wal") {
+        if synchronous < 2 || journal != "wal" {
             return Err(StoreError::Unsafe(format!(
                 "SQLite runs with synchronous={synchronous} and journal_mode={journal}, so an \
                  acknowledged event could be lost; the file system must allow WAL"

@@ -128,6 +128,7 @@ impl Story {
             decision,
             evaluated_at: minute(at),
             evidence: Fields::new(),
+            expected_events: None,
             reason_code: name("looked"),
             related: Some("review/7".parse().unwrap()),
         };

@@ -24,6 +24,15 @@ pub struct Key {
     pub value: KeyValue,
 }
 
+impl Key {
+    /// A stable hash of it, for comparing keys in a database.
+    pub fn digest(&self) -> [u8; 16] {
+        let mut parts = Parts::default();
+        parts.key(self);
+        parts.item().0
+    }
+}
+
 /// The part of a [`Key`] that the family's supersession chooses.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum KeyValue {

@@ -1,0 +1,120 @@
+//! One code for both databases: a transaction of either, and lists of values as statements.
+
+use runledger_ledger::store::{Store, StoreError};
+use sqlx::{Postgres, Sqlite, Transaction};
+
+/// A transaction on the database of the read models.
+pub(crate) enum Tx {
+    Postgres(Transaction<'static, Postgres>),
+    Sqlite(Transaction<'static, Sqlite>),
+}
+
+impl Tx {
+    /// Begins to write.
+    pub(crate) async fn begin(store: &Store) -> Result<Self, StoreError> {
+        if let Some(pool) = store.postgres() {
+            return Ok(Tx::Postgres(pool.begin().await?));
+        }
+        match store.sqlite() {
+            Some((writer, _)) => Ok(Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
+            None => Err(StoreError::Corrupt("the store is neither of the two databases".into())),
+        }
+    }
+
+    /// Makes it durable.
+    pub(crate) async fn commit(self) -> Result<(), StoreError> {
+        match self {
+            Tx::Postgres(tx) => tx.commit().await?,
+            Tx::Sqlite(tx) => tx.commit().await?,
+        }
+        Ok(())
+    }
+}
+
+/// Runs `$body` with `$connection` bound to the transaction's connection, and `Db` to its database.
+macro_rules! on_tx {
+    ($tx:expr, |$connection:ident| $body:expr) => {
+        match $tx {
+            $crate::db::Tx::Postgres(tx) => {
+                type Db = sqlx::Postgres;
+                let _ = std::marker::PhantomData::<Db>;
+                let $connection = &mut **tx;
+                $body
+            }
+            $crate::db::Tx::Sqlite(tx) => {
+                type Db = sqlx::Sqlite;
+                let _ = std::marker::PhantomData::<Db>;
+                let $connection = &mut **tx;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use on_tx;
+
+/// Runs `$body` with `$pool` bound to a pool that reads, and `Db` to its database.
+macro_rules! on_store {
+    ($store:expr, |$pool:ident| $body:expr) => {
+        match $store {
+            runledger_ledger::store::Store::Postgres(store) => {
+                type Db = sqlx::Postgres;
+                let _ = std::marker::PhantomData::<Db>;
+                let $pool = store.pool();
+                $body
+            }
+            runledger_ledger::store::Store::Sqlite(store) => {
+                type Db = sqlx::Sqlite;
+                let _ = std::marker::PhantomData::<Db>;
+                let $pool = store.readers();
+                $body
+            }
+        }
+    };
+}
+pub(crate) use on_store;
+
+/// Most values of a list in one statement.
+pub(crate) const LIST: usize = 512;
+
+/// `items` in pieces whose lengths are powers of two, so that a few prepared statements serve
+/// every number of rows.
+pub(crate) fn pieces<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
+    std::iter::from_fn(move || {
+        let most = items.len().min(LIST);
+        if most == 0 {
+            return None;
+        }
+        let length = 1 << most.ilog2();
+        let (piece, rest) = items.split_at(length);
+        items = rest;
+        Some(piece)
+    })
+}
+
+/// Pushes `(…, …)` with every item of a piece bound.
+macro_rules! push_list {
+    ($query:expr, $items:expr) => {{
+        $query.push("(");
+        let mut list = $query.separated(", ");
+        for item in $items {
+            list.push_bind(item.clone());
+        }
+        $query.push(")");
+    }};
+}
+pub(crate) use push_list;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pieces_hold_everything_in_order_in_few_lengths() {
+        for count in [0, 1, 3, 511, 512, 513, 1_300] {
+            let items: Vec<usize> = (0..count).collect();
+            let pieces: Vec<&[usize]> = pieces(&items).collect();
+            assert_eq!(pieces.concat(), items);
+            assert!(pieces.iter().all(|piece| piece.len().is_power_of_two()));
+        }
+    }
+}

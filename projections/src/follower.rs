@@ -1,0 +1,241 @@
+//! Followers: one per workspace, on one of the servers, as long as there is something to fold.
+//!
+//! A wake-up is only a wake-up. What there is to do, the databases say: a log that is longer than
+//! its read models have come. So a missed wake-up costs time and nothing else.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use runledger_ledger::store::{Store, StoreError};
+use runledger_ledger::time::Span;
+use runledger_ledger::words::WorkspaceId;
+use tokio::sync::{Notify, broadcast, watch};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use crate::db::on_store;
+use crate::projections::{Inner, Lag};
+use crate::projector::{self, Checkpoint, ProjectionError, VERSION};
+use crate::rebuild;
+use crate::tables::Model;
+
+/// Events folded in one transaction at most.
+pub(crate) const PAGE: u32 = 5_000;
+/// How often a server looks for logs that have grown on another one.
+const LOOK: Duration = Duration::from_millis(200);
+/// How long a follower waits for more before it gives its workspace back.
+const LINGER: Duration = Duration::from_secs(2);
+/// How long a dead server's workspaces wait for another one.
+const LEASE: Span = Span::from_secs(10);
+/// How often a follower that goes on renews its lease.
+const RENEW: Duration = Duration::from_secs(3);
+
+const LAGS: &str = "SELECT h.workspace_id, h.size, coalesce(p.position, 0), p.failure \
+     FROM heads AS h LEFT JOIN projections AS p ON p.workspace_id = h.workspace_id AND p.live";
+const LAGGING: &str = "SELECT h.workspace_id, h.size, coalesce(p.position, 0), p.failure \
+     FROM heads AS h LEFT JOIN projections AS p ON p.workspace_id = h.workspace_id AND p.live \
+     WHERE h.size > coalesce(p.position, 0) AND p.failure IS NULL";
+
+pub(crate) async fn lags(store: &Store) -> Result<Vec<Lag>, StoreError> {
+    read_lags(store, LAGS).await
+}
+
+async fn read_lags(store: &Store, statement: &'static str) -> Result<Vec<Lag>, StoreError> {
+    let rows: Vec<(Uuid, i64, i64, Option<String>)> =
+        on_store!(store, |pool| sqlx::query_as(statement).fetch_all(pool).await?);
+    let unsigned = |count: i64| u64::try_from(count).unwrap_or_default();
+    Ok(rows
+        .into_iter()
+        .map(|(workspace, size, position, failure)| Lag {
+            workspace: WorkspaceId(workspace),
+            size: unsigned(size),
+            position: unsigned(position),
+            failure,
+        })
+        .collect())
+}
+
+/// The workspaces that this server follows at the moment, and how to wake their followers.
+#[derive(Default)]
+struct Following(Mutex<std::collections::HashMap<WorkspaceId, Arc<Notify>>>);
+
+impl Following {
+    fn lock(
+        &self,
+    ) -> std::sync::MutexGuard<'_, std::collections::HashMap<WorkspaceId, Arc<Notify>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wake(&self, workspace: WorkspaceId) -> bool {
+        self.lock().get(&workspace).inspect(|follower| follower.notify_one()).is_some()
+    }
+}
+
+pub(crate) async fn follow(inner: Arc<Inner>, mut shutdown: watch::Receiver<bool>) {
+    let following = Arc::new(Following::default());
+    let mut grew = inner.ledger.grew();
+    let mut followers = JoinSet::new();
+    let mut look = tokio::time::interval(LOOK);
+    look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        let woken = tokio::select! {
+            _ = shutdown.wait_for(|stop| *stop) => break,
+            grown = grew.recv() => match grown {
+                Ok(grown) => HashSet::from([grown.workspace]),
+                Err(broadcast::error::RecvError::Lagged(_)) => HashSet::new(),
+                Err(broadcast::error::RecvError::Closed) => break,
+            },
+            _ = look.tick() => match read_lags(inner.ledger.store(), LAGGING).await {
+                Ok(lagging) => lagging.into_iter().map(|lag| lag.workspace).collect(),
+                Err(error) => {
+                    tracing::warn!(%error, "followers cannot look for work");
+                    continue;
+                }
+            },
+            Some(_) = followers.join_next() => continue,
+        };
+        for workspace in woken {
+            if !following.wake(workspace) {
+                let wake = Arc::new(Notify::new());
+                following.lock().insert(workspace, Arc::clone(&wake));
+                let (inner, following) = (Arc::clone(&inner), Arc::clone(&following));
+                let shutdown = shutdown.clone();
+                followers.spawn(async move {
+                    follow_one(&inner, workspace, &wake, shutdown).await;
+                    following.lock().remove(&workspace);
+                });
+            }
+        }
+    }
+    while followers.join_next().await.is_some() {}
+}
+
+fn lease_name(workspace: WorkspaceId) -> String {
+    format!("projector/{workspace}")
+}
+
+/// Follows one workspace while it has the lease and there is something to fold now and then.
+async fn follow_one(
+    inner: &Inner,
+    workspace: WorkspaceId,
+    wake: &Notify,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let store = inner.ledger.store();
+    let lease = lease_name(workspace);
+    let take = || store.take_lease(&lease, inner.process, inner.ledger.now(), LEASE);
+    match take().await {
+        Ok(true) => {}
+        Ok(false) => return,
+        Err(error) => return tracing::warn!(%workspace, %error, "no lease could be taken"),
+    }
+    let mut renewed = Instant::now();
+    loop {
+        match step(inner, workspace).await {
+            Ok(Step::Folded) => {}
+            Ok(Step::Nothing) => {
+                let more = tokio::select! {
+                    () = wake.notified() => true,
+                    () = tokio::time::sleep(LINGER) => false,
+                    _ = shutdown.wait_for(|stop| *stop) => false,
+                };
+                if !more {
+                    break;
+                }
+            }
+            Err(ProjectionError::NotAlone) => tracing::debug!(%workspace, "late follower"),
+            Err(ProjectionError::Parked { position, problem }) => {
+                tracing::error!(%workspace, position, problem, "read models are parked");
+                break;
+            }
+            Err(error) => {
+                tracing::warn!(%workspace, %error, "read models could not be advanced");
+                tokio::time::sleep(LOOK).await;
+                break;
+            }
+        }
+        if renewed.elapsed() >= RENEW {
+            renewed = Instant::now();
+            if !matches!(take().await, Ok(true)) {
+                return;
+            }
+        }
+        if *shutdown.borrow() {
+            break;
+        }
+    }
+    if let Err(error) = store.drop_lease(&lease, inner.process).await {
+        tracing::debug!(%workspace, %error, "a lease ends by itself");
+    }
+}
+
+enum Step {
+    Folded,
+    Nothing,
+}
+
+/// Folds the next page of the live read models; makes them if there are none.
+async fn step(inner: &Inner, workspace: WorkspaceId) -> Result<Step, ProjectionError> {
+    let store = inner.ledger.store();
+    let checkpoint = match inner.live(workspace).await? {
+        Some(live) => live,
+        None => {
+            Checkpoint::create(store, Model { workspace, generation: 1 }, true).await?;
+            return Ok(Step::Folded);
+        }
+    };
+    if checkpoint.version != VERSION {
+        // A new version is built beside the old one, which answers until then.
+        rebuild::rebuild(inner, workspace, &|_| {}).await?;
+        return Ok(Step::Folded);
+    }
+    let advanced = advance(store, store, &checkpoint, u64::MAX).await?;
+    if advanced.position == checkpoint.position {
+        return Ok(Step::Nothing);
+    }
+    // Nobody waiting is no failure.
+    let _ = inner.moved.send(workspace);
+    Ok(Step::Folded)
+}
+
+/// Folds one page of the log in `source` that begins at the checkpoint, up to position `to`, into
+/// the read models in `target`. An event that cannot be folded parks them.
+pub(crate) async fn advance(
+    source: &Store,
+    target: &Store,
+    checkpoint: &Checkpoint,
+    to: u64,
+) -> Result<Checkpoint, ProjectionError> {
+    let workspace = checkpoint.model.workspace;
+    let to = to.min(i64::MAX.unsigned_abs());
+    let events = source.log(workspace, checkpoint.position, to, PAGE).await?;
+    if events.is_empty() {
+        return Ok(checkpoint.clone());
+    }
+    let folded = match projector::decode(checkpoint.position, &events) {
+        Ok(events) => projector::project(target, checkpoint, &events).await,
+        Err(error) => Err(error),
+    };
+    if let Err(ProjectionError::Parked { problem, .. }) = &folded {
+        checkpoint.park(target, problem).await?;
+    }
+    folded
+}
+
+pub(crate) async fn catch_up(
+    inner: &Inner,
+    workspace: WorkspaceId,
+) -> Result<u64, ProjectionError> {
+    loop {
+        match step(inner, workspace).await {
+            Ok(Step::Folded) | Err(ProjectionError::NotAlone) => {}
+            Ok(Step::Nothing) => {
+                let live = inner.live(workspace).await?;
+                return live.map(|live| live.position).ok_or(ProjectionError::NoModel);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,138 @@
+//! The handle on the read models: who follows the logs, and where readers begin.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use runledger_ledger::clock::NoEntropy;
+use runledger_ledger::ledger::Ledger;
+use runledger_ledger::store::{Store, StoreError};
+use runledger_ledger::words::WorkspaceId;
+use tokio::sync::{broadcast, watch};
+use uuid::Uuid;
+
+use crate::as_of::Past;
+use crate::follower;
+use crate::projector::{Checkpoint, ProjectionError};
+
+/// How often a reader that waits looks into the database: another server may be the follower.
+const LOOK: Duration = Duration::from_millis(25);
+
+/// The read models of all workspaces of a ledger. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Projections {
+    pub(crate) inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) ledger: Ledger,
+    /// This process among several over one database.
+    pub(crate) process: Uuid,
+    /// A wake-up for readers that wait: the read models of a workspace moved.
+    pub(crate) moved: broadcast::Sender<WorkspaceId>,
+    /// States of workspaces as of moments in the past.
+    pub(crate) past: Past,
+    /// The live checkpoints as this process knows them; each is checked against its row.
+    pub(crate) known: Mutex<HashMap<WorkspaceId, Checkpoint>>,
+}
+
+impl Projections {
+    /// The read models over `ledger`. Nothing follows a log until [`Projections::follow`] runs.
+    pub fn new(ledger: Ledger) -> Result<Self, NoEntropy> {
+        let process = ledger.process_id()?;
+        let (moved, _) = broadcast::channel(1_024);
+        let (past, known) = (Past::default(), Mutex::default());
+        Ok(Projections { inner: Arc::new(Inner { ledger, process, moved, past, known }) })
+    }
+
+    /// The ledger beneath.
+    pub fn ledger(&self) -> &Ledger {
+        &self.inner.ledger
+    }
+
+    pub(crate) fn store(&self) -> &Store {
+        self.inner.ledger.store()
+    }
+
+    /// Follows the logs of all workspaces until `shutdown` is true. Several servers may run it
+    /// over one database: a lease gives each workspace to one of them at a time, and a dead one's
+    /// are taken over when its leases end.
+    pub async fn follow(&self, shutdown: watch::Receiver<bool>) {
+        follower::follow(Arc::clone(&self.inner), shutdown).await;
+    }
+
+    /// Folds what the log of `workspace` holds now, here and at once. For programs that have no
+    /// follower running: scenarios, the command line, tests.
+    pub async fn catch_up(&self, workspace: WorkspaceId) -> Result<u64, ProjectionError> {
+        follower::catch_up(&self.inner, workspace).await
+    }
+
+    /// Waits until the live read models hold the event at `position`, at most for `timeout`.
+    /// False if they do not yet.
+    pub async fn wait(
+        &self,
+        workspace: WorkspaceId,
+        position: u64,
+        timeout: Duration,
+    ) -> Result<bool, ProjectionError> {
+        let mut moved = self.inner.moved.subscribe();
+        let there = async {
+            loop {
+                match self.position(workspace).await {
+                    Ok(folded) if folded > position => return Ok(()),
+                    Ok(_) | Err(ProjectionError::NoModel) => {}
+                    Err(error) => return Err(error),
+                }
+                // Missed wake-ups and other servers' work are found by looking.
+                let _ = tokio::time::timeout(LOOK, moved.recv()).await;
+            }
+        };
+        match tokio::time::timeout(timeout, there).await {
+            Ok(result) => result.map(|()| true),
+            Err(_) => Ok(false),
+        }
+    }
+
+    /// How many events the live read models of a workspace hold.
+    pub async fn position(&self, workspace: WorkspaceId) -> Result<u64, ProjectionError> {
+        self.inner.live(workspace).await?.map(|live| live.position).ok_or(ProjectionError::NoModel)
+    }
+
+    /// Where the read models of every workspace stand against its log.
+    pub async fn lags(&self) -> Result<Vec<Lag>, StoreError> {
+        follower::lags(self.store()).await
+    }
+}
+
+impl Inner {
+    /// The live checkpoint of a workspace, as its row says now.
+    pub(crate) async fn live(
+        &self,
+        workspace: WorkspaceId,
+    ) -> Result<Option<Checkpoint>, ProjectionError> {
+        let known = self.lock_known().get(&workspace).cloned();
+        let live = Checkpoint::live(self.ledger.store(), workspace, known.as_ref()).await?;
+        if let Some(live) = &live {
+            self.lock_known().insert(workspace, live.clone());
+        }
+        Ok(live)
+    }
+
+    fn lock_known(&self) -> std::sync::MutexGuard<'_, HashMap<WorkspaceId, Checkpoint>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where the live read models of a workspace stand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lag {
+    /// Which workspace.
+    pub workspace: WorkspaceId,
+    /// Events in its log.
+    pub size: u64,
+    /// Events folded.
+    pub position: u64,
+    /// Why it does not go on, if it is parked.
+    pub failure: Option<String>,
+}

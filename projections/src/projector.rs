@@ -1,0 +1,412 @@
+//! The projector: folds a workspace's log, in order, into the rows of one generation of its read
+//! models. Rows and checkpoint commit in one transaction, so each event takes effect once.
+//!
+//! A page costs a constant number of queries. It writes what it touched, then looks for the runs
+//! whose verdict may have changed because of it (problems that a success supersedes, or whose
+//! subject was observed), and judges those by the one function of `rules::actionability`.
+
+mod counts;
+mod queues;
+mod verdicts;
+
+use std::sync::Arc;
+
+use runledger_ledger::catalog::Catalog;
+use runledger_ledger::event::{AnyEvent, Recorded};
+use runledger_ledger::store::{Store, StoreError, StoredEvent};
+use runledger_ledger::time::Moment;
+use runledger_ledger::words::WorkspaceId;
+use runledger_ledger::workspace::WorkspaceEvent;
+use uuid::Uuid;
+
+use self::counts::Changes;
+use crate::db::{Tx, on_store, on_tx};
+use crate::fold::{Page, Tracked, row};
+use crate::rules::actionability::Evidence;
+use crate::rules::blind::BlindTime;
+use crate::tables::{Model, RunRow, Which, load_runs, page_of_runs, upsert_runs};
+
+/// The version of the projector. A read model that another version made is built anew.
+pub const VERSION: i64 = 1;
+/// Rows that are judged anew at a time, when all of them are.
+const SWEEP: i64 = 1_000;
+
+/// How far a generation of a workspace's read models has come, and what folding needs to know.
+#[derive(Clone, Debug)]
+pub(crate) struct Checkpoint {
+    pub(crate) model: Model,
+    pub(crate) version: i64,
+    pub(crate) live: bool,
+    /// Events folded so far: the next position.
+    pub(crate) position: u64,
+    pub(crate) recorded_at: Moment,
+    pub(crate) catalog_position: Option<u64>,
+    pub(crate) catalog: Arc<Catalog>,
+    pub(crate) blind: BlindTime,
+    pub(crate) failure: Option<String>,
+}
+
+/// Why a page was not folded.
+#[derive(Debug, thiserror::Error)]
+pub enum ProjectionError {
+    /// Another follower is there first. Nothing was written.
+    #[error("another follower advances these read models")]
+    NotAlone,
+    /// An event cannot be read or folded. The read model stays where it is, visibly.
+    #[error("the event at position {position} cannot be folded: {problem}")]
+    Parked {
+        /// The event's place in the log.
+        position: u64,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// There is no such workspace, or nothing has been derived for it yet.
+    #[error("there are no read models of this workspace yet")]
+    NoModel,
+    /// The database failed.
+    #[error("the read models could not be read or written")]
+    Store(#[from] StoreError),
+}
+
+impl From<sqlx::Error> for ProjectionError {
+    fn from(error: sqlx::Error) -> Self {
+        ProjectionError::Store(error.into())
+    }
+}
+
+const COLUMNS: &str = "SELECT generation, version, live, position, recorded_at, \
+     catalog_position, blind, failure FROM projections WHERE workspace_id = $1";
+const LIVE: &str = "SELECT generation, version, live, position, recorded_at, \
+     catalog_position, blind, failure FROM projections WHERE workspace_id = $1 AND live";
+const CREATE: &str = "INSERT INTO projections (workspace_id, generation, version, live, position, \
+     recorded_at, blind) VALUES ($1, $2, $3, $4, 0, 0, '[]') ON CONFLICT DO NOTHING";
+const ADVANCE: &str = "UPDATE projections SET position = $4, recorded_at = $5, \
+     catalog_position = $6, blind = $7, failure = NULL \
+     WHERE workspace_id = $1 AND generation = $2 AND position = $3 AND live = $8";
+const PARK: &str = "UPDATE projections SET failure = $4 \
+     WHERE workspace_id = $1 AND generation = $2 AND position = $3";
+
+type CheckpointRow = (i64, i64, bool, i64, i64, Option<i64>, String, Option<String>);
+
+impl Checkpoint {
+    /// All generations of a workspace, the live one first.
+    pub(crate) async fn all(
+        target: &Store,
+        source: &Store,
+        workspace: WorkspaceId,
+    ) -> Result<Vec<Checkpoint>, StoreError> {
+        let rows: Vec<CheckpointRow> = on_store!(target, |pool| {
+            sqlx::query_as(COLUMNS).bind(workspace.0).fetch_all(pool).await?
+        });
+        let mut all = Vec::with_capacity(rows.len());
+        for row in rows {
+            all.push(Checkpoint::read(source, workspace, row, None).await?);
+        }
+        all.sort_by_key(|checkpoint| (!checkpoint.live, checkpoint.model.generation));
+        Ok(all)
+    }
+
+    async fn read(
+        source: &Store,
+        workspace: WorkspaceId,
+        row: CheckpointRow,
+        known: Option<&Checkpoint>,
+    ) -> Result<Checkpoint, StoreError> {
+        let (generation, version, live, position, recorded_at, catalog_position, blind, failure) =
+            row;
+        let unsigned = |count: i64| u64::try_from(count).unwrap_or_default();
+        let catalog_position = catalog_position.map(unsigned);
+        let blind: Vec<(Moment, Moment)> = serde_json::from_str(&blind)
+            .map_err(|error| StoreError::Corrupt(format!("stored blind times: {error}")))?;
+        Ok(Checkpoint {
+            model: Model { workspace, generation },
+            version,
+            live,
+            position: unsigned(position),
+            recorded_at: Moment::from_micros(recorded_at),
+            catalog: match known {
+                Some(known) => Arc::clone(&known.catalog),
+                None => catalog_at(source, workspace, catalog_position).await?,
+            },
+            catalog_position,
+            blind: BlindTime::new(blind),
+            failure,
+        })
+    }
+
+    /// The live generation of a workspace. `known` is what was read of it before: the parts that
+    /// have not changed since are not read again.
+    pub(crate) async fn live(
+        store: &Store,
+        workspace: WorkspaceId,
+        known: Option<&Checkpoint>,
+    ) -> Result<Option<Checkpoint>, StoreError> {
+        let row: Option<CheckpointRow> = on_store!(store, |pool| {
+            sqlx::query_as(LIVE).bind(workspace.0).fetch_optional(pool).await?
+        });
+        let Some(row) = row else { return Ok(None) };
+        let known = known.filter(|known| {
+            known.catalog_position.map(signed) == row.5 && known.model.generation == row.0
+        });
+        Checkpoint::read(store, workspace, row, known).await.map(Some)
+    }
+
+    /// What there is before anything was derived.
+    pub(crate) fn nothing(workspace: WorkspaceId) -> Checkpoint {
+        Checkpoint {
+            model: Model { workspace, generation: 0 },
+            version: VERSION,
+            live: true,
+            position: 0,
+            recorded_at: Moment::EPOCH,
+            catalog_position: None,
+            catalog: Catalog::built_in(),
+            blind: BlindTime::default(),
+            failure: None,
+        }
+    }
+
+    /// Makes a generation, empty.
+    pub(crate) async fn create(
+        target: &Store,
+        model: Model,
+        live: bool,
+    ) -> Result<Checkpoint, StoreError> {
+        let mut tx = Tx::begin(target).await?;
+        on_tx!(&mut tx, |connection| {
+            sqlx::query(CREATE)
+                .bind(model.workspace.0)
+                .bind(model.generation)
+                .bind(VERSION)
+                .bind(live)
+                .execute(connection)
+                .await?;
+        });
+        tx.commit().await?;
+        Ok(Checkpoint { model, live, ..Checkpoint::nothing(model.workspace) })
+    }
+
+    /// Moves the stored checkpoint from here to `next`, unless somebody else has moved it. Done
+    /// first in the transaction, so that a second follower waits here and then finds itself late.
+    async fn advance(&self, tx: &mut Tx, next: &Checkpoint) -> Result<(), ProjectionError> {
+        let blind: Vec<(Moment, Moment)> = next.blind.intervals().collect();
+        let blind = serde_json::to_string(&blind)
+            .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        let moved = on_tx!(tx, |connection| {
+            sqlx::query(ADVANCE)
+                .bind(self.model.workspace.0)
+                .bind(self.model.generation)
+                .bind(signed(self.position))
+                .bind(signed(next.position))
+                .bind(next.recorded_at.micros())
+                .bind(next.catalog_position.map(signed))
+                .bind(blind)
+                .bind(self.live)
+                .execute(connection)
+                .await?
+                .rows_affected()
+        });
+        if moved == 1 { Ok(()) } else { Err(ProjectionError::NotAlone) }
+    }
+
+    /// Notes why this generation does not go on. It is never skipped, and stays visible.
+    pub(crate) async fn park(&self, target: &Store, problem: &str) -> Result<(), StoreError> {
+        let mut tx = Tx::begin(target).await?;
+        on_tx!(&mut tx, |connection| {
+            sqlx::query(PARK)
+                .bind(self.model.workspace.0)
+                .bind(self.model.generation)
+                .bind(signed(self.position))
+                .bind(problem)
+                .execute(connection)
+                .await?;
+        });
+        tx.commit().await
+    }
+}
+
+/// The catalog that came into force at `position` of the log; before the first, the built-in one.
+async fn catalog_at(
+    source: &Store,
+    workspace: WorkspaceId,
+    position: Option<u64>,
+) -> Result<Arc<Catalog>, StoreError> {
+    let Some(position) = position else { return Ok(Catalog::built_in()) };
+    let events = source.log(workspace, position, position + 1, 1).await?;
+    let published = events.first().map(|event| Recorded::decode(&event.body));
+    match published.map(|event| event.map(|event| event.fact.event)) {
+        Some(Ok(AnyEvent::Workspace(WorkspaceEvent::CatalogPublished(catalog)))) => {
+            parse(&catalog.content)
+        }
+        _ => Err(StoreError::Corrupt(format!("position {position} holds no catalog"))),
+    }
+}
+
+fn parse(text: &str) -> Result<Arc<Catalog>, StoreError> {
+    if text == Catalog::built_in().text() {
+        return Ok(Catalog::built_in());
+    }
+    let catalog = Catalog::parse(text)
+        .map_err(|errors| StoreError::Corrupt(format!("a published catalog: {errors}")))?;
+    Ok(Arc::new(catalog))
+}
+
+/// Reads stored events, and checks that they follow `position` without a gap.
+pub(crate) fn decode(
+    position: u64,
+    events: &[StoredEvent],
+) -> Result<Vec<Recorded>, ProjectionError> {
+    let mut decoded = Vec::with_capacity(events.len());
+    for (wanted, event) in (position..).zip(events) {
+        let parked = |problem| ProjectionError::Parked { position: wanted, problem };
+        if event.position != wanted {
+            return Err(parked(format!("the log goes on at position {}", event.position)));
+        }
+        let recorded = Recorded::decode(&event.body).map_err(|error| parked(error.to_string()))?;
+        if recorded.position != wanted {
+            return Err(parked(format!("it says that it is at position {}", recorded.position)));
+        }
+        decoded.push(recorded);
+    }
+    Ok(decoded)
+}
+
+/// Folds `events`, which begin at the checkpoint, and commits. A catalog takes effect between two
+/// pages, so that every verdict of a page is by one catalog.
+pub(crate) async fn project(
+    target: &Store,
+    checkpoint: &Checkpoint,
+    events: &[Recorded],
+) -> Result<Checkpoint, ProjectionError> {
+    let mut checkpoint = checkpoint.clone();
+    let is_catalog = |event: &Recorded| {
+        matches!(event.fact.event, AnyEvent::Workspace(WorkspaceEvent::CatalogPublished(_)))
+    };
+    let mut rest = events;
+    while let Some(first) = rest.first() {
+        let length = if is_catalog(first) {
+            1
+        } else {
+            rest.iter().position(is_catalog).unwrap_or(rest.len())
+        };
+        let (page, after) = rest.split_at(length);
+        checkpoint = project_page(target, &checkpoint, page).await?;
+        rest = after;
+    }
+    Ok(checkpoint)
+}
+
+async fn project_page(
+    target: &Store,
+    checkpoint: &Checkpoint,
+    events: &[Recorded],
+) -> Result<Checkpoint, ProjectionError> {
+    let mut next = checkpoint.clone();
+    let mut tx = Tx::begin(target).await?;
+    let mut page = load(&mut tx, checkpoint.model, events).await?;
+    for event in events {
+        page.fold(event, &mut next.blind);
+        next.position = event.position + 1;
+        next.recorded_at = event.fact.recorded_at;
+        if let AnyEvent::Workspace(WorkspaceEvent::CatalogPublished(catalog)) = &event.fact.event {
+            next.catalog = parse(&catalog.content)?;
+            next.catalog_position = Some(event.position);
+        }
+    }
+    next.failure = None;
+    checkpoint.advance(&mut tx, &next).await?;
+    write(&mut tx, &next, page).await?;
+    if next.catalog_position != checkpoint.catalog_position {
+        sweep(&mut tx, &next, Which::All).await?;
+    }
+    tx.commit().await?;
+    Ok(next)
+}
+
+/// Loads the rows that `events` touch, in one query.
+async fn load(tx: &mut Tx, model: Model, events: &[Recorded]) -> Result<Page, StoreError> {
+    let mut ids: Vec<Uuid> =
+        events.iter().filter_map(|event| event.stream.run_id()).map(|run| run.0).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    let mut page = Page::default();
+    for row in load_runs(tx, model, &ids).await? {
+        page.give(row)?;
+    }
+    Ok(page)
+}
+
+async fn write(tx: &mut Tx, now: &Checkpoint, page: Page) -> Result<(), StoreError> {
+    let model = now.model;
+    let mut changes = Changes::default();
+    let mut rows = Vec::with_capacity(page.runs.len());
+    for (id, tracked) in &page.runs {
+        let row = row(*id, tracked, &now.catalog, &now.blind, &evidence_before(tracked))?;
+        changes.note(tracked.before.as_ref(), &row);
+        rows.push(row);
+    }
+    // In the order of the index, which both databases insert into faster.
+    rows.sort_unstable_by_key(|row| row.run_id);
+    upsert_runs(tx, model, &rows).await?;
+    verdicts::write_subjects(tx, model, &page.subjects).await?;
+    queues::write_workers(tx, model, &page.workers).await?;
+    queues::write_queues(tx, model, &page.queues).await?;
+    counts::write_outcomes(tx, model, &page.ends).await?;
+    let affected = verdicts::affected(tx, model, &page, &rows).await?;
+    verdicts::judge(tx, now, &affected, &mut changes).await?;
+    changes.write(tx, model).await?;
+    if let Some(since) = page.blind_since {
+        sweep(tx, now, Which::Active).await?;
+        queues::extend_leases(tx, model, since, &now.blind).await?;
+    }
+    Ok(())
+}
+
+/// What a row said of its superseding success: it holds until it is judged anew, in this page.
+fn evidence_before(tracked: &Tracked) -> Evidence {
+    tracked.before.as_ref().map(verdicts::superseding).unwrap_or_default()
+}
+
+/// Derives rows anew from their runs, all of them: by another catalog, or with more blind time.
+async fn sweep(tx: &mut Tx, now: &Checkpoint, which: Which) -> Result<(), StoreError> {
+    let mut after = Uuid::nil();
+    loop {
+        let before = page_of_runs(tx, now.model, which, after, SWEEP).await?;
+        let Some(last) = before.last() else { break };
+        after = last.run_id;
+        let mut changes = Changes::default();
+        let mut rows: Vec<RunRow> = Vec::with_capacity(before.len());
+        let mut page = Page::default();
+        before.into_iter().try_for_each(|row| page.give(row))?;
+        for (id, tracked) in &page.runs {
+            let row = row(*id, tracked, &now.catalog, &now.blind, &evidence_before(tracked))?;
+            changes.note(tracked.before.as_ref(), &row);
+            if tracked.before.as_ref() != Some(&row) {
+                rows.push(row);
+            }
+        }
+        upsert_runs(tx, now.model, &rows).await?;
+        changes.write(tx, now.model).await?;
+    }
+    match which {
+        Which::All => judge_open(tx, now).await,
+        Which::Active | Which::Open => Ok(()),
+    }
+}
+
+async fn judge_open(tx: &mut Tx, now: &Checkpoint) -> Result<(), StoreError> {
+    let mut after = Uuid::nil();
+    loop {
+        let open = page_of_runs(tx, now.model, Which::Open, after, SWEEP).await?;
+        let Some(last) = open.last() else { return Ok(()) };
+        after = last.run_id;
+        let ids: Vec<Uuid> = open.iter().map(|row| row.run_id).collect();
+        let mut changes = Changes::default();
+        verdicts::judge(tx, now, &ids, &mut changes).await?;
+        changes.write(tx, now.model).await?;
+    }
+}
+
+pub(crate) fn signed(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
