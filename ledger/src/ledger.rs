@@ -179,15 +179,15 @@ impl Ledger {
 
     fn lane(&self, workspace: WorkspaceId) -> Lane {
         let mut lanes = self.inner.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lane) = lanes.get(&workspace).filter(|lane| !lane.jobs.is_closed()) {
+            return lane.clone();
+        }
         lanes.retain(|_, lane| !lane.jobs.is_closed());
-        lanes
-            .entry(workspace)
-            .or_insert_with(|| {
-                let (jobs, waiting) = mpsc::channel(MOST_WAITING);
-                tokio::spawn(lane::run(Arc::clone(&self.inner), workspace, waiting));
-                Lane { jobs, room: Arc::new(tokio::sync::Semaphore::new(MOST_WAITING)) }
-            })
-            .clone()
+        let (jobs, waiting) = mpsc::channel(MOST_WAITING);
+        tokio::spawn(lane::run(Arc::clone(&self.inner), workspace, waiting));
+        let lane = Lane { jobs, room: Arc::new(tokio::sync::Semaphore::new(MOST_WAITING)) };
+        lanes.insert(workspace, lane.clone());
+        lane
     }
 
     /// The catalog of a workspace: the last one published.

@@ -12,6 +12,7 @@ use runledger_ledger::store::{Store, StoreError, StoreUrl};
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::WorkspaceId;
 use tempfile::TempDir;
+use tokio::sync::Semaphore;
 
 use crate::follower;
 use crate::projector::{Checkpoint, ProjectionError};
@@ -35,10 +36,20 @@ const IN_MEMORY: u64 = 20_000;
 /// How long a question waits for a replay; the replay goes on, and asking again finds it.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Replays at a time; others wait for their turn.
+const AT_ONCE: usize = 2;
+
 /// Past states of workspaces, kept for the questions to come.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Past {
     states: Mutex<Vec<Arc<State>>>,
+    turns: Arc<Semaphore>,
+}
+
+impl Default for Past {
+    fn default() -> Self {
+        Past { states: Mutex::default(), turns: Arc::new(Semaphore::new(AT_ONCE)) }
+    }
 }
 
 #[derive(Debug)]
@@ -53,7 +64,8 @@ struct State {
 pub(crate) struct Replayed {
     pub(crate) store: Store,
     pub(crate) checkpoint: Checkpoint,
-    _file: Option<Arc<TempDir>>,
+    /// The file lives as long as anybody reads it.
+    pub(crate) file: Option<Arc<TempDir>>,
 }
 
 impl Past {
@@ -66,10 +78,14 @@ impl Past {
         size: u64,
     ) -> Result<Option<Replayed>, ProjectionError> {
         let state = self.state(workspace, size);
-        let source = source.clone();
+        let (source, turns) = (source.clone(), Arc::clone(&self.turns));
         // The replay is a task of its own: it goes on when the one who asked has given up.
         let replay = tokio::spawn(async move {
-            let replayed = state.replayed.get_or_try_init(|| replay(&source, workspace, size));
+            let replayed = state.replayed.get_or_try_init(async || {
+                // The semaphore is never closed.
+                let _turn = turns.acquire().await;
+                replay(&source, workspace, size).await
+            });
             replayed.await.cloned()
         });
         match tokio::time::timeout(PATIENCE, replay).await {
@@ -120,7 +136,7 @@ pub(crate) async fn replay(
         }
         checkpoint = next;
     }
-    Ok(Replayed { store, checkpoint, _file: file })
+    Ok(Replayed { store, checkpoint, file })
 }
 
 fn scratch() -> Result<TempDir, StoreError> {

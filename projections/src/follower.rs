@@ -36,25 +36,32 @@ const LAGS: &str = "SELECT h.workspace_id, h.size, coalesce(p.position, 0), p.fa
      FROM heads AS h LEFT JOIN projections AS p ON p.workspace_id = h.workspace_id AND p.live";
 const LAGGING: &str = "SELECT h.workspace_id, h.size, coalesce(p.position, 0), p.failure \
      FROM heads AS h LEFT JOIN projections AS p ON p.workspace_id = h.workspace_id AND p.live \
-     WHERE h.size > coalesce(p.position, 0) AND p.failure IS NULL";
+     WHERE h.size > coalesce(p.position, 0) AND (p.failure IS NULL OR p.version <> $1)";
 
 pub(crate) async fn lags(store: &Store) -> Result<Vec<Lag>, StoreError> {
-    read_lags(store, LAGS).await
+    let rows: Vec<LagRow> = on_store!(store, |pool| sqlx::query_as(LAGS).fetch_all(pool).await?);
+    Ok(read_lags(rows))
 }
 
-async fn read_lags(store: &Store, statement: &'static str) -> Result<Vec<Lag>, StoreError> {
-    let rows: Vec<(Uuid, i64, i64, Option<String>)> =
-        on_store!(store, |pool| sqlx::query_as(statement).fetch_all(pool).await?);
+/// The workspaces that have something to fold. One that is parked waits for a newer projector.
+async fn lagging(store: &Store) -> Result<Vec<Lag>, StoreError> {
+    let rows: Vec<LagRow> =
+        on_store!(store, |pool| sqlx::query_as(LAGGING).bind(VERSION).fetch_all(pool).await?);
+    Ok(read_lags(rows))
+}
+
+type LagRow = (Uuid, i64, i64, Option<String>);
+
+fn read_lags(rows: Vec<LagRow>) -> Vec<Lag> {
     let unsigned = |count: i64| u64::try_from(count).unwrap_or_default();
-    Ok(rows
-        .into_iter()
+    rows.into_iter()
         .map(|(workspace, size, position, failure)| Lag {
             workspace: WorkspaceId(workspace),
             size: unsigned(size),
             position: unsigned(position),
             failure,
         })
-        .collect())
+        .collect()
 }
 
 /// The workspaces that this server follows at the moment, and how to wake their followers.
@@ -87,7 +94,7 @@ pub(crate) async fn follow(inner: Arc<Inner>, mut shutdown: watch::Receiver<bool
                 Err(broadcast::error::RecvError::Lagged(_)) => HashSet::new(),
                 Err(broadcast::error::RecvError::Closed) => break,
             },
-            _ = look.tick() => match read_lags(inner.ledger.store(), LAGGING).await {
+            _ = look.tick() => match lagging(inner.ledger.store()).await {
                 Ok(lagging) => lagging.into_iter().map(|lag| lag.workspace).collect(),
                 Err(error) => {
                     tracing::warn!(%error, "followers cannot look for work");

@@ -1,11 +1,14 @@
 //! A view: the read models of one workspace, as of one moment. Every read begins with one.
 
+use std::sync::Arc;
+
 use runledger_ledger::run::Run;
 use runledger_ledger::store::{Store, StoreError};
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::{RunId, WorkspaceId};
+use tempfile::TempDir;
 
-use crate::as_of::AsOf;
+use crate::as_of::{AsOf, Replayed};
 use crate::db::on_store;
 use crate::projections::Projections;
 use crate::projector::{Checkpoint, ProjectionError};
@@ -17,6 +20,7 @@ pub struct View {
     pub(crate) store: Store,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) at: Moment,
+    _scratch: Option<Arc<TempDir>>,
 }
 
 /// Why there is no view.
@@ -74,7 +78,7 @@ impl Projections {
                 };
                 // The ledger's time never runs backwards, whatever the machine's clock does.
                 let at = now.max(live.recorded_at);
-                return Ok(View { store: store.clone(), checkpoint: live, at });
+                return Ok(View::live(store, live, at));
             }
             AsOf::Position(position) => {
                 let recorded_at = store.recorded_at(workspace, position).await?;
@@ -87,15 +91,20 @@ impl Projections {
             AsOf::Moment(moment) => (store.size_at(workspace, moment).await?, moment),
         };
         if let Some(live) = live.filter(|live| live.position == size) {
-            return Ok(View { store: store.clone(), checkpoint: live, at });
+            return Ok(View::live(store, live, at));
         }
         let replayed = self.inner.past.at(store, workspace, size).await?;
         let replayed = replayed.ok_or(ViewError::Preparing { size })?;
-        Ok(View { store: replayed.store, checkpoint: replayed.checkpoint, at })
+        let Replayed { store, checkpoint, file } = replayed;
+        Ok(View { store, checkpoint, at, _scratch: file })
     }
 }
 
 impl View {
+    fn live(store: &Store, checkpoint: Checkpoint, at: Moment) -> View {
+        View { store: store.clone(), checkpoint, at, _scratch: None }
+    }
+
     /// The moment it is of.
     pub const fn at(&self) -> Moment {
         self.at
