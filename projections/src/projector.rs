@@ -369,11 +369,11 @@ fn evidence_before(tracked: &Tracked) -> Evidence {
 
 /// Derives rows anew from their runs, all of them: by another catalog, or with more blind time.
 async fn sweep(tx: &mut Tx, now: &Checkpoint, which: Which) -> Result<(), StoreError> {
-    let mut after = Uuid::nil();
+    let mut after = None;
     loop {
         let before = page_of_runs(tx, now.model, which, after, SWEEP).await?;
         let Some(last) = before.last() else { break };
-        after = last.run_id;
+        after = Some(last.run_id);
         let mut changes = Changes::default();
         let mut rows: Vec<RunRow> = Vec::with_capacity(before.len());
         let mut page = Page::default();
@@ -395,11 +395,11 @@ async fn sweep(tx: &mut Tx, now: &Checkpoint, which: Which) -> Result<(), StoreE
 }
 
 async fn judge_open(tx: &mut Tx, now: &Checkpoint) -> Result<(), StoreError> {
-    let mut after = Uuid::nil();
+    let mut after = None;
     loop {
         let open = page_of_runs(tx, now.model, Which::Open, after, SWEEP).await?;
         let Some(last) = open.last() else { return Ok(()) };
-        after = last.run_id;
+        after = Some(last.run_id);
         let ids: Vec<Uuid> = open.iter().map(|row| row.run_id).collect();
         let mut changes = Changes::default();
         verdicts::judge(tx, now, &ids, &mut changes).await?;

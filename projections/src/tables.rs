@@ -159,12 +159,13 @@ pub(crate) async fn load_runs(
     Ok(found)
 }
 
-/// A page of all rows, by run id, after `after`; only active or open ones where asked.
+/// A page of rows, by run id, after `after` or from the first one; only active or open ones where
+/// asked.
 pub(crate) async fn page_of_runs(
     tx: &mut Tx,
     model: Model,
     which: Which,
-    after: Uuid,
+    after: Option<Uuid>,
     limit: i64,
 ) -> Result<Vec<RunRow>, StoreError> {
     Ok(on_tx!(tx, |connection| {
@@ -174,7 +175,9 @@ pub(crate) async fn page_of_runs(
             Which::Active => " AND status < 2",
             Which::Open => " AND open",
         });
-        query.push(" AND run_id > ").push_bind(after);
+        if let Some(after) = after {
+            query.push(" AND run_id > ").push_bind(after);
+        }
         query.push(" ORDER BY run_id LIMIT ").push_bind(limit);
         query.build_query_as().fetch_all(connection).await?
     }))

@@ -1,6 +1,7 @@
 //! A view: the read models of one workspace, as of one moment. Every read begins with one.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use runledger_ledger::run::Run;
 use runledger_ledger::store::{Store, StoreError};
@@ -13,6 +14,10 @@ use crate::db::on_store;
 use crate::projections::Projections;
 use crate::projector::{Checkpoint, ProjectionError};
 use crate::tables::RunRow;
+
+/// How long a question about a moment of just now waits for the live read models, which are
+/// usually milliseconds behind, before the past is replayed for it.
+const ABOUT_TO: Duration = Duration::from_millis(500);
 
 /// The read models of a workspace as of a moment: live ones now, or replayed ones.
 #[derive(Clone, Debug)]
@@ -89,6 +94,14 @@ impl Projections {
                 return Err(future(moment.to_string()));
             }
             AsOf::Moment(moment) => (store.size_at(workspace, moment).await?, moment),
+        };
+        let live = match live {
+            // A moment of just now: the live read models are about to be there.
+            Some(live) if live.position < size => {
+                self.wait(workspace, size - 1, ABOUT_TO).await?;
+                self.inner.live(workspace).await?
+            }
+            live => live,
         };
         if let Some(live) = live.filter(|live| live.position == size) {
             return Ok(View::live(store, live, at));
