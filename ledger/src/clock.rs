@@ -18,6 +18,8 @@ pub struct Clock(Arc<Kind>);
 enum Kind {
     System,
     Manual(AtomicI64),
+    /// Microseconds that it is behind the machine's clock; they only become fewer.
+    Behind(AtomicI64),
 }
 
 impl Clock {
@@ -31,25 +33,52 @@ impl Clock {
         Clock(Arc::new(Kind::Manual(AtomicI64::new(start.micros()))))
     }
 
+    /// The machine's clock, `by` behind. It runs as the machine's does; [`Clock::advance`] brings it
+    /// nearer, and once it is no longer behind it is the machine's clock for good. So a program can
+    /// live through a past day quickly, and go on in the present without time ever running back.
+    pub fn behind(by: Span) -> Self {
+        Clock(Arc::new(Kind::Behind(AtomicI64::new(by.micros()))))
+    }
+
     /// The time now.
     pub fn now(&self) -> Moment {
         match &*self.0 {
             Kind::System => system_now(),
             Kind::Manual(micros) => Moment::from_micros(micros.load(Ordering::SeqCst)),
+            Kind::Behind(micros) => {
+                Moment::from_micros(system_now().micros() - micros.load(Ordering::SeqCst))
+            }
         }
     }
 
-    /// Moves a manual clock to `moment`, forwards or backwards; the machine's clock stays as it is.
+    /// How far it is behind the machine's clock, if it was made so; otherwise not at all.
+    pub fn lag(&self) -> Span {
+        match &*self.0 {
+            Kind::System | Kind::Manual(_) => Span::ZERO,
+            Kind::Behind(micros) => Span::from_micros(micros.load(Ordering::SeqCst)),
+        }
+    }
+
+    /// Moves a manual clock to `moment`, forwards or backwards; every other stays as it is.
     pub fn set(&self, moment: Moment) {
         if let Kind::Manual(micros) = &*self.0 {
             micros.store(moment.micros(), Ordering::SeqCst);
         }
     }
 
-    /// Moves a manual clock forward by `span`.
+    /// Moves a manual clock forward by `span`; one that is behind, at most to the machine's time.
+    /// The machine's clock stays as it is.
     pub fn advance(&self, span: Span) {
-        if let Kind::Manual(micros) = &*self.0 {
-            micros.fetch_add(span.micros(), Ordering::SeqCst);
+        match &*self.0 {
+            Kind::System => {}
+            Kind::Manual(micros) => {
+                micros.fetch_add(span.micros(), Ordering::SeqCst);
+            }
+            Kind::Behind(micros) => {
+                let nearer = |lag: i64| Some(lag.saturating_sub(span.micros()).max(0));
+                // Always changes it: `nearer` is never none.
+                let _ = micros.fetch_update(Ordering::SeqCst, Ordering::SeqCst, nearer);
+            }
         }
     }
 }
@@ -129,6 +158,19 @@ mod tests {
         let copy = clock.clone();
         clock.advance(Span::from_secs(1));
         assert_eq!(copy.now(), Moment::from_micros(1_000_005));
+    }
+
+    #[test]
+    fn a_clock_that_is_behind_comes_nearer_and_never_overtakes_the_machine() {
+        let clock = Clock::behind(Span::from_secs(100));
+        let before = clock.now();
+        assert!(before < Clock::system().now());
+        clock.advance(Span::from_secs(60));
+        assert_eq!(clock.lag(), Span::from_secs(40));
+        assert!(clock.now() >= before.plus(Span::from_secs(60)));
+        clock.advance(Span::from_secs(60));
+        assert_eq!(clock.lag(), Span::ZERO);
+        assert!(clock.now() <= Clock::system().now());
     }
 
     #[test]
