@@ -1,0 +1,268 @@
+//! Rules that no compiler checks: what is classified, and which file may do what.
+//!
+//! The second half reads the source of the product. Each rule names words, and the only files in
+//! which they may stand; comments and test code are passed over.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use runledger::ingest::openlineage::{self, Mapped};
+use runledger_ledger::catalog::{Catalog, UNCLASSIFIED};
+use runledger_ledger::run::RunCommand;
+use runledger_ledger::submission::Command;
+
+#[test]
+fn every_operation_of_the_catalog_has_a_family_that_has_a_policy() {
+    let catalog = Catalog::built_in();
+    let families: BTreeSet<&str> = catalog.families().map(|(name, _)| name).collect();
+    assert!(catalog.operations().count() > 20, "the built-in catalog was not read");
+    for operation in catalog.operations() {
+        assert!(operation.classified, "{}", operation.name);
+        assert_ne!(operation.family_name, UNCLASSIFIED, "{}", operation.name);
+        assert!(families.contains(operation.family_name), "{}", operation.name);
+    }
+}
+
+#[test]
+fn every_recorded_request_is_of_a_classified_operation() {
+    let catalog = Catalog::built_in();
+    assert!(catalog.operation(openlineage::OPERATION).classified);
+    let mut operations = BTreeSet::new();
+    let mut signals = 0;
+    for path in files_below(&root().join("tests/fixtures/openlineage"), "json") {
+        let request: serde_json::Value =
+            serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        let body = serde_json::to_vec(&request["body"]).unwrap();
+        let Ok(Mapped::Signal(submission)) = openlineage::parse(&body, None) else { continue };
+        let Command::Run(_, RunCommand::Signal(signal)) = submission.command else {
+            panic!("{} is no signal of a run", path.display());
+        };
+        signals += 1;
+        operations.extend(signal.named.operation);
+    }
+    assert!(signals > 50, "only {signals} recorded requests were read");
+    for operation in &operations {
+        assert!(catalog.operation(operation.as_str()).classified, "{operation}");
+    }
+}
+
+/// Words, and the only places where they may stand.
+struct Rule {
+    /// The rule in a sentence.
+    says: &'static str,
+    /// What no other file may hold.
+    words: &'static [&'static str],
+    /// How the paths begin that may, each for a reason that the sentence gives.
+    homes: &'static [&'static str],
+}
+
+const RULES: &[Rule] = &[
+    Rule {
+        says: "only the ledger and the rule of actionability ask whether an outcome is a problem",
+        words: &[".is_problem()"],
+        homes: &["ledger/src/", "projections/src/rules/actionability"],
+    },
+    Rule {
+        says: "raw problem outcomes are named where they are recorded, where a way in reads them, \
+               and in the two rules that the design gives them to; nowhere is anything concluded \
+               from one",
+        words: &[
+            "Outcome::Failed",
+            "Outcome::PartiallySucceeded",
+            "Outcome::Blocked",
+            "Outcome::Unknown",
+        ],
+        homes: &[
+            "ledger/src/",
+            "projections/src/rules/actionability",
+            "projections/src/rules/guidance.rs",
+            "api/src/ingest/",
+            "api/src/scenario",
+        ],
+    },
+    Rule {
+        says: "no statement picks runs by a raw problem outcome of its own",
+        words: &["'failed'", "'partially_succeeded'", "'blocked'", "outcome <>"],
+        homes: &[],
+    },
+    Rule {
+        says: "which verdicts are follow-ups is said by `is_follow_up`, in the rules alone",
+        words: &["Actionability::Actionable", "Actionability::RequiresManualReview"],
+        homes: &["projections/src/rules/"],
+    },
+    Rule {
+        says: "time, ids and randomness come from the clock",
+        words: &[
+            "SystemTime::now",
+            "std::time::Instant",
+            "Timestamp::now",
+            "Zoned::now",
+            "now_v7",
+            "new_v4",
+            "getrandom::",
+            "rand::",
+            "OsRng",
+        ],
+        homes: &["ledger/src/clock.rs"],
+    },
+    Rule {
+        says: "only the lane appends to a log",
+        words: &["store.append(", "Store::append", "store().append("],
+        homes: &["ledger/src/lane.rs", "ledger/src/store.rs"],
+    },
+    Rule {
+        says: "only a store writes the rows of events",
+        words: &["INTO events", "UPDATE events", "DELETE FROM events"],
+        homes: &["ledger/src/store/"],
+    },
+    Rule {
+        says: "SQL stands in the store and in the files of the read models",
+        words: &["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE ", "\"CREATE ", "sqlx::query"],
+        homes: &[
+            "ledger/src/store.rs",
+            "ledger/src/store/",
+            "projections/src/deadlines.rs",
+            "projections/src/follower.rs",
+            "projections/src/past",
+            "projections/src/projector.rs",
+            "projections/src/projector/",
+            "projections/src/query.rs",
+            "projections/src/query/",
+            "projections/src/rebuild.rs",
+            "projections/src/tables.rs",
+            "projections/src/verify",
+            "projections/src/view.rs",
+        ],
+    },
+    Rule {
+        says: "nothing that judges or shows speaks to another machine",
+        words: &["reqwest", "TcpStream", "UdpSocket"],
+        homes: &["adapters/src/", "api/src/cli/", "api/src/demo"],
+    },
+];
+
+#[test]
+fn what_only_one_place_may_do_is_done_nowhere_else() {
+    let sources = product_sources();
+    assert!(sources.len() > 50, "only {} files were read", sources.len());
+    let broken: Vec<String> = RULES
+        .iter()
+        .flat_map(|rule| sources.iter().flat_map(|(path, code)| offences(rule, path, code)))
+        .collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+}
+
+#[test]
+fn every_rule_finds_what_it_forbids_and_nothing_that_it_allows() {
+    for rule in RULES {
+        for word in rule.words {
+            let code = format!("fn f() {{\n    {word}\n}}\n");
+            let planted = offences(rule, "projections/src/texts.rs", &code);
+            assert_eq!(planted.len(), 1, "{}: {word}", rule.says);
+            assert!(planted[0].contains("projections/src/texts.rs:2"), "{}", planted[0]);
+            for home in rule.homes {
+                assert_eq!(offences(rule, home, &code), Vec::<String>::new());
+            }
+            let comment = format!("// {word}\n/// {word}\n");
+            assert_eq!(offences(rule, "api/src/lib.rs", &comment), Vec::<String>::new());
+        }
+    }
+}
+
+#[test]
+fn a_longer_word_is_not_mistaken_for_the_one_in_it() {
+    let rule = RULES.iter().find(|rule| rule.words.contains(&"Outcome::Failed")).unwrap();
+    assert_eq!(offences(rule, "api/src/lib.rs", "FailedOutcome::Failed"), Vec::<String>::new());
+}
+
+#[test]
+fn every_place_that_a_rule_allows_is_there_or_still_to_come() {
+    // What other changes bring; a place that nobody uses any more must go from the rule.
+    const TO_COME: &[&str] = &[
+        "adapters/src/",
+        "api/src/cli/",
+        "api/src/demo",
+        "api/src/scenario",
+        "projections/src/past",
+        "projections/src/query.rs",
+        "projections/src/query/",
+        "projections/src/verify",
+    ];
+    let sources = product_sources();
+    for rule in RULES {
+        for home in rule.homes.iter().filter(|home| !TO_COME.contains(home)) {
+            let used = sources.iter().any(|(path, code)| {
+                path.starts_with(home)
+                    && lines(code).any(|(_, line)| first_word(rule, line).is_some())
+            });
+            assert!(used, "{home} does nothing of: {}", rule.says);
+        }
+    }
+}
+
+/// Where `code`, the text of the file at `path`, breaks `rule`.
+fn offences(rule: &Rule, path: &str, code: &str) -> Vec<String> {
+    if rule.homes.iter().any(|home| path.starts_with(home)) {
+        return Vec::new();
+    }
+    let found = lines(code).filter_map(|(number, line)| {
+        let word = first_word(rule, line)?;
+        Some(format!("{path}:{number} has `{word}`, but {}", rule.says))
+    });
+    found.collect()
+}
+
+/// The lines of the product in a file, with their numbers: no comments, and no test module.
+fn lines(code: &str) -> impl Iterator<Item = (usize, &str)> {
+    let tests = code.find("#[cfg(test)]\nmod tests {").unwrap_or(code.len());
+    code[..tests]
+        .lines()
+        .enumerate()
+        .map(|(index, line)| (index + 1, line))
+        .filter(|(_, line)| !line.trim_start().starts_with("//"))
+}
+
+/// The first word of the rule that stands in this line, and not inside a longer name.
+fn first_word(rule: &Rule, line: &str) -> Option<&'static str> {
+    rule.words.iter().copied().find(|word| {
+        line.match_indices(word).any(|(at, _)| {
+            let before = line[..at].chars().next_back();
+            !word.starts_with(char::is_alphanumeric)
+                || !before.is_some_and(|before| before.is_alphanumeric() || before == '_')
+        })
+    })
+}
+
+/// The Rust files of the crates, by path from the root; those that hold only tests left out.
+fn product_sources() -> Vec<(String, String)> {
+    let crates = ["ledger/src", "projections/src", "adapters/src", "api/src"];
+    let files = crates.iter().flat_map(|sources| files_below(&root().join(sources), "rs"));
+    let named = files.map(|file| {
+        let path = file.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();
+        (path, file)
+    });
+    named
+        .filter(|(path, _)| !path.contains("/tests") && path != "projections/src/rules/story.rs")
+        .map(|(path, file)| (path, std::fs::read_to_string(file).unwrap()))
+        .collect()
+}
+
+fn files_below(directory: &Path, extension: &str) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files_below(&path, extension));
+        } else if path.extension().is_some_and(|is| is == extension) {
+            found.push(path);
+        }
+    }
+    found.sort();
+    found
+}
+
+fn root() -> &'static Path {
+    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
+}
