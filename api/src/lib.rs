@@ -1,3 +1,21 @@
-//! runledger
+//! The service: HTTP in front of the ledger and its read models, and the command line.
+//!
+//! It owns transport, settings and the life of the process. What is recorded is decided in
+//! `runledger_ledger`, what is true is derived in `runledger_projections`; nothing here knows
+//! better.
 
+pub mod answer;
+pub mod app;
+mod boundary;
+pub mod cli;
+pub mod extract;
 pub mod ingest;
+pub mod listening;
+pub mod metrics;
+pub mod problem;
+pub mod router;
+pub mod routes;
+pub mod server;
+pub mod settings;
+pub mod token;
+pub mod workspaces;

@@ -80,6 +80,13 @@ impl Following {
     }
 }
 
+/// Done when the server ends. It gives back the lock on that word, so that followers can be
+/// spawned on any thread.
+async fn stopped(shutdown: &mut watch::Receiver<bool>) {
+    // An error means that nobody is left to say it.
+    let _ = shutdown.wait_for(|stop| *stop).await;
+}
+
 pub(crate) async fn follow(inner: Arc<Inner>, mut shutdown: watch::Receiver<bool>) {
     let following = Arc::new(Following::default());
     let mut grew = inner.ledger.grew();
@@ -88,7 +95,7 @@ pub(crate) async fn follow(inner: Arc<Inner>, mut shutdown: watch::Receiver<bool
     look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         let woken = tokio::select! {
-            _ = shutdown.wait_for(|stop| *stop) => break,
+            () = stopped(&mut shutdown) => break,
             grown = grew.recv() => match grown {
                 Ok(grown) => HashSet::from([grown.workspace]),
                 Err(broadcast::error::RecvError::Lagged(_)) => HashSet::new(),
@@ -146,7 +153,7 @@ async fn follow_one(
                 let more = tokio::select! {
                     () = wake.notified() => true,
                     () = tokio::time::sleep(LINGER) => false,
-                    _ = shutdown.wait_for(|stop| *stop) => false,
+                    () = stopped(&mut shutdown) => false,
                 };
                 if !more {
                     break;

@@ -136,6 +136,18 @@ pub fn parse_body<E: Display>(
     Ok(slices.into_iter().map(read).collect())
 }
 
+/// Whether [`parse_body`] takes a body for one event that was sent alone, and not for a list of
+/// events, however short.
+pub fn is_one(body: &[u8], content_type: Option<&str>) -> bool {
+    let trimmed = body.trim_ascii();
+    match trimmed.first() {
+        _ if content_type.is_some_and(means_lines) => false,
+        Some(b'[') => false,
+        Some(b'{') => !split::is_lines(trimmed),
+        _ => true,
+    }
+}
+
 /// Whether a media type says that each line is an event.
 fn means_lines(content_type: &str) -> bool {
     let media_type = content_type.split(';').next().unwrap_or_default().trim();

@@ -1,0 +1,96 @@
+//! What happens to every request before and after its handler.
+//!
+//! Here a failure is logged, once; here every answer that says "no" becomes a problem; here a
+//! panic ends. A token is looked at and never logged.
+
+use std::panic::AssertUnwindSafe;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures::FutureExt;
+
+use crate::app::App;
+use crate::problem::{self, ApiError, Failure};
+
+/// The route of a request that no route is for.
+const UNMATCHED: &str = "none";
+
+/// Lets a request through if it has the administrator's token.
+pub(crate) async fn authorize(State(app): State<App>, request: Request, next: Next) -> Response {
+    match bearer(request.headers()) {
+        Some(token) if app.administrator().matches(token) => next.run(request).await,
+        Some(_) => refused(
+            "the bearer token is not the administrator's; it is in the data \
+             directory, in the file admin-token",
+        ),
+        None => refused(
+            "send the administrator's token as `Authorization: Bearer …`; it is in \
+             the data directory, in the file admin-token",
+        ),
+    }
+}
+
+fn refused(detail: &'static str) -> Response {
+    ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).into_response()
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token.trim())
+}
+
+/// Answers whatever happens behind it, and counts the answer.
+pub(crate) async fn answer(State(app): State<App>, request: Request, next: Next) -> Response {
+    let started = tokio::time::Instant::now();
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+    let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+    // The panic's message is on standard error already.
+    let response = answered.unwrap_or_else(|_| ApiError::internal("a panic").into_response());
+    let response = finish(&app, &format!("{method} {route}"), response);
+    let took = started.elapsed();
+    app.metrics().answered(&method, route, response.status(), took);
+    tracing::debug!(%method, route, status = response.status().as_u16(), ?took, "answered");
+    response
+}
+
+/// Logs what the server itself failed at, and makes a problem of every refusal that is none yet.
+fn finish(app: &App, what: &str, mut response: Response) -> Response {
+    if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+        let id = app.failure_id().map(|id| id.to_string()).unwrap_or_default();
+        let cause = chain(&*failure.cause);
+        tracing::error!(failure = id, request = what, cause, "a request failed");
+        return failure.response(&id);
+    }
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error()) || says_json(response.headers()) {
+        return response;
+    }
+    let allow = response.headers_mut().remove(header::ALLOW);
+    let mut response = ApiError::of_status(status).into_response();
+    if let Some(allow) = allow {
+        response.headers_mut().insert(header::ALLOW, allow);
+    }
+    response
+}
+
+/// An error with everything that it comes from.
+fn chain(error: &(dyn std::error::Error + Send + Sync)) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        source = error.source();
+    }
+    text
+}
+
+fn says_json(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    matches!(media_type, Some(problem::MEDIA_TYPE | "application/json"))
+}

@@ -1,0 +1,174 @@
+//! What handlers take out of a request. Whatever does not fit is a problem like any other, and
+//! what is not known is refused by name.
+
+use axum::body::Body;
+use axum::extract::rejection::PathRejection;
+use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, StatusCode, header};
+use bytes::{Bytes, BytesMut};
+use futures::StreamExt;
+use runledger_ledger::words::WorkspaceId;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::app::App;
+use crate::ingest::{BodyError, REQUEST_BYTES};
+use crate::problem::{ApiError, unknown_workspace};
+
+/// The workspace that the path names.
+#[derive(Clone, Copy, Debug)]
+pub struct Workspace(pub WorkspaceId);
+
+impl FromRequestParts<App> for Workspace {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let params = RawPathParams::from_request_parts(parts, app)
+            .await
+            .map_err(|error| bad_path(error.to_string()))?;
+        let name = params.iter().find(|(name, _)| *name == "workspace").map(|(_, value)| value);
+        workspace(app, name.unwrap_or_default()).await.map(Workspace)
+    }
+}
+
+/// The workspace called `name`.
+pub async fn workspace(app: &App, name: &str) -> Result<WorkspaceId, ApiError> {
+    let found = app.workspaces().find(app.ledger().store(), name).await?;
+    found.ok_or_else(unknown_workspace)
+}
+
+/// The parts of the path that a handler names.
+#[derive(Clone, Copy, Debug)]
+pub struct Path<T>(pub T);
+
+impl<T: DeserializeOwned + Send> FromRequestParts<App> for Path<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let path = axum::extract::Path::<T>::from_request_parts(parts, app).await;
+        path.map(|path| Path(path.0)).map_err(|error: PathRejection| bad_path(error.body_text()))
+    }
+}
+
+fn bad_path(problem: String) -> ApiError {
+    let problem = problem.strip_prefix("Invalid URL: ").unwrap_or(&problem).to_owned();
+    ApiError::new(StatusCode::BAD_REQUEST, "invalid_path", problem)
+}
+
+/// The query. Give `T` `#[serde(deny_unknown_fields)]`, so that nothing is overlooked.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<T>(pub T);
+
+/// A query without parameters.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
+impl<T: DeserializeOwned + Send> FromRequestParts<App> for Query<T> {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _app: &App) -> Result<Self, ApiError> {
+        match axum::extract::Query::<T>::try_from_uri(&parts.uri) {
+            Ok(query) => Ok(Query(query.0)),
+            Err(error) => {
+                let text = error.body_text();
+                let problem = text.strip_prefix("Failed to deserialize query string: ");
+                let problem = problem.unwrap_or(&text).to_owned();
+                Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", problem))
+            }
+        }
+    }
+}
+
+/// A JSON body.
+#[derive(Clone, Copy, Debug)]
+pub struct Json<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let payload = Payload::from_request(request, app).await?;
+        read_json(&payload.bytes).map(Json)
+    }
+}
+
+/// Reads `bytes` as one JSON value of the form `T`.
+fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut reader = serde_json::Deserializer::from_slice(bytes);
+    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+        let path = error.path().to_string();
+        let place = if path == "." { String::new() } else { format!("`{path}`: ") };
+        (place, error.into_inner())
+    });
+    let whole = read.and_then(|value| match reader.end() {
+        Ok(()) => Ok(value),
+        Err(error) => Err((String::new(), error)),
+    });
+    whole.map_err(|(place, problem)| {
+        if problem.is_data() {
+            let detail = format!("{place}{problem}");
+            return ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail);
+        }
+        let detail = format!("the body is not JSON: {problem}");
+        ApiError::new(StatusCode::BAD_REQUEST, "not_json", detail)
+    })
+}
+
+/// A whole body, inflated, of at most [`REQUEST_BYTES`]. It holds its share of the memory that
+/// bodies may take until it is dropped.
+#[derive(Debug)]
+pub struct Payload {
+    /// The body.
+    pub bytes: Bytes,
+    /// Its media type, as it was sent.
+    pub content_type: Option<String>,
+    _room: Option<OwnedSemaphorePermit>,
+}
+
+impl FromRequest<App> for Payload {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let content_type = content_type(request.headers());
+        let (bytes, room) = read(request.into_body(), app).await?;
+        Ok(Payload { bytes, content_type, _room: room })
+    }
+}
+
+async fn read(body: Body, app: &App) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
+    let mut stream = body.into_data_stream();
+    let mut bytes = BytesMut::new();
+    let mut room: Option<OwnedSemaphorePermit> = None;
+    while let Some(chunk) = stream.next().await {
+        let chunk = chunk.map_err(cut_off)?;
+        if bytes.len() + chunk.len() > REQUEST_BYTES {
+            return Err(BodyError::TooLarge(bytes.len() + chunk.len()).into());
+        }
+        let length = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
+        let more = app.body_room().clone().try_acquire_many_owned(length).map_err(|_| busy())?;
+        match &mut room {
+            Some(room) => room.merge(more),
+            None => room = Some(more),
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok((bytes.freeze(), room))
+}
+
+fn busy() -> ApiError {
+    let detail = "the server is working on as many bytes as it can hold; send the request again";
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail)
+}
+
+fn cut_off(error: axum::Error) -> ApiError {
+    let detail = "the body was cut off, or it is not the gzip that it says it is";
+    tracing::debug!(%error, "a body could not be read");
+    ApiError::new(StatusCode::BAD_REQUEST, "unreadable_body", detail)
+}
+
+fn content_type(headers: &HeaderMap) -> Option<String> {
+    headers.get(header::CONTENT_TYPE)?.to_str().ok().map(str::to_owned)
+}

@@ -1,0 +1,7 @@
+//! The program `runledger`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    runledger::cli::run()
+}

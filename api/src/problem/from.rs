@@ -1,0 +1,80 @@
+//! Which problem each error of the crates below is. One place, so that a status is decided once.
+
+use axum::http::StatusCode;
+use runledger_ledger::catalog::CatalogErrors;
+use runledger_ledger::ledger::{CreateError, SubmitError};
+use runledger_ledger::store::StoreError;
+
+use super::{ApiError, Flaw};
+use crate::ingest::BodyError;
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable(_) => unavailable().caused_by(error),
+            _ => ApiError::internal(error),
+        }
+    }
+}
+
+fn unavailable() -> ApiError {
+    let detail = "the database cannot be reached or is too busy; send the request again";
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "database_unavailable", detail)
+}
+
+impl From<SubmitError> for ApiError {
+    fn from(error: SubmitError) -> Self {
+        let busy = |code| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, error.to_string());
+        match &error {
+            SubmitError::NoWorkspace => unknown_workspace(),
+            SubmitError::TooMany => ApiError::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "too_many_events",
+                format!("{error}; send several requests"),
+            ),
+            SubmitError::Overloaded => busy("overloaded"),
+            SubmitError::Closing => busy("closing"),
+            SubmitError::Store(cause) if matches!(**cause, StoreError::Unavailable(_)) => {
+                busy("database_unavailable").caused_by(error)
+            }
+            SubmitError::Store(_) | SubmitError::Entropy(_) => ApiError::internal(error),
+        }
+    }
+}
+
+impl From<CreateError> for ApiError {
+    fn from(error: CreateError) -> Self {
+        match error {
+            CreateError::Exists(_) => {
+                ApiError::new(StatusCode::CONFLICT, "workspace_exists", error.to_string())
+            }
+            CreateError::Submit(error) => error.into(),
+            CreateError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<CatalogErrors> for ApiError {
+    fn from(errors: CatalogErrors) -> Self {
+        let flaw = |error: &runledger_ledger::catalog::CatalogError| Flaw {
+            detail: error.message.clone(),
+            pointer: None,
+            line: error.line,
+        };
+        let detail = "the catalog cannot be used; `errors` says what is wrong, by line";
+        ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_catalog", detail)
+            .with_errors(errors.errors().iter().map(flaw))
+    }
+}
+
+/// The one answer for a workspace that is not there and for one that is not the caller's.
+pub fn unknown_workspace() -> ApiError {
+    ApiError::not_found("unknown_workspace", "there is no such workspace")
+}
+
+impl From<BodyError> for ApiError {
+    fn from(error: BodyError) -> Self {
+        let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        ApiError::new(status, error.code(), error.to_string())
+    }
+}

@@ -1,0 +1,76 @@
+//! Every route of the service, on one page, and what all of them share.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router, middleware};
+use tower_http::decompression::RequestDecompressionLayer;
+use tower_http::limit::RequestBodyLimitLayer;
+use tower_http::timeout::TimeoutLayer;
+use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Info, OpenApi, OpenApiBuilder, SecurityRequirement};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::boundary;
+use crate::ingest::REQUEST_BYTES;
+use crate::problem::{ApiError, Problem};
+use crate::routes::{events, system, workspaces};
+
+/// How long a request may take until its answer begins.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Most bytes of a body as it is sent. The limit that counts is that on inflated bytes; this one
+/// only ends a body that never inflates to anything.
+const SENT_BYTES: usize = REQUEST_BYTES + 1024 * 1024;
+
+/// The service as something that answers requests.
+pub fn router(app: App) -> Router {
+    let (router, api) = routes().split_for_parts();
+    let (open, open_api) = open_routes().split_for_parts();
+    let api = describe(api, open_api);
+    router
+        .route("/openapi.json", get(async move || Json(api)))
+        .route_layer(middleware::from_fn_with_state(app.clone(), boundary::authorize))
+        .merge(open)
+        .fallback(async || ApiError::of_status(StatusCode::NOT_FOUND))
+        .layer(RequestDecompressionLayer::new())
+        .layer(RequestBodyLimitLayer::new(SENT_BYTES))
+        .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
+        .layer(middleware::from_fn_with_state(app.clone(), boundary::answer))
+        .with_state(app)
+}
+
+/// The routes that ask for a token.
+fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(workspaces::list_workspaces, workspaces::create_workspace))
+        .routes(routes!(workspaces::publish_catalog))
+        .routes(routes!(events::post_events))
+        .routes(routes!(system::get_metrics))
+}
+
+/// The routes that anybody may ask.
+fn open_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(system::healthz)).routes(routes!(system::readyz))
+}
+
+/// The description of all routes, as `/openapi.json` gives it.
+fn describe(api: OpenApi, open: OpenApi) -> OpenApi {
+    let mut info = Info::new("Runledger", env!("CARGO_PKG_VERSION"));
+    info.description = Some("A ledger of what background operations did.".to_owned());
+    let security = [SecurityRequirement::new("token", Vec::<String>::new())];
+    let mut all = OpenApiBuilder::new().info(info).security(Some(security)).build();
+    all.merge(api);
+    all.merge(open);
+    let components = all.components.get_or_insert_default();
+    let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
+    components.add_security_scheme("token", scheme);
+    let problem = <Problem as utoipa::PartialSchema>::schema();
+    components.schemas.insert("Problem".to_owned(), problem);
+    let flaw = <crate::problem::Flaw as utoipa::PartialSchema>::schema();
+    components.schemas.insert("Flaw".to_owned(), flaw);
+    all
+}

@@ -1,0 +1,5 @@
+//! The handlers, one family of routes each. Which path leads to which is in `router.rs`.
+
+pub mod events;
+pub mod system;
+pub mod workspaces;

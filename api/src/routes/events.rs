@@ -1,0 +1,142 @@
+//! Events in: one, an array, or one a line.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use runledger_ledger::ledger::SubmitError;
+use runledger_ledger::submission::Submission;
+use runledger_ledger::words::WorkspaceId;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
+use uuid::Uuid;
+
+use crate::answer::{ItemResult, Summary};
+use crate::app::App;
+use crate::extract::{Payload, Query, Workspace};
+use crate::ingest::native::{self, Parsed};
+use crate::ingest::{Caller, ItemError};
+use crate::problem::{ApiError, ApiResult, Problems};
+
+/// How the events of a request are taken.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Modes {
+    /// Record all events of the request or none.
+    #[param(default = false)]
+    atomic: bool,
+    /// Refuse what the ledger would otherwise take leniently: an unknown run, anything but a
+    /// follow-up or a duplicate on a completed run, a heartbeat on a queued run.
+    #[param(default = false)]
+    strict: bool,
+}
+
+/// What became of the events of a request.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub struct Results {
+    /// One result an event, in the order of the events.
+    pub results: Vec<ItemResult>,
+    /// How many there are of each status.
+    pub summary: Summary,
+}
+
+/// Record events.
+///
+/// The body is one event, a JSON array of events, or one event a line (NDJSON); it may be
+/// compressed with gzip. A list is answered with 200 and a result for each event, whatever they
+/// say: a bad event never harms a good one, unless the request is atomic. An answer means that
+/// what is `recorded` is durable.
+#[utoipa::path(
+    post,
+    path = "/v1/workspaces/{workspace}/events",
+    tag = "events",
+    params(("workspace" = String, Path, description = "The name of the workspace."), Modes),
+    request_body(content(
+        (native::EventRequest<'static> = "application/json"),
+        (String = "application/x-ndjson"),
+    )),
+    responses(
+        (status = 201, description = "One event was sent, and it is recorded.", body = ItemResult),
+        (status = 200, description = "A list was sent, or one event that says nothing new.",
+            body = Results),
+        Problems,
+    )
+)]
+pub async fn post_events(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+    Query(modes): Query<Modes>,
+    payload: Payload,
+) -> ApiResult<Response> {
+    let content_type = payload.content_type.as_deref();
+    let alone = native::is_one(&payload.bytes, content_type);
+    let mut new_run_id = || app.ledger().new_run_id();
+    let items =
+        native::parse_body(&payload.bytes, content_type, Caller::default(), &mut new_run_id)?;
+    let mut results = record(&app, workspace, items, modes).await?;
+    let summary = Summary::of(&results);
+    for (status, count) in summary.counts() {
+        app.metrics().events(status, count);
+    }
+    if alone && let Some(result) = results.pop() {
+        return Ok(result.into_response());
+    }
+    if modes.atomic && results.iter().any(ItemResult::is_at_fault) {
+        return Err(refused_together(&Results { results, summary }));
+    }
+    Ok(axum::Json(Results { results, summary }).into_response())
+}
+
+/// Hands what could be read to the ledger, and answers each item in its place.
+async fn record(
+    app: &App,
+    workspace: WorkspaceId,
+    items: Vec<Result<Parsed, ItemError>>,
+    modes: Modes,
+) -> Result<Vec<ItemResult>, SubmitError> {
+    let (mut runs, mut submissions) = (Vec::new(), Vec::new());
+    let mut results: Vec<Option<ItemResult>> = Vec::with_capacity(items.len());
+    for (index, item) in items.into_iter().enumerate() {
+        results.push(match item {
+            Ok(Parsed { submission, .. }) => {
+                let run = submission.command.run_id().map(|run| run.0);
+                runs.push((index, run));
+                submissions.push(Submission { strict: modes.strict, ..submission });
+                None
+            }
+            Err(error) => Some(ItemResult::unreadable(index, error)),
+        });
+    }
+    if modes.atomic && runs.len() < results.len() {
+        fill(&mut results, runs.iter().map(|(index, run)| ItemResult::not_alone(*index, *run)));
+    } else {
+        let answers = app.ledger().submit(workspace, submissions, modes.atomic).await?;
+        let answered = |((index, run), answer): ((usize, Option<Uuid>), _)| {
+            ItemResult::answered(index, run, answer)
+        };
+        fill(&mut results, runs.into_iter().zip(answers).map(answered));
+    }
+    Ok(results.into_iter().flatten().collect())
+}
+
+fn fill(results: &mut [Option<ItemResult>], found: impl Iterator<Item = ItemResult>) {
+    for result in found {
+        let index = result.index;
+        results[index] = Some(result);
+    }
+}
+
+/// The problem of an all-or-nothing request: 409 if every event at fault contradicts what is
+/// recorded, so that the same request may succeed later, and 422 otherwise.
+fn refused_together(results: &Results) -> ApiError {
+    let mut faults = results.results.iter().filter(|result| result.is_at_fault());
+    let conflict = faults.all(|result| {
+        result.problem.as_ref().is_some_and(|problem| problem.status == StatusCode::CONFLICT)
+    });
+    let status = if conflict { StatusCode::CONFLICT } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let detail = "nothing was recorded, because not every event can be; `results` says which";
+    ApiError::new(status, "atomic_request_refused", detail)
+        .with("results", json!(results.results))
+        .with("summary", json!(results.summary))
+}

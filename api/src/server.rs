@@ -1,0 +1,162 @@
+//! One server: how it is put together, how it runs, how it ends.
+//!
+//! It ends in the order that loses nothing: no new requests, the ones in flight answered, the
+//! background tasks stopped, the database closed.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use runledger_ledger::catalog::Catalog;
+use runledger_ledger::clock::{Clock, Entropy};
+use runledger_ledger::ledger::{CreateError, Ledger};
+use runledger_ledger::store::Store;
+use runledger_ledger::time::Moment;
+use runledger_ledger::words::WorkspaceId;
+use runledger_projections::{ProjectionError, Projections};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::app::App;
+use crate::listening;
+use crate::router::router;
+use crate::settings::Settings;
+use crate::token;
+use crate::workspaces::WorkspaceName;
+
+/// How long requests in flight may take once the server has been told to end.
+pub const GRACE: Duration = Duration::from_secs(20);
+
+/// A server that is ready to run: its database is open, its address is taken.
+#[derive(Debug)]
+pub struct Server {
+    app: App,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// Opens the database, makes on the first start what has to be there, and takes the address.
+    pub async fn start(settings: &Settings) -> anyhow::Result<Self> {
+        let Settings { data_dir, .. } = settings;
+        make_private_directory(data_dir)
+            .with_context(|| format!("the data directory {} cannot be made", data_dir.display()))?;
+        let catalog = catalog(settings)?;
+        let (clock, entropy) = (Clock::system(), Entropy::system());
+        let administrator = token::load_or_make(&settings.token_file(), &entropy)?;
+        let store = Store::open(&settings.database).await.context("the database cannot be used")?;
+        let ledger = Ledger::new(store, clock, entropy);
+        ensure_workspace(&ledger, &settings.workspace, &catalog).await?;
+        let address = settings.listen;
+        let listener = TcpListener::bind(address).await.with_context(|| {
+            format!("{address} cannot be listened on; choose another address with --listen")
+        })?;
+        let address = listener.local_addr()?;
+        // Before the first request: what comes from now on has been listened for.
+        let projections = Projections::new(ledger)?;
+        listening::mark(projections.ledger(), |id, from| silence_counts(&projections, id, from))
+            .await?;
+        let app = App::new(projections, administrator, settings.workspace.clone());
+        Ok(Server { app, listener, address })
+    }
+
+    /// The address that it answers on.
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Answers requests until `stop` is done, then ends as the module says.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
+        let Server { app, listener, .. } = self;
+        let (ledger, projections) = (app.ledger().clone(), app.projections().clone());
+        let (stopping, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        tasks.spawn(keep_listening(projections.clone(), stopped.clone()));
+        tasks.spawn(async move { projections.follow(stopped).await });
+
+        let (closing, mut closed) = watch::channel(false);
+        let serving = axum::serve(listener, router(app)).with_graceful_shutdown(async move {
+            stop.await;
+            closing.send_replace(true);
+        });
+        let out_of_time = async {
+            // An error means that serving has ended by itself.
+            let _ = closed.wait_for(|closed| *closed).await;
+            tracing::info!("stopping; requests in flight are answered first");
+            tokio::time::sleep(GRACE).await;
+        };
+        let served = tokio::select! {
+            served = serving => served.context("the server stopped answering"),
+            () = out_of_time => {
+                tracing::warn!(?GRACE, "requests in flight took too long and were cut off");
+                Ok(())
+            }
+        };
+        stopping.send_replace(true);
+        while tasks.join_next().await.is_some() {}
+        ledger.store().close().await;
+        served
+    }
+}
+
+/// The catalog that new workspaces begin with.
+fn catalog(settings: &Settings) -> anyhow::Result<Arc<Catalog>> {
+    let Some(path) = &settings.catalog else {
+        return Ok(Catalog::built_in());
+    };
+    let name = path.display();
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("the catalog {name} cannot be read"))?;
+    let catalog = Catalog::parse(&text).with_context(|| format!("the catalog {name} is wrong"))?;
+    Ok(Arc::new(catalog))
+}
+
+/// Makes the workspace that requests without one mean, if there is none of that name.
+async fn ensure_workspace(
+    ledger: &Ledger,
+    name: &WorkspaceName,
+    catalog: &Catalog,
+) -> anyhow::Result<()> {
+    if ledger.store().workspace_by_name(name.as_str()).await?.is_some() {
+        return Ok(());
+    }
+    match ledger.create_workspace(name.name(), catalog).await {
+        // Another server over the same database was faster.
+        Ok(_) | Err(CreateError::Exists(_)) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn keep_listening(projections: Projections, stopped: watch::Receiver<bool>) {
+    let counts = |id, from| silence_counts(&projections, id, from);
+    listening::keep_marking(projections.ledger().clone(), counts, stopped).await;
+}
+
+/// Whether silence from `from` on counts in a workspace: whether it has active runs, or had live
+/// leases then, as far as its read models know. If they are behind it may have some; a blind time
+/// too many changes nothing.
+async fn silence_counts(
+    projections: &Projections,
+    workspace: WorkspaceId,
+    from: Moment,
+) -> Result<bool, ProjectionError> {
+    let store = projections.ledger().store();
+    let size = store.head(workspace).await?.map_or(0, |head| head.size());
+    match projections.position(workspace).await {
+        Ok(position) if position >= size => projections.listens(workspace, from).await,
+        Ok(_) | Err(ProjectionError::NoModel) => Ok(size > 0),
+        Err(error) => Err(error),
+    }
+}
+
+/// Makes a directory that only its owner can look into. One that is there stays as it is.
+fn make_private_directory(path: &Path) -> std::io::Result<()> {
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(path)
+}

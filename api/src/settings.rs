@@ -1,0 +1,399 @@
+//! Settings: which there are, where each value came from, and which one counts.
+//!
+//! One order for all of them: a flag, then the environment (`RUNLEDGER_…`), then the settings
+//! file, then the default. A value that cannot be used is refused with its name and its origin; it
+//! never falls through to the next one.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use runledger_ledger::store::StoreUrl;
+
+use crate::workspaces::WorkspaceName;
+
+/// What a server needs to know before it starts.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The address that it answers on.
+    pub listen: SocketAddr,
+    /// The directory of the token and, without a database URL, of the database.
+    pub data_dir: PathBuf,
+    /// Where the logs and read models are.
+    pub database: StoreUrl,
+    /// What is logged, such as `info` or `info,sqlx=warn`.
+    pub log: String,
+    /// How it is logged.
+    pub log_format: LogFormat,
+    /// The catalog that new workspaces begin with; none is the built-in one.
+    pub catalog: Option<PathBuf>,
+    /// The workspace that exists from the first start, and that requests without one mean.
+    pub workspace: WorkspaceName,
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The settings as flags. What is left out is looked for elsewhere.
+#[derive(Clone, Debug, Default, clap::Args)]
+pub struct Flags {
+    /// A TOML file with settings, named as the flags are, with `_` for `-` [env: RUNLEDGER_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The address to answer on [env: RUNLEDGER_LISTEN] [default: 127.0.0.1:7300]
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub listen: Option<String>,
+    /// The directory of the database and of the administrator's token [env: RUNLEDGER_DATA_DIR]
+    /// [default: runledger in $XDG_DATA_HOME, which is ~/.local/share where it is not set]
+    #[arg(long, value_name = "DIRECTORY")]
+    pub data_dir: Option<String>,
+    /// postgres://… or sqlite:FILE [env: RUNLEDGER_DATABASE_URL] [default: ledger.db in the data
+    /// directory]
+    #[arg(long, value_name = "URL")]
+    pub database_url: Option<String>,
+    /// What to log, such as `debug` or `info,sqlx=warn` [env: RUNLEDGER_LOG] [default: info]
+    #[arg(long, value_name = "FILTER")]
+    pub log: Option<String>,
+    /// How to log: text or json [env: RUNLEDGER_LOG_FORMAT] [default: text]
+    #[arg(long, value_name = "FORMAT")]
+    pub log_format: Option<String>,
+    /// The catalog that new workspaces begin with [env: RUNLEDGER_CATALOG] [default: the built-in
+    /// one]
+    #[arg(long, value_name = "FILE")]
+    pub catalog: Option<String>,
+    /// The workspace that is made on the first start, and that requests without one mean
+    /// [env: RUNLEDGER_WORKSPACE] [default: main]
+    #[arg(long, value_name = "NAME")]
+    pub workspace: Option<String>,
+}
+
+/// Why there are no settings.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The settings file is not there, or may not be read.
+    #[error("the settings file {} cannot be read", .0.display())]
+    Unreadable(PathBuf, #[source] std::io::Error),
+    /// The settings file is no TOML.
+    #[error("the settings file {} is not TOML", .0.display())]
+    NotToml(PathBuf, #[source] toml::de::Error),
+    /// The settings file sets what is no setting.
+    #[error("the settings file {} sets `{key}`, which is no setting; there are {known}", .path.display())]
+    Unknown {
+        /// The file.
+        path: PathBuf,
+        /// What it sets.
+        key: String,
+        /// What it may set.
+        known: String,
+    },
+    /// A value cannot be used.
+    #[error("{name}, set by {origin}, must be {wanted}{}", shown(.value))]
+    Bad {
+        /// The setting.
+        name: &'static str,
+        /// Where the value came from.
+        origin: Origin,
+        /// What it should have been.
+        wanted: String,
+        /// The value; none where it may hold a secret.
+        value: Option<String>,
+    },
+    /// There is no place for the data.
+    #[error(
+        "there is no home directory to keep the data in; name a directory with --data-dir or \
+         RUNLEDGER_DATA_DIR"
+    )]
+    NoDataDir,
+}
+
+fn shown(value: &Option<String>) -> String {
+    value.as_ref().map(|value| format!("; it is {value:?}")).unwrap_or_default()
+}
+
+/// Where the value of a setting came from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// The command line.
+    Flag(&'static str),
+    /// The environment.
+    Environment(String),
+    /// The settings file.
+    File(PathBuf),
+    /// Nobody said otherwise.
+    Default,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Origin::Flag(name) => write!(f, "the flag --{}", name.replace('_', "-")),
+            Origin::Environment(name) => write!(f, "the environment variable {name}"),
+            Origin::File(path) => write!(f, "the settings file {}", path.display()),
+            Origin::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// A value and where it came from.
+#[derive(Clone, Debug)]
+struct Given {
+    name: &'static str,
+    value: String,
+    origin: Origin,
+}
+
+/// The environment as a function, so that a test can give its own.
+pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// The names of all settings, as they stand in the file.
+const NAMES: [&str; 7] =
+    ["listen", "data_dir", "database_url", "log", "log_format", "catalog", "workspace"];
+
+impl Settings {
+    /// Puts the settings together.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used, by name and origin.
+    pub fn resolve(flags: &Flags, environment: Environment<'_>) -> Result<Self, SettingsError> {
+        let sources = Sources::new(flags, environment)?;
+        let data_dir = match sources.find("data_dir") {
+            Some(given) => PathBuf::from(given.value),
+            None => default_data_dir(environment).ok_or(SettingsError::NoDataDir)?,
+        };
+        let database = match sources.find("database_url") {
+            Some(given) => given.database()?,
+            None => StoreUrl::SqliteFile(data_dir.join("ledger.db")),
+        };
+        Ok(Settings {
+            listen: sources.or("listen", "127.0.0.1:7300").read("an address and a port")?,
+            database,
+            log: sources.or("log", "info").log_filter()?,
+            log_format: sources.or("log_format", "text").log_format()?,
+            catalog: sources.find("catalog").map(|given| given.value.into()),
+            workspace: sources.or("workspace", "main").read(WorkspaceName::FORM)?,
+            data_dir,
+        })
+    }
+
+    /// The file of the administrator's token.
+    pub fn token_file(&self) -> PathBuf {
+        self.data_dir.join("admin-token")
+    }
+}
+
+/// Where the data of a user go without a word from them.
+fn default_data_dir(environment: Environment<'_>) -> Option<PathBuf> {
+    let set = |name| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let base = set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")))?;
+    Some(base.join("runledger"))
+}
+
+/// All places where a setting may be.
+struct Sources<'a> {
+    flags: &'a Flags,
+    environment: Environment<'a>,
+    file: Option<(PathBuf, toml::Table)>,
+}
+
+impl<'a> Sources<'a> {
+    fn new(flags: &'a Flags, environment: Environment<'a>) -> Result<Self, SettingsError> {
+        let path = match &flags.config {
+            Some(path) => Some(path.clone()),
+            None => environment(&variable("config")).map(PathBuf::from),
+        };
+        let file = path.map(|path| read_file(&path).map(|table| (path, table))).transpose()?;
+        Ok(Sources { flags, environment, file })
+    }
+
+    /// The value that counts, if anybody has set one.
+    fn find(&self, name: &'static str) -> Option<Given> {
+        let given = |value: String, origin| Given { name, value, origin };
+        if let Some(value) = self.flag(name) {
+            return Some(given(value.clone(), Origin::Flag(name)));
+        }
+        let variable = variable(name);
+        if let Some(value) = (self.environment)(&variable) {
+            return Some(given(value, Origin::Environment(variable)));
+        }
+        let (path, table) = self.file.as_ref()?;
+        // A value of another type is kept as it is written; reading it then tells what is wrong.
+        let value = match table.get(name)? {
+            toml::Value::String(text) => text.clone(),
+            other => other.to_string(),
+        };
+        Some(given(value, Origin::File(path.clone())))
+    }
+
+    fn or(&self, name: &'static str, default: &str) -> Given {
+        let default = || Given { name, value: default.to_owned(), origin: Origin::Default };
+        self.find(name).unwrap_or_else(default)
+    }
+
+    fn flag(&self, name: &str) -> Option<&'a String> {
+        match name {
+            "listen" => self.flags.listen.as_ref(),
+            "data_dir" => self.flags.data_dir.as_ref(),
+            "database_url" => self.flags.database_url.as_ref(),
+            "log" => self.flags.log.as_ref(),
+            "log_format" => self.flags.log_format.as_ref(),
+            "catalog" => self.flags.catalog.as_ref(),
+            "workspace" => self.flags.workspace.as_ref(),
+            _ => None,
+        }
+    }
+}
+
+/// The environment variable of a setting.
+fn variable(name: &str) -> String {
+    format!("RUNLEDGER_{}", name.to_ascii_uppercase())
+}
+
+fn read_file(path: &Path) -> Result<toml::Table, SettingsError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| SettingsError::Unreadable(path.to_owned(), error))?;
+    let table: toml::Table =
+        toml::from_str(&text).map_err(|error| SettingsError::NotToml(path.to_owned(), error))?;
+    match table.keys().find(|key| !NAMES.contains(&key.as_str())) {
+        Some(key) => Err(SettingsError::Unknown {
+            path: path.to_owned(),
+            key: key.clone(),
+            known: NAMES.join(", "),
+        }),
+        None => Ok(table),
+    }
+}
+
+impl Given {
+    fn read<T: std::str::FromStr>(&self, wanted: &str) -> Result<T, SettingsError> {
+        self.value.parse().map_err(|_| self.bad(wanted))
+    }
+
+    fn bad(&self, wanted: &str) -> SettingsError {
+        SettingsError::Bad {
+            name: self.name,
+            origin: self.origin.clone(),
+            wanted: wanted.to_owned(),
+            value: Some(self.value.clone()),
+        }
+    }
+
+    fn database(&self) -> Result<StoreUrl, SettingsError> {
+        let url = self.value.as_str();
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(StoreUrl::Postgres(url.to_owned()));
+        }
+        let file = url.strip_prefix("sqlite:").map(|rest| rest.strip_prefix("//").unwrap_or(rest));
+        match file.filter(|file| !file.is_empty() && !file.starts_with(':')) {
+            Some(file) => Ok(StoreUrl::SqliteFile(file.into())),
+            // A URL may hold a password, so it is not shown.
+            None => Err(SettingsError::Bad {
+                name: self.name,
+                origin: self.origin.clone(),
+                wanted: "postgres://USER:PASSWORD@HOST/DATABASE or sqlite:FILE".to_owned(),
+                value: None,
+            }),
+        }
+    }
+
+    fn log_filter(self) -> Result<String, SettingsError> {
+        match tracing_subscriber::EnvFilter::try_new(&self.value) {
+            Ok(_) => Ok(self.value),
+            Err(_) => Err(self.bad(
+                "a level (error, warn, info, debug, trace) or a list of \
+                 target=level",
+            )),
+        }
+    }
+
+    fn log_format(&self) -> Result<LogFormat, SettingsError> {
+        match self.value.as_str() {
+            "text" => Ok(LogFormat::Text),
+            "json" => Ok(LogFormat::Json),
+            _ => Err(self.bad("text or json")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(flags: &Flags, set: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+        let environment = |name: &str| {
+            let found = set.iter().find(|(known, _)| *known == name);
+            found.map(|(_, value)| (*value).to_owned())
+        };
+        Settings::resolve(flags, &environment)
+    }
+
+    fn file(text: &str) -> (tempfile::TempDir, Flags) {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("runledger.toml");
+        std::fs::write(&path, text).unwrap();
+        (directory, Flags { config: Some(path), ..Flags::default() })
+    }
+
+    const HOME: (&str, &str) = ("HOME", "/home/ada");
+
+    #[test]
+    fn without_a_word_everything_has_a_default() {
+        let settings = resolve(&Flags::default(), &[HOME]).unwrap();
+        assert_eq!(settings.listen.to_string(), "127.0.0.1:7300");
+        let file = PathBuf::from("/home/ada/.local/share/runledger/ledger.db");
+        assert_eq!(settings.database, StoreUrl::SqliteFile(file));
+        assert_eq!(settings.workspace.as_str(), "main");
+        assert!(matches!(resolve(&Flags::default(), &[]), Err(SettingsError::NoDataDir)));
+    }
+
+    #[test]
+    fn a_flag_beats_the_environment_which_beats_the_file() {
+        let (_directory, mut flags) = file("listen = '127.0.0.1:1'\nworkspace = 'from-file'");
+        let listen = |flags: &Flags, set: &[_]| resolve(flags, set).unwrap().listen.port();
+        assert_eq!(listen(&flags, &[HOME]), 1);
+        assert_eq!(listen(&flags, &[HOME, ("RUNLEDGER_LISTEN", "127.0.0.1:2")]), 2);
+        flags.listen = Some("127.0.0.1:3".to_owned());
+        assert_eq!(listen(&flags, &[HOME, ("RUNLEDGER_LISTEN", "127.0.0.1:2")]), 3);
+        assert_eq!(resolve(&flags, &[HOME]).unwrap().workspace.as_str(), "from-file");
+    }
+
+    #[test]
+    fn an_error_names_the_setting_and_where_it_came_from() {
+        let flags = Flags { log_format: Some("xml".to_owned()), ..Flags::default() };
+        let error = resolve(&flags, &[HOME]).unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "log_format, set by the flag --log-format, must be text or json; it is \"xml\""
+        );
+        let set = [HOME, ("RUNLEDGER_LISTEN", "nowhere")];
+        let error = resolve(&Flags::default(), &set).unwrap_err().to_string();
+        assert!(error.starts_with(
+            "listen, set by the environment variable RUNLEDGER_LISTEN, must be an address"
+        ));
+        let (_directory, flags) = file("listen = 7300");
+        let error = resolve(&flags, &[HOME]).unwrap_err().to_string();
+        assert!(error.contains("runledger.toml"), "{error}");
+    }
+
+    #[test]
+    fn the_file_may_set_only_settings() {
+        let (_directory, flags) = file("listn = '127.0.0.1:1'");
+        let error = resolve(&flags, &[HOME]).unwrap_err().to_string();
+        assert!(error.contains("`listn`") && error.contains("listen, data_dir"), "{error}");
+    }
+
+    #[test]
+    fn a_database_url_that_cannot_be_used_is_not_shown() {
+        let set = [HOME, ("RUNLEDGER_DATABASE_URL", "mysql://root:hunter2@db/x")];
+        let error = resolve(&Flags::default(), &set).unwrap_err().to_string();
+        assert!(error.contains("database_url") && !error.contains("hunter2"), "{error}");
+        let set = [HOME, ("RUNLEDGER_DATABASE_URL", "sqlite:///srv/ledger.db")];
+        let settings = resolve(&Flags::default(), &set).unwrap();
+        assert_eq!(settings.database, StoreUrl::SqliteFile("/srv/ledger.db".into()));
+    }
+}

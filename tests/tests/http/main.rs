@@ -1,0 +1,9 @@
+//! The service over HTTP, in process, on both databases. The modules are those of
+//! `api/src/routes/`.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod access;
+mod events;
+mod service;
+mod system;
+mod workspaces;

@@ -1,0 +1,64 @@
+//! The server itself.
+
+use serde_json::json;
+
+use crate::service::{Database, EVENTS, Service};
+
+#[tokio::test]
+async fn the_server_says_that_it_is_there_and_ready() {
+    let service = Service::on(Database::Sqlite).await;
+    assert_eq!(service.get("/healthz").await.body, "ok\n");
+    assert_eq!(service.get("/readyz").await.ok(200)["ready"], true);
+    service.app.ledger().store().close().await;
+    let reply = service.get("/readyz").await;
+    assert_eq!(reply.ok(503)["database"], false);
+}
+
+#[tokio::test]
+async fn a_database_that_is_gone_is_worth_another_try_and_tells_nothing_of_itself() {
+    let service = Service::on(Database::Sqlite).await;
+    service.app.ledger().store().close().await;
+    let reply = service.get("/v1/workspaces").await;
+    assert_eq!(reply.problem(503), "database_unavailable");
+    assert_eq!(reply.headers["retry-after"], "1");
+    let problem = reply.json();
+    assert!(problem["instance"].as_str().unwrap().starts_with("urn:uuid:"), "{problem}");
+    assert!(!problem["detail"].as_str().unwrap().contains("pool"), "{problem}");
+}
+
+#[tokio::test]
+async fn requests_and_events_are_counted_by_route_and_answer() {
+    let service = Service::on(Database::Sqlite).await;
+    let event = json!({"type": "run.dispatched", "data": {"operation": "backup.create"}});
+    service.post_json(EVENTS, &json!([event, event, {"type": "nonsense"}])).await.ok(200);
+    service.get("/nowhere/at/all").await;
+    let reply = service.get("/metrics").await;
+    let text = String::from_utf8_lossy(&reply.body).into_owned();
+    for line in [
+        "runledger_events_total{status=\"recorded\"} 2",
+        "runledger_events_total{status=\"refused\"} 1",
+        "runledger_http_requests_total{method=\"POST\",route=\"/v1/workspaces/{workspace}/events\",status=\"200\"} 1",
+        "runledger_http_requests_total{method=\"GET\",route=\"none\",status=\"404\"} 1",
+        "runledger_projection_lag_events",
+    ] {
+        assert!(text.contains(line), "{line} is missing:\n{text}");
+    }
+}
+
+#[tokio::test]
+async fn the_description_names_every_schema_that_it_uses() {
+    let service = Service::on(Database::Sqlite).await;
+    let api = service.get("/openapi.json").await.ok(200);
+    assert!(api["openapi"].as_str().unwrap().starts_with("3.1"));
+    let text = api.to_string();
+    let used: std::collections::BTreeSet<&str> = text
+        .split("\"#/components/schemas/")
+        .skip(1)
+        .map(|rest| rest.split('"').next().unwrap())
+        .collect();
+    let known = api["components"]["schemas"].as_object().unwrap();
+    assert!(used.len() > 10, "{used:?}");
+    for name in used {
+        assert!(known.contains_key(name), "{name} is used and not described");
+    }
+}

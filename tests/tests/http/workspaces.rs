@@ -1,0 +1,65 @@
+//! Workspaces and their catalogs.
+
+use rstest::rstest;
+use serde_json::json;
+
+use crate::service::{Database, Service};
+
+const ALL: &str = "/v1/workspaces";
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn a_workspace_is_made_once_and_listed_by_name(#[case] database: Database) {
+    let service = Service::on(database).await;
+    let made = service.post_json(ALL, &json!({"name": "a-team"})).await.ok(201);
+    assert_eq!(made["name"], "a-team");
+    let again = service.post_json(ALL, &json!({"name": "a-team"})).await;
+    assert_eq!(again.problem(409), "workspace_exists");
+    let all = service.get(ALL).await.ok(200);
+    let names: Vec<_> =
+        all["workspaces"].as_array().unwrap().iter().map(|view| &view["name"]).collect();
+    assert_eq!(names, ["a-team", "main"]);
+    assert_eq!(all["workspaces"][0], made);
+}
+
+#[tokio::test]
+async fn a_workspace_that_does_not_fit_is_refused_by_name() {
+    let service = Service::on(Database::Sqlite).await;
+    for name in ["", "A", "a b", "-a", "ä", &"x".repeat(64)] {
+        let reply = service.post_json(ALL, &json!({"name": name})).await;
+        assert_eq!(reply.problem(422), "invalid_body", "{name}");
+    }
+    let reply = service.post_json(ALL, &json!({"name": "x", "catalogue": ""})).await;
+    assert_eq!(reply.problem(422), "invalid_body");
+    assert!(reply.json()["detail"].as_str().unwrap().contains("`catalogue`"));
+    assert_eq!(service.post(ALL, "{\"name\":").await.problem(400), "not_json");
+    assert_eq!(service.post(ALL, "{\"name\":\"x\"} {}").await.problem(400), "not_json");
+    let reply = service.post_json(ALL, &json!({"name": "x", "catalog": "version = 2"})).await;
+    assert_eq!(reply.problem(422), "invalid_catalog");
+    assert_eq!(service.get(ALL).await.ok(200)["workspaces"].as_array().unwrap().len(), 1);
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn a_catalog_comes_into_force_once(#[case] database: Database) {
+    let service = Service::on(database).await;
+    let path = "/v1/workspaces/main/catalog";
+    let text = runledger_ledger::catalog::Catalog::built_in().text().to_owned();
+    let reply = service.post(path, text.clone()).await.ok(200);
+    assert_eq!(reply["status"], "duplicate");
+    let reply = service.post(path, format!("{text}\n# Ours.\n")).await.ok(201);
+    assert_eq!((&reply["status"], &reply["position"]), (&json!("recorded"), &json!(2)));
+    assert_eq!(reply["event_type"], "catalog.published");
+    let reply = service.post(path, "version = 1\n[famly]").await;
+    assert_eq!(reply.problem(422), "invalid_catalog");
+    let problem = reply.json();
+    let flaws = problem["errors"].as_array().unwrap();
+    assert!(flaws.iter().any(|flaw| flaw["line"] == 2), "{problem}");
+    assert_eq!(service.size().await, 3);
+    let reply = service.post("/v1/workspaces/other/catalog", text).await;
+    assert_eq!(reply.problem(404), "unknown_workspace");
+}
