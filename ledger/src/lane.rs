@@ -4,7 +4,9 @@
 //! delay, so a lone caller waits for nothing but its own write. What the lane believes (the head,
 //! the runs that it wrote lately) is checked by the compare-and-set of the append: if another
 //! server wrote meanwhile, nothing is recorded, the lane catches up and decides again. So any
-//! number of servers may write one log, and none of them holds a lock while it thinks.
+//! number of servers may write one log, and none of them holds a lock while it thinks. Only a lane
+//! that has lost several times in a row, against servers that need not catch up, asks the database
+//! for its turn.
 
 mod cache;
 mod draft;
@@ -22,7 +24,7 @@ use crate::event::{AggregateType, AnyEvent, Recorded, Stream};
 use crate::fact::{EventType, Fact};
 use crate::ledger::{Inner, LogGrew, SubmitError};
 use crate::run::Run;
-use crate::store::{Appended, Batch, Head, StoreError, StoredEvent};
+use crate::store::{Appended, Batch, Head, StoreError, StoredEvent, Turn};
 use crate::submission::{Answer, Submission};
 use crate::words::{RunId, WorkspaceId};
 use crate::workspace::{Workspace, WorkspaceEvent};
@@ -35,6 +37,8 @@ const IDLE: Duration = Duration::from_secs(300);
 const ATTEMPTS: u32 = 5;
 /// The first pause between two such attempts; it doubles.
 const PAUSE: Duration = Duration::from_millis(50);
+/// How often another server may write first before a lane asks for its turn.
+const PATIENCE: u32 = 2;
 /// How far another server may have come before forgetting everything is cheaper than catching up.
 const CATCH_UP: u64 = 2_000;
 
@@ -82,7 +86,7 @@ pub(crate) async fn run(
 #[derive(Clone, Debug)]
 struct Known {
     head: Head,
-    workspace: Workspace,
+    workspace: Arc<Workspace>,
     catalog: Arc<Catalog>,
 }
 
@@ -128,7 +132,8 @@ impl Lane {
         &mut self,
         requests: &[(&[Submission], bool)],
     ) -> Result<Vec<Vec<Answer>>, Failure> {
-        let mut conflicts = 0;
+        let (mut moved, mut conflicts) = (0, 0);
+        let mut turn = None;
         loop {
             let known = self.known().await?;
             let mut draft = self.prepare(&known, requests).await?;
@@ -136,13 +141,18 @@ impl Lane {
                 .iter()
                 .map(|(submissions, atomic)| draft.request(submissions, *atomic))
                 .collect::<Result<_, _>>()?;
-            let appended = self.write(&known, &draft).await;
-            match appended {
+            match self.write(&known, &draft, turn.take()).await {
                 Ok(Appended::Done) => {
                     self.keep(draft);
                     return Ok(answers);
                 }
-                Ok(Appended::HeadMoved) => self.catch_up(known.head.size()).await?,
+                Ok(Appended::HeadMoved) => {
+                    moved += 1;
+                    if moved >= PATIENCE {
+                        turn = self.turn().await;
+                    }
+                    self.catch_up(known.head.size()).await?;
+                }
                 // The backstop fired: something that this lane believed is not so.
                 Err(StoreError::Conflict(_)) if conflicts < ATTEMPTS => {
                     conflicts += 1;
@@ -156,9 +166,26 @@ impl Lane {
         }
     }
 
+    /// From here until the turn is used or dropped, nobody else appends to this log.
+    async fn turn(&self) -> Option<Turn> {
+        match self.inner.store.take_turn(self.workspace).await {
+            Ok(turn) => Some(turn),
+            // The next attempt is as good as the last one, without it.
+            Err(error) => {
+                tracing::warn!(workspace = %self.workspace, %error, "no turn to be had");
+                None
+            }
+        }
+    }
+
     /// Writes a draft. One without events has nothing to write, but its answers hold only if the
     /// log is still where the lane thinks.
-    async fn write(&self, known: &Known, draft: &Draft<'_>) -> Result<Appended, StoreError> {
+    async fn write(
+        &self,
+        known: &Known,
+        draft: &Draft<'_>,
+        mut turn: Option<Turn>,
+    ) -> Result<Appended, StoreError> {
         if draft.rows().is_empty() {
             let head = self.inner.store.head(self.workspace).await?;
             let same = head.is_some_and(|head| head.size() == known.head.size());
@@ -177,33 +204,40 @@ impl Lane {
         let mut pause = PAUSE;
         let mut attempt = 1;
         loop {
-            match self.inner.store.append(&batch).await {
+            match self.attempt(&batch, turn.take(), attempt > 1).await {
                 Err(StoreError::Unavailable(error)) if attempt < ATTEMPTS => {
                     tracing::warn!(workspace = %self.workspace, attempt, %error, "append unanswered");
                     tokio::time::sleep(pause).await;
                     pause *= 2;
                     attempt += 1;
-                    if let Some(fate) = self.fate(&batch).await {
-                        return Ok(fate);
-                    }
                 }
                 answered => return answered,
             }
         }
     }
 
-    /// What became of a batch whose answer was lost. None: it is not in the log yet, send it again.
-    async fn fate(&self, batch: &Batch<'_>) -> Option<Appended> {
-        let head = self.inner.store.head(self.workspace).await.ok()??;
-        if head.size() == batch.expected_size {
-            return None;
+    /// Sends a batch. If an earlier attempt had no answer, it may be the batch itself that moved
+    /// the head.
+    async fn attempt(
+        &self,
+        batch: &Batch<'_>,
+        turn: Option<Turn>,
+        again: bool,
+    ) -> Result<Appended, StoreError> {
+        match self.inner.store.append(batch, turn).await? {
+            Appended::HeadMoved if again => self.fate(batch).await,
+            appended => Ok(appended),
         }
+    }
+
+    /// Whether a batch whose answer was lost is in the log.
+    async fn fate(&self, batch: &Batch<'_>) -> Result<Appended, StoreError> {
         let last = batch.expected_size + batch.rows.len() as u64 - 1;
-        let there = self.inner.store.log(self.workspace, last, last + 1, 1).await.ok()?;
+        let there = self.inner.store.log(self.workspace, last, last + 1, 1).await?;
         // Each event holds 16 random bytes, so equal hashes are the same event.
         let ours = there.first().zip(batch.rows.last());
         let same = ours.is_some_and(|(there, ours)| there.leaf_hash == ours.leaf_hash);
-        Some(if same { Appended::Done } else { Appended::HeadMoved })
+        Ok(if same { Appended::Done } else { Appended::HeadMoved })
     }
 
     /// After a write: what was decided is now what is known.
@@ -227,7 +261,7 @@ impl Lane {
         }
         let head = self.inner.store.head(self.workspace).await?.ok_or(Failure::NoWorkspace)?;
         let (workspace, catalog) = catalog_in_force(&self.inner, self.workspace).await?;
-        let known = Known { head, workspace, catalog };
+        let known = Known { head, workspace: Arc::new(workspace), catalog };
         self.known = Some(known.clone());
         Ok(known)
     }
@@ -265,9 +299,9 @@ impl Lane {
                 draft.give_run(id, run);
             }
         }
-        for stream in draft.streams_to_count() {
-            let sequence = store.last_sequence(self.workspace, stream).await?;
-            draft.give_sequence(stream, sequence);
+        let streams = draft.streams_to_count();
+        if !streams.is_empty() {
+            draft.give_sequences(store.last_sequences(self.workspace, &streams).await?);
         }
         let ids = draft.ids_to_know();
         if !ids.is_empty() {
@@ -297,7 +331,11 @@ impl Lane {
             let stream = decode(&event)?.stream;
             match stream.kind {
                 AggregateType::Run => drop(self.runs.take(RunId(stream.id))),
-                AggregateType::Workspace => self.known = None,
+                // What is loaded anew is that of a later head, and the runs must not be older.
+                AggregateType::Workspace => {
+                    self.forget();
+                    return Ok(());
+                }
                 AggregateType::Subject | AggregateType::Worker => {}
             }
         }

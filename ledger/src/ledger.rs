@@ -26,6 +26,8 @@ const MOST_WAITING: usize = 20_000;
 #[derive(Clone, Debug)]
 pub struct Ledger {
     inner: Arc<Inner>,
+    // Not in `inner`, which the lanes hold: with the last `Ledger` its lanes end.
+    lanes: Arc<Mutex<HashMap<WorkspaceId, Lane>>>,
 }
 
 #[derive(Debug)]
@@ -35,7 +37,6 @@ pub(crate) struct Inner {
     pub(crate) entropy: Entropy,
     pub(crate) appended: broadcast::Sender<LogGrew>,
     pub(crate) catalogs: Mutex<HashMap<String, Arc<Catalog>>>,
-    lanes: Mutex<HashMap<WorkspaceId, Lane>>,
 }
 
 #[derive(Clone, Debug)]
@@ -65,8 +66,9 @@ pub enum SubmitError {
     /// More waits than can be written soon. Nothing was recorded; try again shortly.
     #[error("more events wait than can be written soon; nothing was recorded")]
     Overloaded,
-    /// The ledger is closing. Nothing was recorded.
-    #[error("the ledger is closing; nothing was recorded")]
+    /// The ledger was shut down in the middle of it. What carried an id, or is a repeatable report,
+    /// is safe to send again.
+    #[error("the ledger was shut down before the events were known to be durable; send them again")]
     Closing,
     /// The database failed. What carried an id, or is a repeatable report, is safe to send again.
     #[error("the database failed before the events were known to be durable; send them again")]
@@ -94,15 +96,8 @@ impl Ledger {
     /// A ledger over `store`.
     pub fn new(store: Store, clock: Clock, entropy: Entropy) -> Self {
         let (appended, _) = broadcast::channel(1_024);
-        let inner = Inner {
-            store,
-            clock,
-            entropy,
-            appended,
-            catalogs: Mutex::default(),
-            lanes: Mutex::default(),
-        };
-        Ledger { inner: Arc::new(inner) }
+        let inner = Inner { store, clock, entropy, appended, catalogs: Mutex::default() };
+        Ledger { inner: Arc::new(inner), lanes: Arc::default() }
     }
 
     /// The store beneath, for reading.
@@ -178,10 +173,11 @@ impl Ledger {
     }
 
     fn lane(&self, workspace: WorkspaceId) -> Lane {
-        let mut lanes = self.inner.lanes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lane) = lanes.get(&workspace).filter(|lane| !lane.jobs.is_closed()) {
             return lane.clone();
         }
+        // Only where one is opened anyway are those looked for that have closed since.
         lanes.retain(|_, lane| !lane.jobs.is_closed());
         let (jobs, waiting) = mpsc::channel(MOST_WAITING);
         tokio::spawn(lane::run(Arc::clone(&self.inner), workspace, waiting));

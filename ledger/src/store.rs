@@ -5,6 +5,7 @@
 //! own, the two stand under the same name in `store/postgres.rs` and `store/sqlite.rs`. The rules
 //! know nothing of all this.
 
+mod error;
 mod postgres;
 mod sqlite;
 
@@ -13,13 +14,14 @@ use std::path::PathBuf;
 use sqlx::{PgPool, SqlitePool};
 use uuid::Uuid;
 
-use crate::event::Stream;
+use crate::event::{AggregateType, Stream};
 use crate::fact::EventType;
 use crate::merkle::{Frontier, Hash};
 use crate::run::ReservationKey;
-use crate::time::{Moment, Span};
+use crate::time::Moment;
 use crate::words::{Name, RunId, WorkspaceId};
 
+pub use error::StoreError;
 pub use postgres::PgStore;
 pub use sqlite::SqliteStore;
 
@@ -30,52 +32,6 @@ pub enum Store {
     Postgres(PgStore),
     /// The embedded default: one file, one server.
     Sqlite(SqliteStore),
-}
-
-/// What goes wrong with a database.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// Somebody else was there first. Load again and decide again.
-    #[error("the database refused a second writer of the same place")]
-    Conflict(#[source] sqlx::Error),
-    /// It cannot be reached or is too busy. Trying again may help.
-    #[error("the database cannot be reached or is too busy")]
-    Unavailable(#[source] sqlx::Error),
-    /// What is stored cannot be what was written, or the statement does not fit the tables.
-    #[error("the database answered something that cannot be: {0}")]
-    Corrupt(String),
-    /// A setting would lose what was acknowledged.
-    #[error("the database is not safe for a ledger: {0}")]
-    Unsafe(String),
-    /// The tables could not be brought to this version.
-    #[error("the database could not be brought to this version's tables")]
-    Migration(#[source] sqlx::migrate::MigrateError),
-}
-
-impl From<sqlx::Error> for StoreError {
-    fn from(error: sqlx::Error) -> Self {
-        match &error {
-            sqlx::Error::Database(inner) if inner.is_unique_violation() => {
-                StoreError::Conflict(error)
-            }
-            sqlx::Error::Database(inner) => match inner.code().as_deref() {
-                // PostgreSQL: serialization failure, deadlock, shutdown, too many connections,
-                // read-only (a demoted primary), disk full. SQLite: busy, locked, disk full, I/O.
-                Some(
-                    "40001" | "40P01" | "57P01" | "57P02" | "57P03" | "53300" | "25006" | "53100"
-                    | "5" | "6" | "261" | "262" | "517" | "13" | "10",
-                ) => StoreError::Unavailable(error),
-                _ => StoreError::Corrupt(error.to_string()),
-            },
-            sqlx::Error::Io(_)
-            | sqlx::Error::Tls(_)
-            | sqlx::Error::PoolTimedOut
-            | sqlx::Error::PoolClosed
-            | sqlx::Error::WorkerCrashed
-            | sqlx::Error::Protocol(_) => StoreError::Unavailable(error),
-            _ => StoreError::Corrupt(error.to_string()),
-        }
-    }
 }
 
 /// The end of a log: where the next event goes.
@@ -147,6 +103,11 @@ pub enum Appended {
     /// The log has another size: somebody else wrote. Nothing was recorded.
     HeadMoved,
 }
+
+/// The right to be the next to append to one log. It is used by [`Store::append`], or given back
+/// by dropping it.
+#[derive(Debug)]
+pub struct Turn(Option<postgres::PgTurn>);
 
 /// One event as it lies in the log.
 #[derive(Clone, Debug, PartialEq, Eq, sqlx::FromRow)]
@@ -233,10 +194,23 @@ impl Store {
         }
     }
 
-    /// Appends a batch, if the log still has the expected size. On `Ok(Done)` it is durable.
-    pub async fn append(&self, batch: &Batch<'_>) -> Result<Appended, StoreError> {
+    /// Waits until nobody else is appending to the log, and keeps everybody else waiting from then
+    /// on. SQLite has one writer anyway.
+    pub async fn take_turn(&self, workspace: WorkspaceId) -> Result<Turn, StoreError> {
         match self {
-            Store::Postgres(store) => store.append(batch).await,
+            Store::Postgres(store) => Ok(Turn(Some(store.take_turn(workspace).await?))),
+            Store::Sqlite(_) => Ok(Turn(None)),
+        }
+    }
+
+    /// Appends a batch, if the log still has the expected size. On `Ok(Done)` it is durable.
+    pub async fn append(
+        &self,
+        batch: &Batch<'_>,
+        turn: Option<Turn>,
+    ) -> Result<Appended, StoreError> {
+        match self {
+            Store::Postgres(store) => store.append(batch, turn.and_then(|turn| turn.0)).await,
             Store::Sqlite(store) => store.append(batch).await,
         }
     }
@@ -263,6 +237,18 @@ impl Store {
         match self {
             Store::Postgres(store) => store.load_streams(workspace, streams).await,
             Store::Sqlite(store) => store.load_streams(workspace, streams).await,
+        }
+    }
+
+    /// How many events each of `streams` holds.
+    pub async fn last_sequences(
+        &self,
+        workspace: WorkspaceId,
+        streams: &[Stream],
+    ) -> Result<Vec<(Stream, u64)>, StoreError> {
+        match self {
+            Store::Postgres(store) => store.last_sequences(workspace, streams).await,
+            Store::Sqlite(store) => store.last_sequences(workspace, streams).await,
         }
     }
 
@@ -319,6 +305,9 @@ macro_rules! on_both {
     };
 }
 
+// Below the macro that it uses.
+mod background;
+
 const HEAD: &str = "SELECT size, last_recorded_at, frontier FROM heads WHERE workspace_id = $1";
 const LOG: &str = "SELECT position, body, leaf_hash, recorded_at FROM events \
      WHERE workspace_id = $1 AND position >= $2 AND position < $3 ORDER BY position LIMIT $4";
@@ -328,22 +317,12 @@ const STREAM_PAGE: &str = "SELECT position, body, leaf_hash, recorded_at FROM ev
 const LAST_OF_TYPE: &str = "SELECT position, body, leaf_hash, recorded_at FROM events \
      WHERE workspace_id = $1 AND aggregate_type = $2 AND aggregate_id = $3 AND event_type = $4 \
      ORDER BY sequence DESC LIMIT 1";
-const LAST_SEQUENCE: &str = "SELECT max(sequence) FROM events \
-     WHERE workspace_id = $1 AND aggregate_type = $2 AND aggregate_id = $3";
 const SIZE_AT: &str = "SELECT position + 1 FROM events \
      WHERE workspace_id = $1 AND recorded_at <= $2 ORDER BY recorded_at DESC, position DESC LIMIT 1";
 const RECORDED_AT: &str =
     "SELECT recorded_at FROM events WHERE workspace_id = $1 AND position = $2";
 const WORKSPACE_BY_NAME: &str = "SELECT workspace_id FROM workspaces WHERE name = $1";
 const WORKSPACES: &str = "SELECT workspace_id, name FROM workspaces ORDER BY name";
-const TAKE_LEASE: &str = "INSERT INTO leases (name, holder, expires_at) VALUES ($1, $2, $3) \
-     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at \
-     WHERE leases.holder = excluded.holder OR leases.expires_at <= $4";
-const DROP_LEASE: &str = "DELETE FROM leases WHERE name = $1 AND holder = $2";
-const LISTENED: &str = "SELECT listened_at FROM listening WHERE id = 1";
-const NOTE_LISTENING: &str = "INSERT INTO listening (id, listened_at) VALUES (1, $1) \
-     ON CONFLICT (id) DO UPDATE SET listened_at = excluded.listened_at \
-     WHERE excluded.listened_at > listening.listened_at";
 
 impl Store {
     /// The head of a log; none if there is no such log.
@@ -416,23 +395,6 @@ impl Store {
         }))
     }
 
-    /// How many events a stream holds.
-    pub async fn last_sequence(
-        &self,
-        workspace: WorkspaceId,
-        stream: Stream,
-    ) -> Result<u64, StoreError> {
-        let (last,): (Option<i64>,) = on_both!(read self, |pool| {
-            sqlx::query_as(LAST_SEQUENCE)
-                .bind(workspace.0)
-                .bind(stream.kind.number())
-                .bind(stream.id)
-                .fetch_one(pool)
-                .await?
-        });
-        unsigned(last.unwrap_or_default())
-    }
-
     /// How many events a log held at `moment`: those recorded then or before.
     pub async fn size_at(&self, workspace: WorkspaceId, moment: Moment) -> Result<u64, StoreError> {
         let row: Option<(i64,)> = on_both!(read self, |pool| {
@@ -476,52 +438,6 @@ impl Store {
         });
         Ok(rows.into_iter().map(|(id, name)| (WorkspaceId(id), name)).collect())
     }
-
-    /// Takes or keeps the lease `name` for `holder` until `now` and `length` more. False if
-    /// somebody else has it.
-    pub async fn take_lease(
-        &self,
-        name: &str,
-        holder: Uuid,
-        now: Moment,
-        length: Span,
-    ) -> Result<bool, StoreError> {
-        let taken = on_both!(write self, |pool| {
-            sqlx::query(TAKE_LEASE)
-                .bind(name)
-                .bind(holder)
-                .bind(now.plus(length).micros())
-                .bind(now.micros())
-                .execute(pool)
-                .await?
-                .rows_affected()
-        });
-        Ok(taken > 0)
-    }
-
-    /// Gives a lease back, so that nobody has to wait for its end.
-    pub async fn drop_lease(&self, name: &str, holder: Uuid) -> Result<(), StoreError> {
-        on_both!(write self, |pool| {
-            sqlx::query(DROP_LEASE).bind(name).bind(holder).execute(pool).await?;
-        });
-        Ok(())
-    }
-
-    /// When a server last noted that it could listen.
-    pub async fn listened_at(&self) -> Result<Option<Moment>, StoreError> {
-        let row: Option<(i64,)> = on_both!(read self, |pool| {
-            sqlx::query_as(LISTENED).fetch_optional(pool).await?
-        });
-        Ok(row.map(|(micros,)| Moment::from_micros(micros)))
-    }
-
-    /// Notes that a server can listen now. The mark never goes back.
-    pub async fn note_listening(&self, now: Moment) -> Result<(), StoreError> {
-        on_both!(write self, |pool| {
-            sqlx::query(NOTE_LISTENING).bind(now.micros()).execute(pool).await?;
-        });
-        Ok(())
-    }
 }
 
 /// A count as the databases keep it. Logs do not reach 2^63 events.
@@ -532,6 +448,13 @@ pub(crate) fn signed(count: u64) -> i64 {
 /// A count as it comes out of a database.
 pub(crate) fn unsigned(count: i64) -> Result<u64, StoreError> {
     u64::try_from(count).map_err(|_| StoreError::Corrupt(format!("{count} is no count")))
+}
+
+/// A stream and its length as they come out of a database.
+fn counted((kind, id, count): (i16, Uuid, Option<i64>)) -> Result<(Stream, u64), StoreError> {
+    let kind = AggregateType::from_number(kind)
+        .ok_or_else(|| StoreError::Corrupt(format!("{kind} is no kind of stream")))?;
+    Ok((Stream { kind, id }, unsigned(count.unwrap_or_default())?))
 }
 
 /// A hash as it comes out of a database.

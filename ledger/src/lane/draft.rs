@@ -3,6 +3,8 @@
 //! Nothing here reads or writes a database. A draft is thrown away if the log turns out to be
 //! somewhere else.
 
+mod atomic;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
@@ -18,8 +20,8 @@ use crate::run::{Decision, ReservationKey, Run, RunCommand, RunContext, RunEvent
 use crate::store::{Head, Identity, KnownId, NewRow};
 use crate::submission::{Answer, Command, Receipt, Refusal, ReportId, Submission};
 use crate::time::Moment;
-use crate::words::{Name, RunId, Status, WorkspaceId};
-use crate::{subject, worker};
+use crate::words::{Name, RunId, WorkspaceId};
+use crate::{subject, submission, worker};
 
 /// What became of an id within this batch or before it.
 #[derive(Clone, Copy, Debug)]
@@ -42,16 +44,8 @@ pub(super) struct Draft<'a> {
     ids: HashMap<(&'a str, &'a str), Option<Use>>,
     keys: HashMap<ReservationKey, Option<RunId>>,
     changed_keys: HashMap<ReservationKey, Option<RunId>>,
-}
-
-/// What an all-or-nothing request puts back if one of its items is refused.
-struct Before<'a> {
-    rows: usize,
-    runs: Vec<(RunId, Option<Run>)>,
-    sequences: HashMap<Stream, u64>,
-    ids: HashMap<(&'a str, &'a str), Option<Use>>,
-    changed_keys: HashMap<ReservationKey, Option<RunId>>,
-    known: Known,
+    /// What was there before each change of `changed_keys`, so that changes can be put back.
+    key_changes: Vec<(ReservationKey, Option<Option<RunId>>)>,
 }
 
 /// The source of a report that names none.
@@ -81,6 +75,7 @@ impl<'a> Draft<'a> {
             ids: HashMap::new(),
             keys: HashMap::new(),
             changed_keys: HashMap::new(),
+            key_changes: Vec::new(),
         }
     }
 
@@ -103,6 +98,9 @@ impl<'a> Draft<'a> {
             Command::Decided(decided) => {
                 if decided.stream.run_id().is_none() {
                     self.streams.insert(decided.stream);
+                }
+                if let Some(key) = key_of(decided) {
+                    self.keys.insert(key, None);
                 }
             }
         }
@@ -130,8 +128,8 @@ impl<'a> Draft<'a> {
         self.streams.iter().copied().collect()
     }
 
-    pub(super) fn give_sequence(&mut self, stream: Stream, sequence: u64) {
-        self.sequences.insert(stream, sequence);
+    pub(super) fn give_sequences(&mut self, sequences: Vec<(Stream, u64)>) {
+        self.sequences.extend(sequences);
     }
 
     pub(super) fn ids_to_know(&self) -> Vec<(Name, Name)> {
@@ -214,32 +212,6 @@ impl<'a> Draft<'a> {
             }
         }
         Ok(answers)
-    }
-
-    fn before(&self, submissions: &[Submission]) -> Before<'a> {
-        let ids = submissions.iter().filter_map(|submission| submission.command.run_id());
-        Before {
-            rows: self.rows.len(),
-            runs: ids.map(|id| (id, self.runs.get(&id).cloned())).collect(),
-            sequences: self.sequences.clone(),
-            ids: self.ids.clone(),
-            changed_keys: self.changed_keys.clone(),
-            known: self.known.clone(),
-        }
-    }
-
-    fn put_back(&mut self, before: Before<'a>) {
-        self.rows.truncate(before.rows);
-        for (id, run) in before.runs {
-            match run {
-                Some(run) => self.runs.insert(id, run),
-                None => self.runs.remove(&id),
-            };
-        }
-        self.sequences = before.sequences;
-        self.ids = before.ids;
-        self.changed_keys = before.changed_keys;
-        self.known = before.known;
     }
 
     fn submission(&mut self, submission: &'a Submission) -> Result<Answer, NoEntropy> {
@@ -338,6 +310,10 @@ impl<'a> Draft<'a> {
                     let expected = decided.expected_sequence;
                     return Err(Refusal::Sequence { expected, found });
                 }
+                // Its decider could not look for another run that holds the key.
+                if let Some(holder) = key_of(decided).and_then(|key| self.held(&key)) {
+                    return Ok(Decided::Answer(Answer::Existing(holder)));
+                }
                 let stamp = |fact: &Fact<AnyEvent>| Fact { recorded_at, ..fact.clone() };
                 Ok(Decided::Record(decided.facts.iter().map(stamp).collect()))
             }
@@ -348,9 +324,11 @@ impl<'a> Draft<'a> {
     fn holder(&self, command: &RunCommand) -> Option<RunId> {
         let RunCommand::Dispatch(dispatch) = command else { return None };
         let operation = self.known.catalog.canonical(dispatch.operation.as_str());
-        let key = ReservationKey::asked(dispatch, operation)?;
-        let changed = self.changed_keys.get(&key);
-        *changed.or_else(|| self.keys.get(&key))?
+        self.held(&ReservationKey::asked(dispatch, operation)?)
+    }
+
+    fn held(&self, key: &ReservationKey) -> Option<RunId> {
+        *self.changed_keys.get(key).or_else(|| self.keys.get(key))?
     }
 
     /// Adds the rows of `facts`, or none of them. The identity belongs to the last one.
@@ -431,7 +409,7 @@ impl<'a> Draft<'a> {
                 event => {
                     if let Some(event) = workspace_event(&event) {
                         let fact = Fact { occurred_at, recorded_at, event: event.clone() };
-                        self.known.workspace.apply(&fact);
+                        Arc::make_mut(&mut self.known.workspace).apply(&fact);
                         if let Some(Ok(catalog)) =
                             self.known.workspace.catalog.as_deref().map(Catalog::parse)
                         {
@@ -451,12 +429,26 @@ impl Draft<'_> {
         let was_active = run.is_active();
         run.apply(fact);
         let Some(key) = ReservationKey::of_run(run) else { return };
-        if !was_active && run.is_active() {
-            self.changed_keys.insert(key, Some(id));
-        } else if was_active && run.status == Status::Completed {
-            self.changed_keys.insert(key, None);
-        }
+        let holder = match (was_active, run.is_active()) {
+            (false, true) => Some(id),
+            (true, false) => None,
+            _ => return,
+        };
+        self.key_changes.push((key, self.changed_keys.insert(key, holder)));
     }
+}
+
+/// The key that decided facts take, if they dispatch a run that asks for one.
+fn key_of(decided: &submission::Decided) -> Option<ReservationKey> {
+    let first = decided.facts.first().filter(|_| decided.expected_sequence == 0)?;
+    let AnyEvent::Run(event) = &first.event else { return None };
+    let mut run = Run::default();
+    run.apply(&Fact {
+        occurred_at: first.occurred_at,
+        recorded_at: first.recorded_at,
+        event: event.clone(),
+    });
+    ReservationKey::of_run(&run)
 }
 
 enum Decided {

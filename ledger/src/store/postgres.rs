@@ -1,8 +1,12 @@
 //! PostgreSQL's own statements: one round trip a batch, by compare-and-set on the head row.
 
 use std::str::FromStr;
+use std::sync::Arc;
 
-use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
+use sqlx::error::DatabaseError;
+use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgPool, PgPoolOptions};
+use sqlx::{Postgres, Transaction};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::{Appended, Batch, Identity, KnownId, StoreError, StoredEvent, signed, unsigned};
@@ -18,6 +22,20 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postg
 #[derive(Clone, Debug)]
 pub struct PgStore {
     pool: PgPool,
+    turns: Arc<Semaphore>,
+}
+
+/// Connections a server.
+const CONNECTIONS: u32 = 16;
+/// Turns that one server holds at a time. Who has a turn needs a second connection to read, so
+/// turns must never take all.
+const TURNS: usize = CONNECTIONS as usize / 2;
+
+/// A transaction that holds the lock of a head row.
+#[derive(Debug)]
+pub(super) struct PgTurn {
+    transaction: Transaction<'static, Postgres>,
+    room: OwnedSemaphorePermit,
 }
 
 /// Advances the head if it still has the expected size, and only then adds the rows: the whole
@@ -35,6 +53,11 @@ FROM head, UNNEST($6::smallint[], $7::uuid[], $8::bigint[], $9::smallint[], $10:
                   $11::bytea[], $12::text[], $13::text[], $14::bytea[])
      WITH ORDINALITY AS row (aggregate_type, aggregate_id, sequence, event_type, body, leaf_hash,
                              source, event_id, content_hash, place)";
+// A server that is cut off in its turn must not keep the others waiting: the database ends the
+// turn of one that says nothing for ten seconds.
+const TAKE_TURN: &str = "\
+SELECT set_config('idle_in_transaction_session_timeout', '10000', true) FROM heads
+WHERE workspace_id = $1 FOR UPDATE";
 const TAKE_RESERVATIONS: &str = "\
 INSERT INTO reservations (workspace_id, key, run_id)
 SELECT $1, key, run_id FROM UNNEST($2::bytea[], $3::uuid[]) AS taken (key, run_id)
@@ -45,6 +68,10 @@ const LOAD_STREAMS: &str = "\
 SELECT position, body, leaf_hash, recorded_at FROM events
 WHERE workspace_id = $1 AND aggregate_type = $2 AND aggregate_id = ANY($3)
 ORDER BY aggregate_id, sequence";
+const LAST_SEQUENCES: &str = "\
+SELECT kind, id, (SELECT max(sequence) FROM events
+                  WHERE workspace_id = $1 AND aggregate_type = kind AND aggregate_id = id)
+FROM UNNEST($2::smallint[], $3::uuid[]) AS asked (kind, id)";
 const KNOWN_IDS: &str = "\
 SELECT event.source, event.event_id, position, content_hash, aggregate_type, aggregate_id
 FROM UNNEST($2::text[], $3::text[]) AS asked (source, event_id)
@@ -67,11 +94,11 @@ impl PgStore {
             .application_name("runledger")
             .statement_cache_capacity(256);
         let pool = PgPoolOptions::new()
-            .max_connections(16)
+            .max_connections(CONNECTIONS)
             .acquire_timeout(std::time::Duration::from_secs(5))
             .connect_with(options)
             .await?;
-        let store = PgStore { pool };
+        let store = PgStore { pool, turns: Arc::new(Semaphore::new(TURNS)) };
         store.check_durability().await?;
         MIGRATIONS.run(&store.pool).await.map_err(StoreError::Migration)?;
         Ok(store)
@@ -98,15 +125,33 @@ impl PgStore {
         Ok(())
     }
 
-    pub(super) async fn append(&self, batch: &Batch<'_>) -> Result<Appended, StoreError> {
-        if batch.taken.is_empty() && batch.freed.is_empty() {
-            let rows = insert(batch).execute(&self.pool).await?.rows_affected();
-            return appended(rows, batch);
-        }
+    pub(super) async fn take_turn(&self, workspace: WorkspaceId) -> Result<PgTurn, StoreError> {
+        let room = Arc::clone(&self.turns).acquire_owned().await;
+        let room = room.map_err(|_| StoreError::Unavailable(sqlx::Error::PoolClosed))?;
         let mut transaction = self.pool.begin().await?;
+        sqlx::query(TAKE_TURN).bind(workspace.0).execute(&mut *transaction).await?;
+        Ok(PgTurn { transaction, room })
+    }
+
+    pub(super) async fn append(
+        &self,
+        batch: &Batch<'_>,
+        turn: Option<PgTurn>,
+    ) -> Result<Appended, StoreError> {
+        let (mut transaction, _room) = match turn {
+            Some(turn) => (turn.transaction, Some(turn.room)),
+            None if batch.taken.is_empty() && batch.freed.is_empty() => {
+                let rows = insert(batch).execute(&self.pool).await?.rows_affected();
+                return appended(rows, batch);
+            }
+            None => (self.pool.begin().await?, None),
+        };
         let rows = insert(batch).execute(&mut *transaction).await?.rows_affected();
         let done = appended(rows, batch)?;
-        if done == Appended::Done {
+        if done == Appended::HeadMoved {
+            return Ok(done);
+        }
+        if !batch.taken.is_empty() {
             let (keys, runs): (Vec<&[u8]>, Vec<Uuid>) =
                 batch.taken.iter().map(|(key, run)| (&key.0[..], run.0)).unzip();
             sqlx::query(TAKE_RESERVATIONS)
@@ -115,14 +160,16 @@ impl PgStore {
                 .bind(runs)
                 .execute(&mut *transaction)
                 .await?;
+        }
+        if !batch.freed.is_empty() {
             let freed: Vec<&[u8]> = batch.freed.iter().map(|key| &key.0[..]).collect();
             sqlx::query(FREE_RESERVATIONS)
                 .bind(batch.workspace.0)
                 .bind(freed)
                 .execute(&mut *transaction)
                 .await?;
-            transaction.commit().await?;
         }
+        transaction.commit().await?;
         Ok(done)
     }
 
@@ -164,6 +211,22 @@ impl PgStore {
         Ok(events)
     }
 
+    pub(super) async fn last_sequences(
+        &self,
+        workspace: WorkspaceId,
+        streams: &[Stream],
+    ) -> Result<Vec<(Stream, u64)>, StoreError> {
+        let (kinds, ids): (Vec<i16>, Vec<Uuid>) =
+            streams.iter().map(|stream| (stream.kind.number(), stream.id)).unzip();
+        let rows: Vec<(i16, Uuid, Option<i64>)> = sqlx::query_as(LAST_SEQUENCES)
+            .bind(workspace.0)
+            .bind(kinds)
+            .bind(ids)
+            .fetch_all(&self.pool)
+            .await?;
+        rows.into_iter().map(super::counted).collect()
+    }
+
     pub(super) async fn known_ids(
         &self,
         workspace: WorkspaceId,
@@ -192,6 +255,16 @@ impl PgStore {
             .map(|(key, run)| Ok((ReservationKey(super::hash(&key)?), RunId(run))))
             .collect()
     }
+}
+
+/// Whether the same statement may succeed later. Of a lost connection, the pool tells.
+pub(super) fn is_passing(error: &dyn DatabaseError) -> bool {
+    let Some(error) = error.try_downcast_ref::<PgDatabaseError>() else { return false };
+    // Classes: connection, no resources (memory, disk, connections), operator (shutdown).
+    let class = matches!(error.code().get(..2), Some("08" | "53" | "57"));
+    // Serialization failure, deadlock, lock not available, a demoted primary, a transaction that
+    // the server ended, an I/O error.
+    class || matches!(error.code(), "40001" | "40P01" | "55P03" | "25006" | "25P03" | "58030")
 }
 
 fn insert<'q>(

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
+use sqlx::error::DatabaseError;
 use sqlx::sqlite::{
-    SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous,
+    SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
+    SqliteSynchronous,
 };
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use uuid::Uuid;
@@ -186,6 +188,30 @@ impl SqliteStore {
         Ok(events)
     }
 
+    pub(super) async fn last_sequences(
+        &self,
+        workspace: WorkspaceId,
+        streams: &[Stream],
+    ) -> Result<Vec<(Stream, u64)>, StoreError> {
+        let mut counts = Vec::with_capacity(streams.len());
+        for streams in streams.chunks(IDS_PER_STATEMENT) {
+            let mut query = QueryBuilder::<Sqlite>::new("WITH asked (kind, id) AS (");
+            query.push_values(streams, |mut values, stream| {
+                values.push_bind(stream.kind.number()).push_bind(stream.id);
+            });
+            query
+                .push(") SELECT kind, id, (SELECT max(sequence) FROM events WHERE workspace_id = ");
+            query.push_bind(workspace.0);
+            query.push(" AND aggregate_type = kind AND aggregate_id = id) FROM asked");
+            let rows: Vec<(i16, Uuid, Option<i64>)> =
+                query.build_query_as().fetch_all(&self.readers).await?;
+            for row in rows {
+                counts.push(super::counted(row)?);
+            }
+        }
+        Ok(counts)
+    }
+
     pub(super) async fn known_ids(
         &self,
         workspace: WorkspaceId,
@@ -247,6 +273,23 @@ impl SqliteStore {
         }
         Ok(found)
     }
+}
+
+/// Whether the same statement may succeed later: busy, locked, out of memory, full, I/O error.
+pub(super) fn is_passing(error: &dyn DatabaseError) -> bool {
+    matches!(result_code(error).map(|code| code & 0xff), Some(5 | 6 | 7 | 10 | 13))
+}
+
+/// Whether a trigger refused it. Of what the appender does, one can: the place of an event is
+/// taken.
+pub(super) fn is_taken(error: &dyn DatabaseError) -> bool {
+    const SQLITE_CONSTRAINT_TRIGGER: u32 = 1811;
+    result_code(error) == Some(SQLITE_CONSTRAINT_TRIGGER)
+}
+
+/// The extended result code.
+fn result_code(error: &dyn DatabaseError) -> Option<u32> {
+    error.try_downcast_ref::<SqliteError>()?.code()?.parse().ok()
 }
 
 async fn insert(

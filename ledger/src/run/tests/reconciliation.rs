@@ -133,3 +133,18 @@ fn success_after_an_adapter_has_proved_it_agrees_once() {
     assert_eq!(story.when(50, told(ends(Outcome::Cancelled))), "run.late_signal");
     assert!(story.run.is_contradicted());
 }
+
+#[test]
+fn a_decision_on_a_run_that_has_moved_since_it_was_judged_is_refused() {
+    let judged_at = |events| {
+        let RunCommand::Reconcile(mut decision) = reconcile(Found::Succeeded) else {
+            unreachable!()
+        };
+        decision.expected_events = Some(events);
+        RunCommand::Reconcile(decision)
+    };
+    let mut story = running();
+    assert_eq!(story.when(10, judged_at(1)), "run_moved");
+    assert_eq!(story.truth(), "running pending");
+    assert_eq!(story.when(11, judged_at(2)), "run.reconciled");
+}

@@ -1,0 +1,64 @@
+//! What servers over one database tell each other: who does which background work, and when one of
+//! them could last listen.
+
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+use crate::time::{Moment, Span};
+
+const TAKE_LEASE: &str = "INSERT INTO leases (name, holder, expires_at) VALUES ($1, $2, $3) \
+     ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at \
+     WHERE leases.holder = excluded.holder OR leases.expires_at <= $4";
+const DROP_LEASE: &str = "DELETE FROM leases WHERE name = $1 AND holder = $2";
+const LISTENED: &str = "SELECT listened_at FROM listening WHERE id = 1";
+const NOTE_LISTENING: &str = "INSERT INTO listening (id, listened_at) VALUES (1, $1) \
+     ON CONFLICT (id) DO UPDATE SET listened_at = excluded.listened_at \
+     WHERE excluded.listened_at > listening.listened_at";
+
+impl Store {
+    /// Takes or keeps the lease `name` for `holder` until `now` and `length` more. False if
+    /// somebody else has it.
+    pub async fn take_lease(
+        &self,
+        name: &str,
+        holder: Uuid,
+        now: Moment,
+        length: Span,
+    ) -> Result<bool, StoreError> {
+        let taken = on_both!(write self, |pool| {
+            sqlx::query(TAKE_LEASE)
+                .bind(name)
+                .bind(holder)
+                .bind(now.plus(length).micros())
+                .bind(now.micros())
+                .execute(pool)
+                .await?
+                .rows_affected()
+        });
+        Ok(taken > 0)
+    }
+
+    /// Gives a lease back, so that nobody has to wait for its end.
+    pub async fn drop_lease(&self, name: &str, holder: Uuid) -> Result<(), StoreError> {
+        on_both!(write self, |pool| {
+            sqlx::query(DROP_LEASE).bind(name).bind(holder).execute(pool).await?;
+        });
+        Ok(())
+    }
+
+    /// When a server last noted that it could listen.
+    pub async fn listened_at(&self) -> Result<Option<Moment>, StoreError> {
+        let row: Option<(i64,)> = on_both!(read self, |pool| {
+            sqlx::query_as(LISTENED).fetch_optional(pool).await?
+        });
+        Ok(row.map(|(micros,)| Moment::from_micros(micros)))
+    }
+
+    /// Notes that a server can listen now. The mark never goes back.
+    pub async fn note_listening(&self, now: Moment) -> Result<(), StoreError> {
+        on_both!(write self, |pool| {
+            sqlx::query(NOTE_LISTENING).bind(now.micros()).execute(pool).await?;
+        });
+        Ok(())
+    }
+}

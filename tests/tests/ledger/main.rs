@@ -1,0 +1,18 @@
+//! What the ledger promises of its log, on every database that it runs on.
+//!
+//! Each check is written once and runs on SQLite in memory, on a SQLite file and on PostgreSQL.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod atomic;
+mod audit;
+mod bed;
+mod ids;
+mod immutable;
+mod line;
+mod log;
+mod lost_answers;
+mod reports;
+mod two_servers;
+mod unique;
+mod workspaces;
