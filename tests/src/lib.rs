@@ -2,6 +2,7 @@
 
 pub mod cluster;
 pub mod database;
+pub mod process;
 
 pub use cluster::{Cluster, Durability};
 pub use database::test_database;
