@@ -71,9 +71,7 @@ async fn write(url: String, token: String, seed: u64, acknowledged: Acknowledged
     for request in 0.. {
         let lines: Vec<String> = (0..EVENTS_PER_REQUEST)
             .map(|line| {
-                let run = uuid::Uuid::from_u128(
-                    u128::from(seed) << 64 | u128::from(request * EVENTS_PER_REQUEST + line) + 1,
-                );
+                let run = uuid::Uuid::from_u64_pair(seed, request * EVENTS_PER_REQUEST + line + 1);
                 serde_json::json!({
                     "id": run, "type": "run.dispatched", "run_id": run,
                     "data": {"operation": "inventory.sync", "environment": "prod"},
