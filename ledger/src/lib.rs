@@ -4,6 +4,7 @@
 pub mod canonical;
 pub mod catalog;
 pub mod clock;
+pub mod cqrs;
 pub mod event;
 pub mod fact;
 mod lane;

@@ -86,7 +86,7 @@ SELECT CASE aggregate_type WHEN 1 THEN 'run' WHEN 2 THEN 'subject' WHEN 3 THEN '
            'position', position::text,
            'recorded_at', recorded_at::text,
            'leaf_hash', encode(leaf_hash, 'hex'),
-           'source', coalesce(source, '')
+           'source', coalesce(convert_from(body, 'UTF8')::json ->> 'source', '')
        ) AS metadata
 FROM events
 WHERE workspace_id = current_setting('runledger.workspace')::uuid;

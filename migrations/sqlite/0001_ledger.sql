@@ -81,7 +81,7 @@ CREATE TABLE listening (
 CREATE VIEW cqrs_events AS
 SELECT workspace_id,
        CASE aggregate_type WHEN 1 THEN 'run' WHEN 2 THEN 'subject' WHEN 3 THEN 'worker' ELSE 'workspace' END AS aggregate_type,
-       lower(hex(aggregate_id)) AS aggregate_id,
+       CAST(body AS TEXT) ->> 'aggregate_id' AS aggregate_id,
        sequence,
        CAST(body AS TEXT) ->> 'type' AS event_type,
        CAST(CAST(body AS TEXT) ->> 'schema' AS TEXT) AS event_version,
@@ -90,6 +90,6 @@ SELECT workspace_id,
            'position', CAST(position AS TEXT),
            'recorded_at', CAST(recorded_at AS TEXT),
            'leaf_hash', lower(hex(leaf_hash)),
-           'source', coalesce(source, '')
+           'source', coalesce(CAST(body AS TEXT) ->> 'source', '')
        ) AS metadata
 FROM events;

@@ -7,6 +7,7 @@
 mod atomic;
 mod audit;
 mod bed;
+mod framework;
 mod ids;
 mod immutable;
 mod line;
