@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use runledger_ledger::clock::NoEntropy;
-use runledger_ledger::ledger::Ledger;
+use runledger_ledger::event::Actor;
+use runledger_ledger::ledger::{Ledger, SubmitError};
+use runledger_ledger::submission::Submission;
+use runledger_ledger::words::{Name, WordError, WorkspaceId};
 use runledger_projections::Projections;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
+use crate::answer::{ItemResult, Summary};
 use crate::metrics::Metrics;
 use crate::token::TokenHash;
 use crate::workspaces::{WorkspaceName, Workspaces};
@@ -26,6 +30,7 @@ pub struct App {
 struct Inner {
     projections: Projections,
     administrator: TokenHash,
+    actor: Actor,
     default_workspace: WorkspaceName,
     workspaces: Workspaces,
     metrics: Metrics,
@@ -38,16 +43,17 @@ impl App {
         projections: Projections,
         administrator: TokenHash,
         default_workspace: WorkspaceName,
-    ) -> Self {
+    ) -> Result<Self, WordError> {
         let inner = Inner {
             projections,
             administrator,
+            actor: Actor { id: Name::new("administrator")?, kind: Name::new("token")? },
             default_workspace,
             workspaces: Workspaces::default(),
             metrics: Metrics::default(),
             body_room: Arc::new(Semaphore::new(BODY_BYTES)),
         };
-        App { inner: Arc::new(inner) }
+        Ok(App { inner: Arc::new(inner) })
     }
 
     /// The one write seam.
@@ -65,6 +71,11 @@ impl App {
         &self.inner.administrator
     }
 
+    /// Who the administrator's token stands for in the log.
+    pub fn actor(&self) -> &Actor {
+        &self.inner.actor
+    }
+
     /// The workspace that a request without one means.
     pub fn default_workspace(&self) -> &WorkspaceName {
         &self.inner.default_workspace
@@ -78,6 +89,28 @@ impl App {
     /// What the server counts of itself.
     pub fn metrics(&self) -> &Metrics {
         &self.inner.metrics
+    }
+
+    /// Hands one submission to the ledger and waits until it is answered.
+    pub async fn submit_one(
+        &self,
+        workspace: WorkspaceId,
+        submission: Submission,
+    ) -> Result<ItemResult, SubmitError> {
+        let run = submission.command.run_id().map(|run| run.0);
+        let answers = self.ledger().submit(workspace, vec![submission], false).await?;
+        // There are as many answers as submissions; without one the lane has gone.
+        let answer = answers.into_iter().next().ok_or(SubmitError::Closing)?;
+        let result = ItemResult::answered(0, run, answer);
+        self.metrics().events(result.status.as_str(), 1);
+        Ok(result)
+    }
+
+    /// Counts what became of events.
+    pub fn count(&self, summary: &Summary) {
+        for (status, count) in summary.counts() {
+            self.metrics().events(status, count);
+        }
     }
 
     /// Room for request bodies, in bytes.

@@ -18,4 +18,5 @@ pub mod routes;
 pub mod server;
 pub mod settings;
 pub mod token;
+pub mod when;
 pub mod workspaces;

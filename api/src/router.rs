@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::boundary;
 use crate::ingest::REQUEST_BYTES;
 use crate::problem::{ApiError, Problem};
-use crate::routes::{events, system, workspaces};
+use crate::routes::{events, lineage, log, runs, subjects, system, workspaces};
 
 /// How long a request may take until its answer begins.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -49,6 +49,12 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(workspaces::list_workspaces, workspaces::create_workspace))
         .routes(routes!(workspaces::publish_catalog))
         .routes(routes!(events::post_events))
+        .routes(routes!(runs::run_events))
+        .routes(routes!(runs::follow_up))
+        .routes(routes!(subjects::observe))
+        .routes(routes!(log::read_log))
+        .routes(routes!(lineage::lineage))
+        .routes(routes!(lineage::lineage_batch))
         .routes(routes!(system::get_metrics))
 }
 

@@ -1,5 +1,9 @@
 //! The handlers, one family of routes each. Which path leads to which is in `router.rs`.
 
 pub mod events;
+pub mod lineage;
+pub mod log;
+pub mod runs;
+pub mod subjects;
 pub mod system;
 pub mod workspaces;

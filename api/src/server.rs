@@ -59,7 +59,7 @@ impl Server {
         let projections = Projections::new(ledger)?;
         listening::mark(projections.ledger(), |id, from| silence_counts(&projections, id, from))
             .await?;
-        let app = App::new(projections, administrator, settings.workspace.clone());
+        let app = App::new(projections, administrator, settings.workspace.clone())?;
         Ok(Server { app, listener, address })
     }
 

@@ -6,7 +6,7 @@ use runledger_ledger::ledger::{CreateError, SubmitError};
 use runledger_ledger::store::StoreError;
 
 use super::{ApiError, Flaw};
-use crate::ingest::BodyError;
+use crate::ingest::{BodyError, ItemError};
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
@@ -76,5 +76,17 @@ impl From<BodyError> for ApiError {
     fn from(error: BodyError) -> Self {
         let status = StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST);
         ApiError::new(status, error.code(), error.to_string())
+    }
+}
+
+impl From<ItemError> for ApiError {
+    fn from(error: ItemError) -> Self {
+        let status = StatusCode::from_u16(error.status());
+        let status = status.unwrap_or(StatusCode::UNPROCESSABLE_ENTITY);
+        let problem = ApiError::new(status, error.code, error.detail);
+        match error.pointer {
+            Some(pointer) => problem.with("pointer", pointer.into()),
+            None => problem,
+        }
     }
 }

@@ -72,13 +72,11 @@ pub async fn post_events(
     let content_type = payload.content_type.as_deref();
     let alone = native::is_one(&payload.bytes, content_type);
     let mut new_run_id = || app.ledger().new_run_id();
-    let items =
-        native::parse_body(&payload.bytes, content_type, Caller::default(), &mut new_run_id)?;
+    let caller = Caller { actor: Some(app.actor()), source: None };
+    let items = native::parse_body(&payload.bytes, content_type, caller, &mut new_run_id)?;
     let mut results = record(&app, workspace, items, modes).await?;
     let summary = Summary::of(&results);
-    for (status, count) in summary.counts() {
-        app.metrics().events(status, count);
-    }
+    app.count(&summary);
     if alone && let Some(result) = results.pop() {
         return Ok(result.into_response());
     }

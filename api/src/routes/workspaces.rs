@@ -115,7 +115,6 @@ pub async fn publish_catalog(
     // Read here as well, so that all that is wrong with it can be told one by one.
     Catalog::parse(&text)?;
     let command = Command::Workspace(WorkspaceCommand::PublishCatalog { text });
-    let answers = app.ledger().submit(workspace, vec![Submission::new(command)], false).await?;
-    let answer = answers.into_iter().next().ok_or_else(|| ApiError::internal("no answer"))?;
-    Ok(ItemResult::answered(0, None, answer).into_response())
+    let submission = Submission::new(command).by(app.actor().clone());
+    Ok(app.submit_one(workspace, submission).await?.into_response())
 }

@@ -4,6 +4,10 @@
 
 mod access;
 mod events;
+mod lineage;
+mod log;
+mod runs;
 mod service;
+mod subjects;
 mod system;
 mod workspaces;

@@ -57,7 +57,7 @@ impl Service {
         let ledger = Ledger::new(store, clock, Entropy::seeded(7));
         let name = "main".parse::<runledger::workspaces::WorkspaceName>().unwrap();
         let main = ledger.create_workspace(name.name(), &Catalog::built_in()).await.unwrap();
-        let app = App::new(Projections::new(ledger).unwrap(), TokenHash::of(TOKEN), name);
+        let app = App::new(Projections::new(ledger).unwrap(), TokenHash::of(TOKEN), name).unwrap();
         Service { router: router(app.clone()), app, main }
     }
 

@@ -1,0 +1,104 @@
+//! The log itself, as it lies there.
+
+use std::fmt::Write;
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use futures::stream;
+use runledger_ledger::store::{Store, StoreError, StoredEvent};
+use runledger_ledger::words::WorkspaceId;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use crate::app::App;
+use crate::extract::{Query, Workspace};
+use crate::problem::{ApiResult, Problems};
+
+/// Events that are read and sent at a time: what a slow reader costs in memory.
+const PAGE: u32 = 500;
+
+/// Which part of a log.
+#[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Part {
+    /// The first position.
+    #[param(default = 0)]
+    from: u64,
+    /// At most so many events; left out, all up to the end that the log has now.
+    limit: Option<u64>,
+}
+
+/// The log, one event a line.
+///
+/// Each line is `{"position": …, "leaf_hash": "…", "event": {…}}`; the bytes of `event` are those
+/// that are stored and hashed. The answer ends early, and not with its last chunk, if the database
+/// fails on the way.
+#[utoipa::path(
+    get,
+    path = "/v1/workspaces/{workspace}/log",
+    tag = "log",
+    params(("workspace" = String, Path, description = "The name of the workspace."), Part),
+    responses(
+        (status = 200, description = "In the order of the log.", body = String,
+            content_type = "application/x-ndjson"),
+        Problems,
+    )
+)]
+pub async fn read_log(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+    Query(part): Query<Part>,
+) -> ApiResult<Response> {
+    let store = app.ledger().store().clone();
+    let size = store.head(workspace).await?.map_or(0, |head| head.size());
+    let end = part.limit.map_or(size, |limit| part.from.saturating_add(limit).min(size));
+    let pages = stream::try_unfold(part.from, move |from| {
+        let store = store.clone();
+        async move { page(&store, workspace, from, end).await }
+    });
+    let media_type = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    Ok((media_type, Body::from_stream(pages)).into_response())
+}
+
+/// The lines from position `from` on, and where the next page begins; none at the end.
+async fn page(
+    store: &Store,
+    workspace: WorkspaceId,
+    from: u64,
+    end: u64,
+) -> Result<Option<(Bytes, u64)>, StoreError> {
+    if from >= end {
+        return Ok(None);
+    }
+    let read = store.log(workspace, from, end, PAGE).await;
+    let events = read.inspect_err(|error| {
+        tracing::error!(%workspace, from, %error, "a log that is being sent cannot be read on");
+    })?;
+    let Some(last) = events.last() else {
+        return Ok(None);
+    };
+    let next = last.position + 1;
+    let mut lines = Vec::with_capacity(events.len() * 700);
+    for event in &events {
+        line(&mut lines, event);
+    }
+    Ok(Some((lines.into(), next)))
+}
+
+fn line(out: &mut Vec<u8>, event: &StoredEvent) {
+    let mut head = String::with_capacity(120);
+    // Writing to a string does not fail.
+    let _ = write!(
+        head,
+        "{{\"position\":{},\"leaf_hash\":\"{}\",\"event\":",
+        event.position,
+        hex::encode(&event.leaf_hash)
+    );
+    out.extend_from_slice(head.as_bytes());
+    out.extend_from_slice(&event.body);
+    out.extend_from_slice(b"}\n");
+}

@@ -1,0 +1,202 @@
+//! Runs: what is recorded of one, and a person's word on it.
+
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use runledger_ledger::event::{Recorded, Stream};
+use runledger_ledger::run::{FollowUpAction, FollowUpCommand, RunCommand};
+use runledger_ledger::store::{StoreError, StoredEvent};
+use runledger_ledger::submission::{Command, Submission};
+use runledger_ledger::words::{Name, Note, RunId};
+use runledger_projections::AsOf;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use utoipa::{IntoParams, ToSchema};
+
+use crate::answer::ItemResult;
+use crate::app::App;
+use crate::extract::{Json, Nothing, Path, Query, Workspace};
+use crate::problem::{ApiError, ApiResult, Problems};
+use crate::when;
+
+/// The run that the path names.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub struct RunPath {
+    run: RunId,
+}
+
+/// Which events of a run.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct EventPage {
+    /// Begin after this place in the run's stream.
+    #[param(default = 0)]
+    after_sequence: u64,
+    /// At most so many.
+    #[param(default = 100, minimum = 1, maximum = 1000)]
+    limit: Option<u32>,
+    /// As of this moment: an RFC 3339 time or a position of the log.
+    as_of: Option<String>,
+    /// Accepted, as on every read; the log itself is never behind.
+    after: Option<u64>,
+}
+
+/// Events of a run, in their order.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RunEvents {
+    /// The events.
+    events: Vec<RunEventView>,
+    /// `after_sequence` for the next page; none if this is the last one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next_after_sequence: Option<u64>,
+}
+
+/// A recorded event.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RunEventView {
+    /// Its place in the workspace's log.
+    position: u64,
+    /// Its place in the run's stream, from 1.
+    sequence: u64,
+    /// What happened.
+    #[serde(rename = "type")]
+    #[schema(value_type = String)]
+    kind: &'static str,
+    /// When its source says that it happened, in RFC 3339.
+    #[schema(format = DateTime)]
+    occurred_at: String,
+    /// When it was recorded, in RFC 3339.
+    #[schema(format = DateTime)]
+    recorded_at: String,
+    /// The RFC 6962 leaf hash of the bytes of `event`, in hexadecimal.
+    leaf_hash: String,
+    /// The event as it is stored, byte for byte.
+    #[schema(value_type = Object)]
+    event: Box<RawValue>,
+}
+
+/// A person's word on a run.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FollowUpRequest {
+    /// `resolve` or `reopen`.
+    #[schema(value_type = String, pattern = "^(resolve|reopen)$")]
+    action: FollowUpAction,
+    /// Who says it; the token's owner if left out.
+    #[schema(value_type = Option<String>)]
+    by: Option<Name>,
+    /// More, for people.
+    #[schema(value_type = Option<String>)]
+    note: Option<Note>,
+    /// Why, in a word.
+    #[schema(value_type = String)]
+    reason: Name,
+}
+
+/// The recorded events of a run.
+#[utoipa::path(
+    get,
+    path = "/v1/workspaces/{workspace}/runs/{run}/events",
+    tag = "runs",
+    params(
+        ("workspace" = String, Path, description = "The name of the workspace."),
+        ("run" = uuid::Uuid, Path, description = "The run."),
+        EventPage,
+    ),
+    responses((status = 200, description = "In their order.", body = RunEvents), Problems)
+)]
+pub async fn run_events(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+    Path(RunPath { run }): Path<RunPath>,
+    Query(page): Query<EventPage>,
+) -> ApiResult<axum::Json<RunEvents>> {
+    let as_of = when::as_of(page.as_of.as_deref())?;
+    let limit = page.limit.unwrap_or(100).clamp(1, 1_000);
+    let store = app.ledger().store();
+    let stream = Stream::run(run);
+    let mut events = Vec::new();
+    for stored in store.stream(workspace, stream, page.after_sequence, limit).await? {
+        let recorded = decode(&stored)?;
+        let counts = match as_of {
+            AsOf::Now => true,
+            AsOf::Position(position) => recorded.position <= position,
+            AsOf::Moment(moment) => recorded.fact.recorded_at <= moment,
+        };
+        if !counts {
+            break;
+        }
+        events.push(RunEventView::of(stored, &recorded)?);
+    }
+    if events.is_empty() && page.after_sequence == 0 {
+        return Err(unknown_run(run));
+    }
+    let full = events.len() == usize::try_from(limit).unwrap_or(usize::MAX);
+    let next_after_sequence = events.last().filter(|_| full).map(|event| event.sequence);
+    Ok(axum::Json(RunEvents { events, next_after_sequence }))
+}
+
+/// Resolve a follow-up of a run, or reopen it.
+#[utoipa::path(
+    post,
+    path = "/v1/workspaces/{workspace}/runs/{run}/follow-up",
+    tag = "runs",
+    params(
+        ("workspace" = String, Path, description = "The name of the workspace."),
+        ("run" = uuid::Uuid, Path, description = "The run."),
+    ),
+    request_body = FollowUpRequest,
+    responses(
+        (status = 201, description = "It is recorded.", body = ItemResult),
+        (status = 200, description = "The same person said the same before.", body = ItemResult),
+        Problems,
+    )
+)]
+pub async fn follow_up(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+    Path(RunPath { run }): Path<RunPath>,
+    _: Query<Nothing>,
+    Json(word): Json<FollowUpRequest>,
+) -> ApiResult<Response> {
+    let FollowUpRequest { action, by, note, reason } = word;
+    let by = by.unwrap_or_else(|| app.actor().id.clone());
+    let command = RunCommand::FollowUp(FollowUpCommand { action, by, note, reason });
+    let submission = Submission::new(Command::Run(run, command)).by(app.actor().clone());
+    Ok(app.submit_one(workspace, submission).await?.into_response())
+}
+
+/// The one answer for a run that is not there and for one of another workspace.
+fn unknown_run(run: RunId) -> ApiError {
+    ApiError::not_found("unknown_run", format!("no run {run} is known here"))
+}
+
+fn decode(stored: &StoredEvent) -> ApiResult<Recorded> {
+    Recorded::decode(&stored.body).map_err(ApiError::internal)
+}
+
+impl RunEventView {
+    fn of(stored: StoredEvent, recorded: &Recorded) -> ApiResult<Self> {
+        use runledger_ledger::fact::EventKind;
+        Ok(RunEventView {
+            position: recorded.position,
+            sequence: recorded.sequence,
+            kind: recorded.fact.event.event_type().as_str(),
+            occurred_at: recorded.fact.occurred_at.to_string(),
+            recorded_at: recorded.fact.recorded_at.to_string(),
+            leaf_hash: hex::encode(&stored.leaf_hash),
+            event: raw(stored)?,
+        })
+    }
+}
+
+/// The stored bytes as they are: they are JSON.
+pub(super) fn raw(stored: StoredEvent) -> ApiResult<Box<RawValue>> {
+    let position = stored.position;
+    let text = String::from_utf8(stored.body).map_err(|error| damaged(position, &error))?;
+    RawValue::from_string(text).map_err(|error| damaged(position, &error))
+}
+
+fn damaged(position: u64, error: &dyn std::error::Error) -> ApiError {
+    StoreError::Corrupt(format!("the event at position {position} is not JSON: {error}")).into()
+}

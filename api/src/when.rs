@@ -1,0 +1,77 @@
+//! Which moment a read is about: `as_of`, and `after` for those who have just written.
+
+use std::time::Duration;
+
+use axum::http::StatusCode;
+use runledger_ledger::time::Moment;
+use runledger_ledger::words::WorkspaceId;
+use runledger_projections::{AsOf, ProjectionError, View, ViewError};
+
+use crate::app::App;
+use crate::problem::{ApiError, ApiResult, unknown_workspace};
+
+/// How long a read waits for the event that it must come after.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Reads `as_of`: a position of the log, or a time.
+pub fn as_of(text: Option<&str>) -> ApiResult<AsOf> {
+    let Some(text) = text else {
+        return Ok(AsOf::Now);
+    };
+    if let Ok(position) = text.parse() {
+        return Ok(AsOf::Position(position));
+    }
+    // In a query a `+` that is not escaped is read as a space.
+    text.replace(' ', "+").parse::<Moment>().map(AsOf::Moment).map_err(|error| {
+        let detail = format!("`as_of` must be a position of the log or a time: {error}");
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
+    })
+}
+
+/// The read models of `workspace` as of a moment, once they hold the event at `after`.
+pub async fn view(
+    app: &App,
+    workspace: WorkspaceId,
+    when: Option<&str>,
+    after: Option<u64>,
+) -> ApiResult<View> {
+    let as_of = as_of(when)?;
+    if let Some(position) = after {
+        there(app, workspace, position).await?;
+    }
+    Ok(app.projections().view(workspace, as_of).await?)
+}
+
+/// Waits until the read models hold the event at `position`.
+async fn there(app: &App, workspace: WorkspaceId, position: u64) -> ApiResult<()> {
+    let there = app.projections().wait(workspace, position, PATIENCE).await;
+    if there.map_err(ViewError::from)? {
+        return Ok(());
+    }
+    let detail = format!(
+        "the read models do not hold the event at position {position} yet; ask again shortly"
+    );
+    Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_there_yet", detail))
+}
+
+impl From<ViewError> for ApiError {
+    fn from(error: ViewError) -> Self {
+        let busy =
+            |code, detail: String| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
+        match error {
+            ViewError::NoWorkspace => unknown_workspace(),
+            ViewError::Future { .. } => {
+                let detail = format!("`as_of`: {error}");
+                ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "as_of_in_future", detail)
+            }
+            ViewError::Preparing { .. } => busy("preparing", error.to_string()),
+            ViewError::Projection(ProjectionError::Store(error)) => error.into(),
+            ViewError::Projection(
+                error @ (ProjectionError::NotAlone | ProjectionError::NoModel),
+            ) => busy("not_there_yet", format!("{error}; ask again shortly")),
+            ViewError::Projection(error @ ProjectionError::Parked { .. }) => {
+                ApiError::internal(error)
+            }
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Runs: what is recorded of one, and a person's word on it.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::service::{Database, EVENTS, Service};
+
+const RUN: &str = "0195f3c0-0000-7000-8000-000000000001";
+const PATH: &str = "/v1/workspaces/main/runs/0195f3c0-0000-7000-8000-000000000001";
+
+/// A run that was dispatched, started and failed: positions 2 to 4.
+async fn failed_run(service: &Service) {
+    let event = |kind: &str, data: Value| json!({"type": kind, "run_id": RUN, "data": data});
+    let events = json!([
+        event("run.dispatched", json!({"operation": "backup.create"})),
+        event("run.started", json!({})),
+        event("run.failed", json!({"reason_code": "disk_full"})),
+    ]);
+    service.post_json(EVENTS, &events).await.ok(200);
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn the_events_of_a_run_are_given_as_they_are_stored_page_by_page(#[case] database: Database) {
+    let service = Service::on(database).await;
+    failed_run(&service).await;
+    let first = service.get(&format!("{PATH}/events?limit=2")).await.ok(200);
+    let kinds = |page: &Value| -> Vec<String> {
+        let events = page["events"].as_array().unwrap();
+        events.iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(kinds(&first), ["run.dispatched", "run.started"]);
+    assert_eq!(first["next_after_sequence"], 2);
+    let reply = service.get(&format!("{PATH}/events?limit=2&after_sequence=2")).await;
+    let last = reply.ok(200);
+    assert_eq!(kinds(&last), ["run.failed"]);
+    assert_eq!(last.get("next_after_sequence"), None);
+    let event = &last["events"][0];
+    assert_eq!((&event["position"], &event["sequence"]), (&json!(4), &json!(3)));
+    assert_eq!(event["occurred_at"], crate::service::START);
+    assert_eq!(event["event"]["data"]["reason_code"], "disk_full");
+    assert_eq!(event["event"]["actor"], json!({"id": "administrator", "kind": "token"}));
+    let stored = service.app.ledger().store().log(service.main, 4, 5, 1).await.unwrap();
+    let body = String::from_utf8(stored[0].body.clone()).unwrap();
+    assert!(String::from_utf8_lossy(&reply.body).contains(&body), "the bytes are changed");
+    assert_eq!(event["leaf_hash"], hex::encode(&stored[0].leaf_hash));
+    let past = service.get(&format!("{PATH}/events?as_of=3")).await.ok(200);
+    assert_eq!(kinds(&past), ["run.dispatched", "run.started"]);
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn a_person_resolves_a_follow_up_once_and_reopens_it(#[case] database: Database) {
+    let service = Service::on(database).await;
+    let path = format!("{PATH}/follow-up");
+    let resolve = json!({"action": "resolve", "reason": "fixed", "note": "By hand.", "by": "ada"});
+    assert_eq!(service.post_json(&path, &resolve).await.problem(404), "unknown_run");
+    failed_run(&service).await;
+    let reply = service.post_json(&path, &resolve).await.ok(201);
+    assert_eq!(reply["event_type"], "run.follow_up_resolved");
+    assert_eq!(service.post_json(&path, &resolve).await.ok(200)["status"], "duplicate");
+    let reopen = json!({"action": "reopen", "reason": "again"});
+    service.post_json(&path, &reopen).await.ok(201);
+    let reply = service.post_json(&path, &json!({"action": "reopen", "reason": "more"})).await;
+    assert_eq!(reply.problem(409), "not_resolved");
+    let events = service.get(&format!("{PATH}/events?after_sequence=3")).await.ok(200);
+    assert_eq!(events["events"][0]["event"]["data"]["by"], "ada");
+    assert_eq!(events["events"][1]["event"]["data"]["by"], "administrator");
+    for (body, word) in [
+        (json!({"action": "close", "reason": "x"}), "close"),
+        (json!({"action": "resolve"}), "reason"),
+        (json!({"action": "resolve", "reason": "x", "why": "y"}), "why"),
+    ] {
+        let reply = service.post_json(&path, &body).await;
+        assert_eq!(reply.problem(422), "invalid_body");
+        assert!(reply.json()["detail"].as_str().unwrap().contains(word), "{reply:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_of_another_workspace_is_as_unknown_as_one_that_never_was() {
+    let service = Service::on(Database::Sqlite).await;
+    failed_run(&service).await;
+    service.post_json("/v1/workspaces", &json!({"name": "other"})).await.ok(201);
+    let foreign = format!("/v1/workspaces/other/runs/{RUN}");
+    let missing = foreign.replace("001", "009");
+    let body = json!({"action": "resolve", "reason": "x"}).to_string();
+    for (method, rest) in [("GET", "/events"), ("POST", "/follow-up")] {
+        let ask = async |path: &str| {
+            let request = Service::request(method, &format!("{path}{rest}"));
+            let reply = service.send(request.body(body.clone().into()).unwrap()).await;
+            assert_eq!(reply.problem(404), "unknown_run");
+            String::from_utf8_lossy(&reply.body).replace("009", "001")
+        };
+        assert_eq!(ask(&foreign).await, ask(&missing).await);
+    }
+    let reply = service.get("/v1/workspaces/main/runs/no-uuid/events").await;
+    assert_eq!(reply.problem(400), "invalid_path");
+}
