@@ -39,6 +39,19 @@ pub async fn create_database(url: &str) -> Result<String, DatabaseError> {
     Ok(with_database(url, &name))
 }
 
+/// Drops the database that `url` names, whoever is still connected to it.
+///
+/// # Errors
+/// [`DatabaseError`], when the server cannot be reached or refuses.
+pub async fn drop_database(url: &str) -> Result<(), DatabaseError> {
+    let (server, _) = split(url);
+    let name = url[server.len()..].trim_start_matches('/').split('?').next().unwrap_or_default();
+    let quoted = name.replace('"', "\"\"");
+    // The name is quoted as an identifier, so it cannot be anything else.
+    let statement = format!("DROP DATABASE \"{quoted}\" WITH (FORCE)");
+    execute(&with_database(url, "postgres"), statement).await
+}
+
 /// A role that may sign in and has no other right.
 #[derive(Clone, Debug)]
 pub struct Role {

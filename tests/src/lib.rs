@@ -1,5 +1,6 @@
 //! What the tests of Runledger share: private PostgreSQL clusters, and fresh databases on them.
 
+pub mod bench;
 pub mod cluster;
 pub mod database;
 pub mod process;

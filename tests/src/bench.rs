@@ -1,0 +1,10 @@
+//! The speed of the ledger, measured (`cargo bench-ledger`): what each measurement does, and how
+//! all of them become one table. `specs/0008-performance.md` explains the method.
+
+pub mod append;
+pub mod copy;
+pub mod project;
+pub mod report;
+pub mod sizes;
+pub mod stand;
+pub mod traffic;
