@@ -4,6 +4,7 @@ pub mod bench;
 pub mod cluster;
 pub mod database;
 pub mod process;
+pub mod world;
 
 pub use cluster::{Cluster, Durability};
 pub use database::test_database;
