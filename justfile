@@ -19,6 +19,8 @@ postgres:
 lint:
     cargo fmt --all --check
     cargo clippy --workspace --all-targets -- -D warnings
+    cargo fmt --manifest-path tests/postgres-es/Cargo.toml --check
+    cargo clippy --manifest-path tests/postgres-es/Cargo.toml --target-dir "${CARGO_TARGET_DIR:-target}/postgres-es" --all-targets -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 
 # Everything a change must pass.

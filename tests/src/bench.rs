@@ -2,6 +2,7 @@
 //! all of them become one table. `specs/0008-performance.md` explains the method.
 
 pub mod append;
+pub mod baseline;
 pub mod copy;
 pub mod project;
 pub mod report;

@@ -1,10 +1,10 @@
 //! What the tests of Runledger share: private PostgreSQL clusters, and fresh databases on them.
 
 pub mod bench;
+pub mod cargo;
 pub mod cluster;
 pub mod database;
 pub mod process;
-pub mod world;
 
 pub use cluster::{Cluster, Durability};
 pub use database::test_database;

@@ -89,7 +89,7 @@ impl Report {
         let baseline = self
             .rows
             .iter()
-            .filter(|(name, ..)| name.starts_with(BASELINE))
+            .filter(|(name, unit, ..)| name.starts_with(BASELINE) && *unit == Unit::Rate)
             .map(|(_, _, figures, _)| median(figures))
             .reduce(f64::max);
         self.rows
@@ -223,10 +223,11 @@ mod tests {
         }
         report.add("postgres-es execute, 1 caller", Unit::Rate, 5.0);
         report.add("postgres-es execute, 8 callers", Unit::Rate, 10.0);
+        report.add("postgres-es execute, 8 callers, p99", Unit::Millis, 900.0);
         report.add("ours", Unit::Rate, 100.0);
         report.aim("ours", Aim::OfCopy(0.5));
         let rows = report.rows();
-        let ours = &rows[3];
+        let ours = &rows[4];
         assert_eq!((ours.by_copy, ours.by_baseline), (Some(0.5), Some(10.0)));
         assert_eq!(ours.reached, Some(true));
         assert!(report.to_string().contains("reached"), "{report}");

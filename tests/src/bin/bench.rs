@@ -6,14 +6,17 @@
 //! all of it down. `specs/0008-performance.md` explains each row.
 
 use std::io::Write;
+use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use runledger_tests::bench::append::{self, Load, percentile};
+use runledger_tests::bench::baseline::{self, Baseline, CROWDS, Crowd};
 use runledger_tests::bench::copy::Rows;
-use runledger_tests::bench::report::{Aim, COPY, Report, Unit};
+use runledger_tests::bench::report::{Aim, BASELINE, COPY, Report, Unit};
 use runledger_tests::bench::sizes::Sizes;
 use runledger_tests::bench::stand::{Database, Stand};
 use runledger_tests::bench::{project, traffic};
+use runledger_tests::database::drop_database;
 
 #[derive(Parser)]
 #[command(about = "Measures the speed of the ledger and prints one table")]
@@ -39,6 +42,8 @@ struct Arguments {
 enum Part {
     /// COPY of the same rows
     Copy,
+    /// `execute` of postgres-es on the same server: the baseline
+    PostgresEs,
     /// Commands in process, one event each
     Append,
     /// Commands in process, 1,000 events each
@@ -56,12 +61,19 @@ async fn main() -> anyhow::Result<()> {
     sizes.repetitions = arguments.repetitions.unwrap_or(sizes.repetitions);
     sizes.folded = arguments.folded.unwrap_or(sizes.folded);
     let wanted = |part: Part| arguments.only.is_empty() || arguments.only.contains(&part);
+    let postgres_es = match wanted(Part::PostgresEs) {
+        true => Some(Baseline::build().await?),
+        false => None,
+    };
     let stand = Stand::start()?;
     let mut report = Report::default();
     for repetition in 1..=sizes.repetitions {
         say(&format!("writing, {repetition} of {}", sizes.repetitions));
         if wanted(Part::Copy) {
             copy(&stand, &sizes, &mut report).await?;
+        }
+        if let Some(postgres_es) = &postgres_es {
+            baseline(&stand, postgres_es, &sizes, &mut report).await?;
         }
         for database in Database::ALL {
             if wanted(Part::Append) {
@@ -92,6 +104,29 @@ async fn copy(stand: &Stand, sizes: &Sizes, report: &mut Report) -> anyhow::Resu
         report.add(COPY, Unit::Rate, rows.copy_into(url).await?);
     }
     site.close().await
+}
+
+async fn baseline(
+    stand: &Stand,
+    postgres_es: &Baseline,
+    sizes: &Sizes,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let site = stand.site(Database::Postgres).await?;
+    project::fill(&site, 1_000, 0).await?;
+    let bytes = baseline::event_bytes(&site).await?;
+    site.close().await?;
+    for crowd in CROWDS {
+        let url = stand.postgres().await?;
+        let measured = postgres_es.measure(&url, crowd, bytes, sizes.time).await?;
+        drop_database(&url).await?;
+        let Crowd { callers, connections } = crowd;
+        let name = format!("{BASELINE}, {callers} callers over {connections} connections");
+        report.add(&name, Unit::Rate, measured.events_per_second);
+        let p99 = Duration::from_micros(measured.p99_us).as_secs_f64() * 1_000.0;
+        report.add(format!("{name}, p99"), Unit::Millis, p99);
+    }
+    Ok(())
 }
 
 async fn singles(

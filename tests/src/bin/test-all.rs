@@ -10,11 +10,11 @@
 //! the signal when one stopped it.
 
 use std::io::Write;
-use std::path::Path;
 use std::process::{ExitCode, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use runledger_tests::cargo::{POSTGRES_ES, cargo, postgres_es_target};
 use runledger_tests::cluster::{Cluster, Durability, is_root, server_binaries};
 use runledger_tests::database::TEST_PG;
 use tokio::process::Command;
@@ -54,7 +54,7 @@ async fn run() -> anyhow::Result<u8> {
     }
     let (cluster, url) = postgres()?;
     let mut report = Report::default();
-    for (name, mut command) in stages(&url) {
+    for (name, mut command) in stages(&url)? {
         say(&format!("\n==> {name}"));
         let started = Instant::now();
         let end = run_to_end(&mut command, &mut signals).await.with_context(|| name.clone())?;
@@ -130,7 +130,7 @@ fn postgres() -> anyhow::Result<(Option<Cluster>, String)> {
 }
 
 /// What is run, in order.
-fn stages(postgres: &str) -> Vec<(String, Command)> {
+fn stages(postgres: &str) -> anyhow::Result<Vec<(String, Command)>> {
     let extra: Vec<String> = std::env::args().skip(1).collect();
     let first = if is_on_path("cargo-nextest") {
         &["nextest", "run", "--workspace"][..]
@@ -138,38 +138,25 @@ fn stages(postgres: &str) -> Vec<(String, Command)> {
         // Documentation tests are a stage of their own.
         &["test", "--workspace", "--lib", "--bins", "--tests", "--examples"]
     };
-    let mut stages = vec![
+    let target = postgres_es_target().context("found no place to build postgres-es in")?;
+    let mut postgres_es = stage(&["test", "--manifest-path", POSTGRES_ES], &[], postgres);
+    postgres_es.1.arg("--target-dir").arg(target);
+    Ok(vec![
         stage(first, &extra, postgres),
         stage(&["test", "--workspace", "--doc"], &[], postgres),
-    ];
-    let postgres_es = "tests/postgres-es/Cargo.toml";
-    if root().join(postgres_es).is_file() {
-        stages.push(stage(&["test", "--manifest-path", postgres_es], &[], postgres));
-    }
-    stages
+        postgres_es,
+    ])
 }
 
 /// One cargo command at the root of the workspace, and its name.
 fn stage(arguments: &[&str], extra: &[String], postgres: &str) -> (String, Command) {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
-    command.args(arguments).args(extra).current_dir(root()).env(TEST_PG, postgres);
-    // `cargo run` describes this package to this process. Build scripts that watch these variables
-    // would run again for every package if the description went on to the next cargo.
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
-            command.env_remove(&name);
-        }
-    }
+    let mut command = Command::from(cargo(arguments));
+    command.args(extra).env(TEST_PG, postgres);
     let mut name = format!("cargo {}", arguments.join(" "));
     for argument in extra {
         name = name + " " + argument;
     }
     (name, command)
-}
-
-fn root() -> &'static Path {
-    Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
 /// The signals that ask this process to end.
