@@ -12,10 +12,10 @@ use runledger_ledger::submission::{Command, Submission};
 use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::WorkspaceId;
 use runledger_ledger::workspace::{LedgerBlind, WorkspaceCommand};
-use runledger_projections::ProjectionError;
+use runledger_projections::{ProjectionError, Projections};
 use tokio::sync::watch;
 
-/// How often the mark is set.
+/// How often a server sets the mark.
 pub const PACE: Duration = Duration::from_secs(5);
 /// How long a gap between two marks means nothing.
 pub const GAP: Span = Span::from_secs(30);
@@ -67,10 +67,28 @@ where
     Ok(blind)
 }
 
-/// Sets the mark every [`PACE`] until `shutdown`.
+/// Whether silence from `from` on counts in a workspace: whether it has active runs, or had live
+/// leases then, as far as its read models know. If they are behind it may have some; a blind time
+/// too many changes nothing.
+pub async fn silence_counts(
+    projections: &Projections,
+    workspace: WorkspaceId,
+    from: Moment,
+) -> Result<bool, ProjectionError> {
+    let store = projections.ledger().store();
+    let size = store.head(workspace).await?.map_or(0, |head| head.size());
+    match projections.position(workspace).await {
+        Ok(position) if position >= size => projections.listens(workspace, from).await,
+        Ok(_) | Err(ProjectionError::NoModel) => Ok(size > 0),
+        Err(error) => Err(error),
+    }
+}
+
+/// Sets the mark once in every `pace` until `shutdown`.
 pub async fn keep_marking<F>(
     ledger: Ledger,
     silence_counts: impl Fn(WorkspaceId, Moment) -> F,
+    pace: Duration,
     mut shutdown: watch::Receiver<bool>,
 ) where
     F: Future<Output = Result<bool, ProjectionError>>,
@@ -79,7 +97,7 @@ pub async fn keep_marking<F>(
     loop {
         tokio::select! {
             _ = shutdown.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(PACE) => {}
+            () = tokio::time::sleep(pace) => {}
         }
         match mark(&ledger, &silence_counts).await {
             Ok(blind) => {

@@ -30,6 +30,7 @@ pub struct Metrics {
     latency: Family<RouteLabels, Histogram, fn() -> Histogram>,
     events: Family<AnswerLabels, Counter>,
     lag: Gauge,
+    parked: Gauge,
     memory: Gauge,
 }
 
@@ -46,10 +47,13 @@ impl Default for Metrics {
         let lag = Gauge::default();
         let help = "Events that the read models of the workspace furthest behind have not seen";
         registry.register("projection_lag_events", help, lag.clone());
+        let parked = Gauge::default();
+        let help = "Workspaces whose read models are stopped at an event that they cannot take";
+        registry.register("parked_projections", help, parked.clone());
         let memory = Gauge::default();
         let help = "Memory of the process that is in RAM";
         registry.register_with_unit("resident_memory", help, Unit::Bytes, memory.clone());
-        Metrics { registry, requests, latency, events, lag, memory }
+        Metrics { registry, requests, latency, events, lag, parked, memory }
     }
 }
 
@@ -71,9 +75,11 @@ impl Metrics {
         self.events.get_or_create(&AnswerLabels { status }).inc_by(count);
     }
 
-    /// Notes how far the read models of the workspace furthest behind are behind.
-    pub fn lag(&self, events: u64) {
+    /// Notes how many events the read models furthest behind have not seen, and how many workspaces'
+    /// are parked.
+    pub fn lag(&self, events: u64, parked: usize) {
         self.lag.set(i64::try_from(events).unwrap_or(i64::MAX));
+        self.parked.set(i64::try_from(parked).unwrap_or(i64::MAX));
     }
 
     /// All metrics as text.

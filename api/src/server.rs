@@ -13,9 +13,7 @@ use runledger_ledger::catalog::Catalog;
 use runledger_ledger::clock::{Clock, Entropy};
 use runledger_ledger::ledger::{CreateError, Ledger};
 use runledger_ledger::store::Store;
-use runledger_ledger::time::Moment;
-use runledger_ledger::words::WorkspaceId;
-use runledger_projections::{ProjectionError, Projections};
+use runledger_projections::Projections;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -57,8 +55,10 @@ impl Server {
         let address = listener.local_addr()?;
         // Before the first request: what comes from now on has been listened for.
         let projections = Projections::new(ledger)?;
-        listening::mark(projections.ledger(), |id, from| silence_counts(&projections, id, from))
-            .await?;
+        listening::mark(projections.ledger(), |id, from| {
+            listening::silence_counts(&projections, id, from)
+        })
+        .await?;
         let app = App::new(projections, administrator, settings.workspace.clone())?;
         Ok(Server { app, listener, address })
     }
@@ -131,25 +131,8 @@ async fn ensure_workspace(
 }
 
 async fn keep_listening(projections: Projections, stopped: watch::Receiver<bool>) {
-    let counts = |id, from| silence_counts(&projections, id, from);
-    listening::keep_marking(projections.ledger().clone(), counts, stopped).await;
-}
-
-/// Whether silence from `from` on counts in a workspace: whether it has active runs, or had live
-/// leases then, as far as its read models know. If they are behind it may have some; a blind time
-/// too many changes nothing.
-async fn silence_counts(
-    projections: &Projections,
-    workspace: WorkspaceId,
-    from: Moment,
-) -> Result<bool, ProjectionError> {
-    let store = projections.ledger().store();
-    let size = store.head(workspace).await?.map_or(0, |head| head.size());
-    match projections.position(workspace).await {
-        Ok(position) if position >= size => projections.listens(workspace, from).await,
-        Ok(_) | Err(ProjectionError::NoModel) => Ok(size > 0),
-        Err(error) => Err(error),
-    }
+    let counts = |id, from| listening::silence_counts(&projections, id, from);
+    listening::keep_marking(projections.ledger().clone(), counts, listening::PACE, stopped).await;
 }
 
 /// Makes a directory that only its owner can look into. One that is there stays as it is.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use runledger_projections::Lag;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -19,10 +20,37 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// Whether the server can do its work.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Readiness {
-    /// Whether everything below is well.
+    /// Whether it can take events and answer questions: whether the database answers.
     ready: bool,
     /// Whether the database answers.
     database: bool,
+    /// Where the read models stand. They never make a server unready: what is recorded while they
+    /// are behind is safe, and what is not taken may be lost.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    read_models: Option<ReadModels>,
+}
+
+/// Where the read models of all workspaces stand.
+#[derive(Clone, Copy, Debug, Default, Serialize, ToSchema)]
+pub struct ReadModels {
+    /// Events that those furthest behind have not seen.
+    behind: u64,
+    /// How many are parked at an event that they cannot take, and need an operator.
+    parked: usize,
+}
+
+impl ReadModels {
+    fn of(lags: &[Lag]) -> Self {
+        let behind = lags.iter().map(|lag| lag.size.saturating_sub(lag.position)).max();
+        let parked = lags.iter().filter(|lag| lag.failure.is_some()).count();
+        ReadModels { behind: behind.unwrap_or_default(), parked }
+    }
+}
+
+/// Where the read models stand; none if the database does not say so in time.
+async fn read_models(app: &App) -> Option<ReadModels> {
+    let lags = tokio::time::timeout(PATIENCE, app.projections().lags()).await;
+    lags.ok()?.ok().map(|lags| ReadModels::of(&lags))
 }
 
 /// Is the process there?
@@ -49,10 +77,10 @@ pub async fn healthz() -> &'static str {
     )
 )]
 pub async fn readyz(State(app): State<App>) -> Response {
-    let asked = tokio::time::timeout(PATIENCE, app.ledger().store().listened_at()).await;
-    let database = matches!(asked, Ok(Ok(_)));
+    let read_models = read_models(&app).await;
+    let database = read_models.is_some();
     let status = if database { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, axum::Json(Readiness { ready: database, database })).into_response()
+    (status, axum::Json(Readiness { ready: database, database, read_models })).into_response()
 }
 
 /// What the server counts of itself, as OpenMetrics text.
@@ -66,6 +94,9 @@ pub async fn readyz(State(app): State<App>) -> Response {
     )
 )]
 pub async fn get_metrics(State(app): State<App>, _: Query<Nothing>) -> ApiResult<Response> {
+    if let Some(ReadModels { behind, parked }) = read_models(&app).await {
+        app.metrics().lag(behind, parked);
+    }
     let text = app.metrics().encode().map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response())
 }

@@ -4,7 +4,9 @@
 
 mod access;
 mod events;
+mod life;
 mod lineage;
+mod listening;
 mod log;
 mod runs;
 mod service;

@@ -34,6 +34,7 @@ pub(crate) enum Database {
 /// A service with the workspace `main`.
 pub(crate) struct Service {
     pub(crate) app: App,
+    pub(crate) clock: Clock,
     pub(crate) main: WorkspaceId,
     router: Router,
 }
@@ -54,11 +55,11 @@ impl Service {
         };
         let clock = Clock::manual(START.parse::<Moment>().unwrap());
         let store = Store::open(&url).await.unwrap();
-        let ledger = Ledger::new(store, clock, Entropy::seeded(7));
+        let ledger = Ledger::new(store, clock.clone(), Entropy::seeded(7));
         let name = "main".parse::<runledger::workspaces::WorkspaceName>().unwrap();
         let main = ledger.create_workspace(name.name(), &Catalog::built_in()).await.unwrap();
         let app = App::new(Projections::new(ledger).unwrap(), TokenHash::of(TOKEN), name).unwrap();
-        Service { router: router(app.clone()), app, main }
+        Service { router: router(app.clone()), app, clock, main }
     }
 
     /// A request with the administrator's token.

@@ -8,7 +8,12 @@ use crate::service::{Database, EVENTS, Service};
 async fn the_server_says_that_it_is_there_and_ready() {
     let service = Service::on(Database::Sqlite).await;
     assert_eq!(service.get("/healthz").await.body, "ok\n");
-    assert_eq!(service.get("/readyz").await.ok(200)["ready"], true);
+    let ready = service.get("/readyz").await.ok(200);
+    let behind = json!({"behind": 2, "parked": 0});
+    assert_eq!(ready, json!({"ready": true, "database": true, "read_models": behind}));
+    service.app.projections().catch_up(service.main).await.unwrap();
+    let ready = service.get("/readyz").await.ok(200);
+    assert_eq!(ready["read_models"]["behind"], 0);
     service.app.ledger().store().close().await;
     let reply = service.get("/readyz").await;
     assert_eq!(reply.ok(503)["database"], false);
@@ -39,7 +44,8 @@ async fn requests_and_events_are_counted_by_route_and_answer() {
         "runledger_events_total{status=\"refused\"} 1",
         "runledger_http_requests_total{method=\"POST\",route=\"/v1/workspaces/{workspace}/events\",status=\"200\"} 1",
         "runledger_http_requests_total{method=\"GET\",route=\"none\",status=\"404\"} 1",
-        "runledger_projection_lag_events",
+        "runledger_projection_lag_events 4",
+        "runledger_parked_projections 0",
     ] {
         assert!(text.contains(line), "{line} is missing:\n{text}");
     }
