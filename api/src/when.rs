@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::http::StatusCode;
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::WorkspaceId;
-use runledger_projections::{AsOf, ProjectionError, View, ViewError};
+use runledger_projections::{AsOf, PageError, ProjectionError, View, ViewError};
 
 use crate::app::App;
 use crate::problem::{ApiError, ApiResult, unknown_workspace};
@@ -63,6 +63,13 @@ impl From<ViewError> for ApiError {
             ViewError::Future { .. } => {
                 let detail = format!("`as_of`: {error}");
                 ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "as_of_in_future", detail)
+            }
+            ViewError::Page(error) => {
+                let code = match error {
+                    PageError::Limit { .. } => "invalid_query",
+                    PageError::Cursor | PageError::OtherList => "invalid_cursor",
+                };
+                ApiError::new(StatusCode::BAD_REQUEST, code, error.to_string())
             }
             ViewError::Preparing { .. } => busy("preparing", error.to_string()),
             ViewError::Projection(ProjectionError::Store(error)) => error.into(),

@@ -35,6 +35,7 @@ CREATE TABLE runs (
     queue           text  NOT NULL,
     status          smallint NOT NULL,           -- 0 queued, 1 running, 2 completed
     outcome         smallint NOT NULL,           -- the place of the outcome in DESIGN section 1, from 0
+    reconciled      boolean  NOT NULL,           -- an adapter, and no signal, ended it
     dispatched_at   bigint   NOT NULL,           -- effective; the order of lists
     waiting_since   bigint   NOT NULL,           -- recorded_at of the dispatch that counts
     queue_window    bigint,                      -- microseconds, as dispatched
@@ -51,6 +52,7 @@ CREATE TABLE runs (
     proof           text,                     -- JSON
     follow_up       boolean  NOT NULL,           -- actionable or requires_manual_review, nothing else
     item_key        bytea,                     -- of a follow-up: the thing to do that it belongs to
+    search          text  NOT NULL,           -- in lower case, by line: what a search for text looks into
     PRIMARY KEY (workspace_id, generation, run_id)
 );
 -- Lists, newest first, each filter that is worth it with an index of its own.
@@ -59,12 +61,13 @@ CREATE INDEX runs_by_operation ON runs (workspace_id, generation, operation, dis
 CREATE INDEX runs_by_subject ON runs (workspace_id, generation, subject, dispatched_at, run_id) WHERE subject <> '';
 CREATE INDEX runs_by_queue ON runs (workspace_id, generation, queue, dispatched_at, run_id) WHERE queue <> '';
 CREATE INDEX runs_by_problem ON runs (workspace_id, generation, outcome, dispatched_at, run_id) WHERE outcome > 1;
+CREATE INDEX runs_by_follow_up ON runs (workspace_id, generation, dispatched_at, run_id) WHERE follow_up;
 CREATE INDEX runs_by_verdict ON runs (workspace_id, generation, actionability, dispatched_at, run_id) WHERE actionability > 1;
 -- Freshness: what is active, by deadline; and what the reconciler must look at next.
 CREATE INDEX runs_active ON runs (workspace_id, generation, dispatched_at, run_id, environment, deadline) WHERE status < 2;
 CREATE INDEX runs_to_abandon ON runs (workspace_id, generation, abandon_at) WHERE abandon_at IS NOT NULL;
--- Queue truth: what waits.
-CREATE INDEX runs_waiting ON runs (workspace_id, generation, connection, queue, waiting_since) WHERE status = 0;
+-- Queue truth: what waits, and all that a verdict asks of it.
+CREATE INDEX runs_waiting ON runs (workspace_id, generation, connection, queue, waiting_since, deadline, queue_window) WHERE status = 0;
 -- Actionability: the success that supersedes, and the problems that one may supersede.
 CREATE INDEX runs_successes ON runs (workspace_id, generation, key, dispatched_at, first_position, run_id) WHERE success AND key IS NOT NULL;
 CREATE INDEX runs_unsuperseded ON runs (workspace_id, generation, key) WHERE open AND superseded_by IS NULL AND key IS NOT NULL;
@@ -142,7 +145,7 @@ CREATE TABLE follow_up_items (
     PRIMARY KEY (workspace_id, generation, item_key)
 );
 CREATE INDEX follow_up_items_by_time ON follow_up_items (workspace_id, generation, last_settled_at, item_key);
-CREATE INDEX follow_up_items_oldest ON follow_up_items (workspace_id, generation, actionability, first_settled_at);
+CREATE INDEX follow_up_items_oldest ON follow_up_items (workspace_id, generation, environment, actionability, first_settled_at);
 CREATE INDEX follow_up_items_by_verdict ON follow_up_items (workspace_id, generation, actionability, last_settled_at, item_key);
 
 -- How many runs there are of each kind: what counts and the overview read, whatever the history.

@@ -21,6 +21,15 @@ impl Tx {
         }
     }
 
+    /// Begins to read: everything that is read in it is of one moment of the database.
+    pub(crate) async fn read(store: &Store) -> Result<Self, StoreError> {
+        const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+        match store {
+            Store::Postgres(store) => Ok(Tx::Postgres(store.pool().begin_with(SNAPSHOT).await?)),
+            Store::Sqlite(store) => Ok(Tx::Sqlite(store.readers().begin().await?)),
+        }
+    }
+
     /// Makes it durable.
     pub(crate) async fn commit(self) -> Result<(), StoreError> {
         match self {

@@ -228,6 +228,7 @@ pub(crate) fn row(
         queue: text(&run.queue),
         status: code(Status::ALL, &run.status),
         outcome: code(Outcome::ALL, &run.outcome),
+        reconciled: run.is_reconciled(),
         dispatched_at: run.dispatched_at.micros(),
         waiting_since: run.dispatch_recorded_at.micros(),
         queue_window: run.lifecycle.queue_window.map(|window| window.micros()),
@@ -248,7 +249,35 @@ pub(crate) fn row(
             .map_err(json)?,
         follow_up,
         item_key: item,
+        search: search_text(id, run),
     })
+}
+
+/// What a search for text looks into, in lower case, one thing a line: a search cannot match
+/// across two of them, because no name holds a line break.
+fn search_text(id: RunId, run: &Run) -> String {
+    let names = [
+        &run.operation,
+        &run.environment,
+        &run.fingerprint,
+        &run.queue,
+        &run.connection,
+        &run.job_class,
+        &run.initiator,
+    ];
+    let worker = run.start.as_ref().and_then(|start| start.worker.as_ref());
+    let reason = run.completion.as_ref().and_then(|end| end.reason_code.as_ref());
+    let external = run.external_ids.iter().map(|external| &external.id);
+    let mut text = id.to_string();
+    if let Some(subject) = &run.subject {
+        text.push('\n');
+        text.push_str(&subject.to_string().to_lowercase());
+    }
+    for name in names.into_iter().flatten().chain(worker).chain(reason).chain(external) {
+        text.push('\n');
+        text.push_str(&name.as_str().to_lowercase());
+    }
+    text
 }
 
 /// Whether a verdict that was reached without evidence is one that evidence could change: one of

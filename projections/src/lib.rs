@@ -9,6 +9,7 @@ mod fold;
 mod follower;
 mod projections;
 mod projector;
+mod query;
 mod rebuild;
 pub mod rules;
 mod tables;
@@ -19,5 +20,9 @@ pub use as_of::AsOf;
 pub use deadlines::Overdue;
 pub use projections::{Lag, Projections};
 pub use projector::{ProjectionError, VERSION};
+pub use query::{
+    Counts, EnvironmentStanding, FollowUpCounts, Health, Overview, Page, PageError, PageRequest,
+    QueueStanding, RunFilter,
+};
 pub use rebuild::Progress;
 pub use view::{View, ViewError};

@@ -74,6 +74,16 @@ impl From<sqlx::Error> for ProjectionError {
     }
 }
 
+/// What a reader finds of the live generation.
+pub(crate) enum Seen {
+    /// Nothing has been derived yet.
+    Nothing,
+    /// It is here.
+    Here(Checkpoint),
+    /// Another catalog has come into force: look at the live checkpoint anew.
+    OtherCatalog,
+}
+
 const COLUMNS: &str = "SELECT generation, version, live, position, recorded_at, \
      catalog_position, blind, failure FROM projections WHERE workspace_id = $1";
 const LIVE: &str = "SELECT generation, version, live, position, recorded_at, \
@@ -112,10 +122,20 @@ impl Checkpoint {
         row: CheckpointRow,
         known: Option<&Checkpoint>,
     ) -> Result<Checkpoint, StoreError> {
+        let catalog = match known {
+            Some(known) => Arc::clone(&known.catalog),
+            None => catalog_at(source, workspace, row.5.map(unsigned)).await?,
+        };
+        Checkpoint::of(workspace, row, catalog)
+    }
+
+    fn of(
+        workspace: WorkspaceId,
+        row: CheckpointRow,
+        catalog: Arc<Catalog>,
+    ) -> Result<Checkpoint, StoreError> {
         let (generation, version, live, position, recorded_at, catalog_position, blind, failure) =
             row;
-        let unsigned = |count: i64| u64::try_from(count).unwrap_or_default();
-        let catalog_position = catalog_position.map(unsigned);
         let blind: Vec<(Moment, Moment)> = serde_json::from_str(&blind)
             .map_err(|error| StoreError::Corrupt(format!("stored blind times: {error}")))?;
         Ok(Checkpoint {
@@ -124,14 +144,24 @@ impl Checkpoint {
             live,
             position: unsigned(position),
             recorded_at: Moment::from_micros(recorded_at),
-            catalog: match known {
-                Some(known) => Arc::clone(&known.catalog),
-                None => catalog_at(source, workspace, catalog_position).await?,
-            },
-            catalog_position,
+            catalog,
+            catalog_position: catalog_position.map(unsigned),
             blind: BlindTime::new(blind),
             failure,
         })
+    }
+
+    /// The live generation as the transaction of a reader sees it, who knows `self` of it.
+    pub(crate) async fn seen_in(&self, tx: &mut Tx) -> Result<Seen, StoreError> {
+        let workspace = self.model.workspace;
+        let row: Option<CheckpointRow> = on_tx!(tx, |connection| {
+            sqlx::query_as(LIVE).bind(workspace.0).fetch_optional(connection).await?
+        });
+        match row {
+            None => Ok(Seen::Nothing),
+            Some(row) if row.5.map(unsigned) != self.catalog_position => Ok(Seen::OtherCatalog),
+            Some(row) => Checkpoint::of(workspace, row, Arc::clone(&self.catalog)).map(Seen::Here),
+        }
     }
 
     /// The live generation of a workspace. `known` is what was read of it before: the parts that
@@ -405,6 +435,10 @@ async fn judge_open(tx: &mut Tx, now: &Checkpoint) -> Result<(), StoreError> {
         verdicts::judge(tx, now, &ids, &mut changes).await?;
         changes.write(tx, now.model).await?;
     }
+}
+
+fn unsigned(count: i64) -> u64 {
+    u64::try_from(count).unwrap_or_default()
 }
 
 pub(crate) fn signed(count: u64) -> i64 {

@@ -12,7 +12,7 @@ pub mod freshness;
 pub mod guidance;
 pub mod progress;
 pub mod queue;
-mod rfc3339;
+pub(crate) mod rfc3339;
 pub mod standing;
 #[cfg(test)]
 pub(crate) mod story;

@@ -38,6 +38,7 @@ pub(crate) struct RunRow {
     pub(crate) queue: String,
     pub(crate) status: i16,
     pub(crate) outcome: i16,
+    pub(crate) reconciled: bool,
     pub(crate) dispatched_at: i64,
     pub(crate) waiting_since: i64,
     pub(crate) queue_window: Option<i64>,
@@ -54,6 +55,7 @@ pub(crate) struct RunRow {
     pub(crate) proof: Option<String>,
     pub(crate) follow_up: bool,
     pub(crate) item_key: Option<Vec<u8>>,
+    pub(crate) search: String,
 }
 
 impl RunRow {
@@ -71,9 +73,10 @@ impl RunRow {
 
 /// The columns of [`RunRow`], in the order in which [`upsert_runs`] binds them.
 pub(crate) const RUN_COLUMNS: &str = "run_id, state, first_position, last_position, operation, \
-     family, environment, subject, subject_key, connection, queue, status, outcome, dispatched_at, \
-     waiting_since, queue_window, settled_at, deadline, abandon_at, success, open, key, \
-     superseded_by, superseded_at, actionability, reason, proof, follow_up, item_key";
+     family, environment, subject, subject_key, connection, queue, status, outcome, reconciled, \
+     dispatched_at, waiting_since, queue_window, settled_at, deadline, abandon_at, success, open, key, \
+     superseded_by, superseded_at, actionability, reason, proof, follow_up, item_key, \
+     search";
 
 const UPDATE_RUN: &str = " ON CONFLICT (workspace_id, generation, run_id) DO UPDATE SET \
      state = excluded.state, last_position = excluded.last_position, \
@@ -81,13 +84,14 @@ const UPDATE_RUN: &str = " ON CONFLICT (workspace_id, generation, run_id) DO UPD
      environment = excluded.environment, subject = excluded.subject, \
      subject_key = excluded.subject_key, connection = excluded.connection, \
      queue = excluded.queue, status = excluded.status, outcome = excluded.outcome, \
+     reconciled = excluded.reconciled, \
      dispatched_at = excluded.dispatched_at, waiting_since = excluded.waiting_since, \
      queue_window = excluded.queue_window, settled_at = excluded.settled_at, \
      deadline = excluded.deadline, abandon_at = excluded.abandon_at, success = excluded.success, \
      open = excluded.open, key = excluded.key, superseded_by = excluded.superseded_by, \
      superseded_at = excluded.superseded_at, actionability = excluded.actionability, \
      reason = excluded.reason, proof = excluded.proof, follow_up = excluded.follow_up, \
-     item_key = excluded.item_key";
+     item_key = excluded.item_key, search = excluded.search";
 
 /// Writes rows, new and changed alike.
 pub(crate) async fn upsert_runs(
@@ -116,6 +120,7 @@ pub(crate) async fn upsert_runs(
                     .push_bind(row.queue.as_str())
                     .push_bind(row.status)
                     .push_bind(row.outcome)
+                    .push_bind(row.reconciled)
                     .push_bind(row.dispatched_at)
                     .push_bind(row.waiting_since)
                     .push_bind(row.queue_window)
@@ -131,7 +136,8 @@ pub(crate) async fn upsert_runs(
                     .push_bind(row.reason.as_deref())
                     .push_bind(row.proof.as_deref())
                     .push_bind(row.follow_up)
-                    .push_bind(row.item_key.as_deref());
+                    .push_bind(row.item_key.as_deref())
+                    .push_bind(row.search.as_str());
             });
             query.push(UPDATE_RUN);
             query.build().execute(connection).await?;

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::sync::LazyLock;
+
 use i18n_embed::LanguageLoader;
 use i18n_embed::fluent::{FluentLanguageLoader, fluent_language_loader};
 use i18n_embed_fl::fl;
@@ -62,6 +64,16 @@ impl Texts {
         // Texts go to terminals and attributes too, where marks of direction would be noise.
         loader.set_use_isolating(false);
         Texts { language, loader }
+    }
+
+    /// The texts of this language, read once in a process.
+    pub fn of(language: Language) -> &'static Texts {
+        static ENGLISH: LazyLock<Texts> = LazyLock::new(|| Texts::new(Language::En));
+        static GERMAN: LazyLock<Texts> = LazyLock::new(|| Texts::new(Language::De));
+        match language {
+            Language::En => &ENGLISH,
+            Language::De => &GERMAN,
+        }
     }
 
     /// Which language it is.

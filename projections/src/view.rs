@@ -1,4 +1,5 @@
-//! A view: the read models of one workspace, as of one moment. Every read begins with one.
+//! A view: the read models of one workspace, as of one moment. Every read begins with one; what
+//! can be asked of it stands in `query`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,22 +11,41 @@ use runledger_ledger::words::{RunId, WorkspaceId};
 use tempfile::TempDir;
 
 use crate::as_of::{AsOf, Replayed};
-use crate::db::on_store;
-use crate::projections::Projections;
-use crate::projector::{Checkpoint, ProjectionError};
-use crate::tables::RunRow;
+use crate::db::Tx;
+use crate::projections::{Inner, Projections};
+use crate::projector::{Checkpoint, ProjectionError, Seen};
+use crate::query::PageError;
+use crate::tables::Model;
+use crate::texts::{Language, Texts};
+
+/// How often a reader whom a follower overtakes begins again.
+const ATTEMPTS: usize = 5;
 
 /// How long a question about a moment of just now waits for the live read models, which are
 /// usually milliseconds behind, before the past is replayed for it.
 const ABOUT_TO: Duration = Duration::from_millis(500);
 
 /// The read models of a workspace as of a moment: live ones now, or replayed ones.
+///
+/// Each answer is read from one moment of the database. A view of now goes along with the live
+/// read models: its answers hold [`View::position`] events or more.
 #[derive(Clone, Debug)]
 pub struct View {
-    pub(crate) store: Store,
+    inner: Arc<Inner>,
     pub(crate) checkpoint: Checkpoint,
     pub(crate) at: Moment,
-    _scratch: Option<Arc<TempDir>>,
+    /// How many events count, if the moment asked about is not now.
+    size: Option<u64>,
+    texts: &'static Texts,
+    place: Place,
+}
+
+/// Where the rows lie.
+#[derive(Clone, Debug)]
+struct Place {
+    store: Store,
+    /// A scratch file lives as long as anybody reads it.
+    scratch: Option<Arc<TempDir>>,
 }
 
 /// Why there is no view.
@@ -50,6 +70,9 @@ pub enum ViewError {
         /// Events up to the moment asked about.
         size: u64,
     },
+    /// The page that was asked for cannot be given.
+    #[error(transparent)]
+    Page(#[from] PageError),
     /// The read models could not be read.
     #[error("the read models could not be read")]
     Projection(#[from] ProjectionError),
@@ -75,15 +98,21 @@ impl Projections {
         let live = self.inner.live(workspace).await?;
         let head = store.head(workspace).await?.ok_or(ViewError::NoWorkspace)?;
         let future = |asked: String| ViewError::Future { asked, size: head.size(), now };
+        let here = Place { store: store.clone(), scratch: None };
+        let view = |checkpoint: Checkpoint, place: Place, at, size| View {
+            inner: Arc::clone(&self.inner),
+            checkpoint,
+            at,
+            size,
+            texts: Texts::of(Language::En),
+            place,
+        };
         let (size, at) = match as_of {
             AsOf::Now => {
-                let live = match live {
-                    Some(live) => live,
-                    None => Checkpoint::nothing(workspace),
-                };
+                let live = live.unwrap_or_else(|| Checkpoint::nothing(workspace));
                 // The ledger's time never runs backwards, whatever the machine's clock does.
                 let at = now.max(live.recorded_at);
-                return Ok(View::live(store, live, at));
+                return Ok(view(live, here, at, None));
             }
             AsOf::Position(position) => {
                 let recorded_at = store.recorded_at(workspace, position).await?;
@@ -104,18 +133,29 @@ impl Projections {
             live => live,
         };
         if let Some(live) = live.filter(|live| live.position == size) {
-            return Ok(View::live(store, live, at));
+            return Ok(view(live, here, at, Some(size)));
         }
-        let replayed = self.inner.past.at(store, workspace, size).await?;
-        let replayed = replayed.ok_or(ViewError::Preparing { size })?;
-        let Replayed { store, checkpoint, file } = replayed;
-        Ok(View { store, checkpoint, at, _scratch: file })
+        let (checkpoint, place) = replayed(&self.inner, workspace, size).await?;
+        Ok(view(checkpoint, place, at, Some(size)))
     }
 }
 
+async fn replayed(
+    inner: &Inner,
+    workspace: WorkspaceId,
+    size: u64,
+) -> Result<(Checkpoint, Place), ViewError> {
+    let replayed = inner.past.at(inner.ledger.store(), workspace, size).await?;
+    let Replayed { store, checkpoint, file } = replayed.ok_or(ViewError::Preparing { size })?;
+    Ok((checkpoint, Place { store, scratch: file }))
+}
+
 impl View {
-    fn live(store: &Store, checkpoint: Checkpoint, at: Moment) -> View {
-        View { store: store.clone(), checkpoint, at, _scratch: None }
+    /// The same view, with its sentences in another language. A new one speaks English.
+    #[must_use]
+    pub fn in_language(mut self, language: Language) -> View {
+        self.texts = Texts::of(language);
+        self
     }
 
     /// The moment it is of.
@@ -128,24 +168,68 @@ impl View {
         self.checkpoint.position
     }
 
-    /// What is recorded of a run up to this moment.
-    pub async fn recorded(&self, id: RunId) -> Result<Option<Run>, ViewError> {
-        const RUN: &str =
-            "SELECT * FROM runs WHERE workspace_id = $1 AND generation = $2 AND run_id = $3";
-        let model = self.checkpoint.model;
-        let row: Option<RunRow> = on_store!(&self.store, |pool| {
-            sqlx::query_as(RUN)
-                .bind(model.workspace.0)
-                .bind(model.generation)
-                .bind(id.0)
-                .fetch_optional(pool)
-                .await?
-        });
-        Ok(row.map(|row| row.run()).transpose()?)
-    }
-
     /// The workspace.
     pub const fn workspace(&self) -> WorkspaceId {
         self.checkpoint.model.workspace
+    }
+
+    /// What is recorded of a run up to this moment.
+    pub async fn recorded(&self, id: RunId) -> Result<Option<Run>, ViewError> {
+        let mut reading = self.read().await?;
+        let rows = reading.rows(&[id.0]).await?;
+        Ok(rows.first().map(|row| row.run()).transpose()?)
+    }
+
+    /// Begins to read. All that is read in it is of one moment of the database, and of the log.
+    pub(crate) async fn read(&self) -> Result<Reading, ViewError> {
+        let (mut known, mut place) = (self.checkpoint.clone(), self.place.clone());
+        for _ in 0..ATTEMPTS {
+            let mut tx = Tx::read(&place.store).await?;
+            let seen = match known.seen_in(&mut tx).await? {
+                Seen::Nothing => Some(Checkpoint::nothing(self.workspace())),
+                Seen::Here(checkpoint) => Some(checkpoint),
+                Seen::OtherCatalog => None,
+            };
+            let counts = |seen: &Checkpoint| self.size.is_none_or(|size| size == seen.position);
+            if let Some(checkpoint) = seen.filter(counts) {
+                let Place { scratch, .. } = place;
+                let at = match self.size {
+                    Some(_) => self.at,
+                    None => self.at.max(checkpoint.recorded_at),
+                };
+                let (texts, past) = (self.texts, self.size.is_some());
+                return Ok(Reading { tx, checkpoint, at, past, texts, _scratch: scratch });
+            }
+            // Memory has one connection, and what comes next needs it.
+            drop(tx);
+            match self.size {
+                // The live read models have gone on; the past does not.
+                Some(size) => {
+                    (known, place) = replayed(&self.inner, self.workspace(), size).await?;
+                }
+                None => {
+                    let live = self.inner.live(self.workspace()).await?;
+                    known = live.unwrap_or_else(|| Checkpoint::nothing(self.workspace()));
+                }
+            }
+        }
+        Err(ProjectionError::NotAlone.into())
+    }
+}
+
+/// One moment of the database, while something is read from it.
+pub(crate) struct Reading {
+    pub(crate) tx: Tx,
+    pub(crate) checkpoint: Checkpoint,
+    pub(crate) at: Moment,
+    /// Whether it is not now that is asked about.
+    pub(crate) past: bool,
+    pub(crate) texts: &'static Texts,
+    _scratch: Option<Arc<TempDir>>,
+}
+
+impl Reading {
+    pub(crate) const fn model(&self) -> Model {
+        self.checkpoint.model
     }
 }

@@ -5,6 +5,7 @@ pub mod cargo;
 pub mod cluster;
 pub mod database;
 pub mod process;
+pub mod world;
 
 pub use cluster::{Cluster, Durability};
 pub use database::test_database;

@@ -44,23 +44,69 @@ pub struct QueueFacts {
     pub last_start: Option<Moment>,
 }
 
+words! {
+    /// What decides the verdict on a queue.
+    QueueReason {
+        /// Nothing waits.
+        NothingWaits = "nothing_waits",
+        /// Workers have named it, and the lease of every one that does is over.
+        NoLiveWorker = "no_live_worker",
+        /// A run waits past its deadline, and nothing has started since that.
+        NoStartSinceDeadline = "no_start_since_deadline",
+        /// A run waits past its deadline; something has started since.
+        PastDeadline = "past_deadline",
+        /// A worker is there.
+        LiveWorker = "live_worker",
+        /// A run started less than the shortest queue window ago.
+        RecentStart = "recent_start",
+        /// No worker was ever seen, and no run started of late.
+        NothingKnown = "nothing_known",
+    }
+}
+
+impl QueueReason {
+    /// The verdict that it leads to.
+    pub const fn verdict(self) -> QueueVerdict {
+        match self {
+            QueueReason::NothingWaits => QueueVerdict::Empty,
+            QueueReason::NoLiveWorker => QueueVerdict::NoWorker,
+            QueueReason::NoStartSinceDeadline => QueueVerdict::Stalled,
+            QueueReason::PastDeadline => QueueVerdict::Slow,
+            QueueReason::LiveWorker | QueueReason::RecentStart => QueueVerdict::Moving,
+            QueueReason::NothingKnown => QueueVerdict::Unknown,
+        }
+    }
+}
+
 /// The verdict on a queue at `at`: the first row of the table in section 6 that holds.
 pub fn verdict(facts: &QueueFacts, blind: &BlindTime, at: Moment) -> QueueVerdict {
+    reason(facts, blind, at).verdict()
+}
+
+/// What decides that verdict.
+pub fn reason(facts: &QueueFacts, blind: &BlindTime, at: Moment) -> QueueReason {
     if facts.waiting == 0 {
-        return QueueVerdict::Empty;
+        return QueueReason::NothingWaits;
     }
     if facts.ever_named && facts.live_workers == 0 {
-        return QueueVerdict::NoWorker;
+        return QueueReason::NoLiveWorker;
     }
     // A deadline that has passed is past the earliest one too, so the earliest decides for all.
     if let Some(missed) = facts.earliest_deadline.filter(|deadline| at >= *deadline) {
         let started_since = facts.last_start.is_some_and(|start| start >= missed);
-        return if started_since { QueueVerdict::Slow } else { QueueVerdict::Stalled };
+        return if started_since {
+            QueueReason::PastDeadline
+        } else {
+            QueueReason::NoStartSinceDeadline
+        };
     }
-    if facts.live_workers > 0 || started_lately(facts, blind, at) {
-        return QueueVerdict::Moving;
+    if facts.live_workers > 0 {
+        return QueueReason::LiveWorker;
     }
-    QueueVerdict::Unknown
+    if started_lately(facts, blind, at) {
+        return QueueReason::RecentStart;
+    }
+    QueueReason::NothingKnown
 }
 
 fn started_lately(facts: &QueueFacts, blind: &BlindTime, at: Moment) -> bool {

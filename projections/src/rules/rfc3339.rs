@@ -6,21 +6,21 @@ use runledger_ledger::time::Moment;
 use serde::{Deserialize, Deserializer, Serializer};
 
 /// Writes a moment.
-pub(super) fn serialize<S: Serializer>(moment: &Moment, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize<S: Serializer>(moment: &Moment, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(moment)
 }
 
 /// Reads a moment.
-pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Moment, D::Error> {
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Moment, D::Error> {
     Cow::<'de, str>::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
 }
 
 /// The same for a moment that may be missing.
-pub(super) mod option {
+pub(crate) mod option {
     use super::*;
 
     /// Writes a moment, or nothing.
-    pub(in super::super) fn serialize<S: Serializer>(
+    pub(crate) fn serialize<S: Serializer>(
         moment: &Option<Moment>,
         serializer: S,
     ) -> Result<S::Ok, S::Error> {
@@ -31,7 +31,7 @@ pub(super) mod option {
     }
 
     /// Reads a moment, or nothing.
-    pub(in super::super) fn deserialize<'de, D: Deserializer<'de>>(
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(
         deserializer: D,
     ) -> Result<Option<Moment>, D::Error> {
         let text = Option::<Cow<'de, str>>::deserialize(deserializer)?;

@@ -1,0 +1,18 @@
+//! What can be asked of a view: one family of questions a file.
+//!
+//! Every question costs a constant number of statements, each of them scoped by workspace and
+//! generation first and answered from one index; what no index answers looks into a bounded window
+//! and says how far it came. All statements of a question see one moment of the database.
+
+mod counts;
+mod page;
+mod queues;
+mod runs;
+mod scan;
+mod standings;
+mod statement;
+
+pub use counts::{Counts, EnvironmentStanding, FollowUpCounts, Health, Overview};
+pub use page::{Page, PageError, PageRequest};
+pub use queues::QueueStanding;
+pub use runs::RunFilter;

@@ -1,0 +1,303 @@
+//! Lists of runs, the newest first.
+
+use runledger_ledger::time::Moment;
+use runledger_ledger::words::{Outcome, Status, Subject};
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use super::page::{ListHash, Page, PageRequest};
+use super::scan::{Condition, Order, Placed, Scan};
+use super::statement::Statement;
+use crate::rules::actionability::Actionability;
+use crate::rules::freshness::Freshness;
+use crate::rules::rfc3339;
+use crate::rules::standing::Standing;
+use crate::tables::{RunRow, code};
+use crate::view::{Reading, View, ViewError};
+
+/// Which runs a list holds: those for which everything that is given here is true.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RunFilter {
+    /// Queued, running or completed.
+    pub status: Option<Status>,
+    /// How it ended.
+    pub outcome: Option<Outcome>,
+    /// Inside its window or past it, at the moment of the view.
+    pub freshness: Option<Freshness>,
+    /// Whether it needs a person, and if not, why not.
+    pub actionability: Option<Actionability>,
+    /// Whether it is a current follow-up.
+    pub follow_up: Option<bool>,
+    /// Operation type, or an alias of one in the catalog in force.
+    pub operation: Option<String>,
+    /// Family, by the catalog in force.
+    pub family: Option<String>,
+    /// Environment; the empty name is the workspace's own runs.
+    pub environment: Option<String>,
+    /// What it acts on.
+    pub subject: Option<Subject>,
+    /// The queue that it names.
+    pub queue: Option<String>,
+    /// That queue's connection; the empty name is none.
+    pub connection: Option<String>,
+    /// A part of its id, operation, subject, environment, fingerprint, queue, connection, job
+    /// class, initiator, worker, reason code or of an external id, in upper or lower case. A whole
+    /// run id that is known finds that run and nothing else.
+    pub text: Option<String>,
+    /// Dispatched at this moment or later.
+    #[serde(with = "rfc3339::option")]
+    pub since: Option<Moment>,
+    /// Dispatched before this moment.
+    #[serde(with = "rfc3339::option")]
+    pub until: Option<Moment>,
+}
+
+impl View {
+    /// A page of the runs that `filter` names, the newest dispatch first, of equals the greater id.
+    ///
+    /// One index serves the list, and what else the filter asks is looked for in a window of
+    /// 20,000 rows of it: see [`Page::scanned_to`].
+    pub async fn runs(
+        &self,
+        filter: &RunFilter,
+        request: &PageRequest,
+    ) -> Result<Page<Standing>, ViewError> {
+        request.checked_limit()?;
+        let mut reading = self.read().await?;
+        let list = ListHash::new("runs", filter);
+        let page = match named_run(&mut reading, filter, request).await? {
+            Some(row) => Page { items: vec![row], next: None, scanned_to: None },
+            None => scan(&reading, filter).page(&mut reading, &list, request).await?,
+        };
+        let Page { items, next, scanned_to } = page;
+        let items: Vec<RunRow> = items;
+        Ok(Page { items: reading.standings(&items).await?, next, scanned_to })
+    }
+}
+
+/// The columns of the order of lists of runs.
+const ORDER: Order = Order {
+    time: "dispatched_at",
+    pair: "(dispatched_at, run_id)",
+    descending: "dispatched_at DESC, run_id DESC",
+};
+
+impl Placed for RunRow {
+    type Id = Uuid;
+
+    fn place(&self) -> (i64, Uuid) {
+        (self.dispatched_at, self.run_id)
+    }
+}
+
+/// The run whose whole id the text is, if it fits the rest of the filter.
+async fn named_run(
+    reading: &mut Reading,
+    filter: &RunFilter,
+    request: &PageRequest,
+) -> Result<Option<RunRow>, ViewError> {
+    let text = filter.text.as_deref().map(str::trim).unwrap_or_default();
+    let Ok(id) = text.parse::<Uuid>() else { return Ok(None) };
+    if request.cursor.is_some() {
+        return Ok(None);
+    }
+    let rest = RunFilter { text: None, ..filter.clone() };
+    let mut statement = Statement::select("SELECT * FROM runs", reading.model());
+    statement.push(" AND run_id = ").bind(id);
+    for condition in conditions(reading, &rest) {
+        condition.condition.push(&mut statement);
+    }
+    Ok(statement.fetch(&mut reading.tx).await?.pop())
+}
+
+/// The list of a filter: the condition that keeps fewest rows is served by its index.
+fn scan(reading: &Reading, filter: &RunFilter) -> Scan {
+    let mut residual = conditions(reading, filter);
+    // In the order of the list below, the most telling index first.
+    let best = residual.iter().filter_map(|condition| condition.index).min();
+    let index = best.unwrap_or(Index::Time);
+    let mut driving: Vec<Condition> =
+        index.predicate().map(Condition::literal).into_iter().collect();
+    if let Some(place) = residual.iter().position(|condition| condition.index == Some(index)) {
+        let served = residual.remove(place);
+        if !served.only_part {
+            driving.push(served.condition);
+        } else {
+            residual.push(served);
+        }
+    }
+    Scan {
+        select: "SELECT * FROM runs",
+        select_place: "SELECT dispatched_at, run_id FROM runs",
+        index: index.name(),
+        order: ORDER,
+        driving,
+        residual: residual.into_iter().map(|condition| condition.condition).collect(),
+        since: filter.since.map(Moment::micros),
+        until: filter.until.map(Moment::micros),
+    }
+}
+
+/// The indexes that serve lists of runs, the most telling first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Index {
+    Subject,
+    Queue,
+    FollowUp,
+    Verdict,
+    Outcome,
+    Operation,
+    Active,
+    Time,
+}
+
+impl Index {
+    const fn name(self) -> &'static str {
+        match self {
+            Index::Subject => "runs_by_subject",
+            Index::Queue => "runs_by_queue",
+            Index::FollowUp => "runs_by_follow_up",
+            Index::Verdict => "runs_by_verdict",
+            Index::Outcome => "runs_by_problem",
+            Index::Operation => "runs_by_operation",
+            Index::Active => "runs_active",
+            Index::Time => "runs_by_time",
+        }
+    }
+
+    /// The predicate of a partial index, in the words of the migration.
+    const fn predicate(self) -> Option<&'static str> {
+        match self {
+            Index::Subject => Some("subject <> ''"),
+            Index::Queue => Some("queue <> ''"),
+            Index::FollowUp => Some("follow_up"),
+            Index::Verdict => Some("actionability > 1"),
+            Index::Outcome => Some("outcome > 1"),
+            Index::Active => Some("status < 2"),
+            Index::Operation | Index::Time => None,
+        }
+    }
+}
+
+/// One thing that a filter asks, and the index that finds it.
+struct Asked {
+    condition: Condition,
+    index: Option<Index>,
+    /// Whether the index finds more than is asked.
+    only_part: bool,
+}
+
+fn conditions(reading: &Reading, filter: &RunFilter) -> Vec<Asked> {
+    let mut asked = Vec::new();
+    let mut ask = |condition, index, only_part| asked.push(Asked { condition, index, only_part });
+    if let Some(subject) = &filter.subject {
+        let condition = Condition::with("subject = ", subject.to_string());
+        ask(condition, Some(Index::Subject), false);
+    }
+    if let Some(queue) = filter.queue.as_deref() {
+        // No run is in the queue without a name.
+        let index = Some(Index::Queue).filter(|_| !queue.is_empty());
+        ask(Condition::with("queue = ", queue), index, false);
+    }
+    if let Some(connection) = filter.connection.as_deref() {
+        ask(Condition::with("connection = ", connection), None, false);
+    }
+    match filter.follow_up {
+        Some(true) => ask(Condition::literal("follow_up"), Some(Index::FollowUp), false),
+        Some(false) => ask(Condition::literal("NOT follow_up"), None, false),
+        None => {}
+    }
+    if let Some(actionability) = filter.actionability {
+        let code = code(Actionability::ALL, &actionability);
+        let index = match actionability {
+            Actionability::NotTerminal => Some(Index::Active),
+            Actionability::InformationalOnly => None,
+            _ => Some(Index::Verdict),
+        };
+        ask(Condition::with("actionability = ", code), index, index == Some(Index::Active));
+    }
+    if let Some(outcome) = filter.outcome {
+        let index = match outcome {
+            Outcome::Pending => Some(Index::Active),
+            Outcome::Succeeded => None,
+            _ => Some(Index::Outcome),
+        };
+        let condition = Condition::with("outcome = ", code(Outcome::ALL, &outcome));
+        ask(condition, index, index == Some(Index::Active));
+    }
+    if let Some(operation) = filter.operation.as_deref() {
+        let canonical = reading.checkpoint.catalog.canonical(operation);
+        ask(Condition::with("operation = ", canonical), Some(Index::Operation), false);
+    }
+    if let Some(status) = filter.status {
+        let index = (status != Status::Completed).then_some(Index::Active);
+        ask(Condition::with("status = ", code(Status::ALL, &status)), index, true);
+    }
+    if let Some(freshness) = filter.freshness {
+        asked.extend(fresh(freshness, reading.at));
+        return with_texts(asked, filter);
+    }
+    with_texts(asked, filter)
+}
+
+/// Freshness is a comparison of the deadline with the moment asked about.
+fn fresh(freshness: Freshness, at: Moment) -> Vec<Asked> {
+    let active = |condition| Asked { condition, index: Some(Index::Active), only_part: true };
+    let ended = |condition| Asked { condition, index: None, only_part: false };
+    let status = |sql| active(Condition::literal(sql));
+    let stale = || active(Condition::with("deadline <= ", at.micros()));
+    let inside = || active(Condition::with("deadline > ", at.micros()));
+    match freshness {
+        Freshness::Unknown => vec![status("status < 2"), status("deadline IS NULL")],
+        Freshness::FreshQueued => vec![status("status = 0"), inside()],
+        Freshness::StaleQueued => vec![status("status = 0"), stale()],
+        Freshness::FreshRunning => vec![status("status = 1"), inside()],
+        Freshness::StaleRunning => vec![status("status = 1"), stale()],
+        Freshness::ReconciledTerminal => {
+            vec![ended(Condition::literal("status = 2")), ended(Condition::literal("reconciled"))]
+        }
+        Freshness::Terminal => {
+            let signalled = Condition::literal("NOT reconciled");
+            vec![ended(Condition::literal("status = 2")), ended(signalled)]
+        }
+    }
+}
+
+/// What no index serves.
+fn with_texts(mut asked: Vec<Asked>, filter: &RunFilter) -> Vec<Asked> {
+    let mut ask = |condition| asked.push(Asked { condition, index: None, only_part: false });
+    if let Some(family) = filter.family.as_deref() {
+        ask(Condition::with("family = ", family));
+    }
+    if let Some(environment) = filter.environment.as_deref() {
+        ask(Condition::with("environment = ", environment));
+    }
+    if let Some(text) = filter.text.as_deref() {
+        ask(Condition::with("search LIKE ", like(text.trim())).then(" ESCAPE '\\'"));
+    }
+    asked
+}
+
+/// The pattern of texts that hold `text` as it is written, in lower case.
+fn like(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for c in text.to_lowercase().chars() {
+        if matches!(c, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(c);
+    }
+    pattern.push('%');
+    pattern
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_searched_for_is_taken_literally() {
+        assert_eq!(like("Ab%_\\"), "%ab\\%\\_\\\\%");
+    }
+}

@@ -1,0 +1,198 @@
+//! Lists in the order of an index, the newest first: page by page, and never through more than a
+//! window of rows, whatever the filter.
+
+use runledger_ledger::store::StoreError;
+use runledger_ledger::time::Moment;
+use uuid::Uuid;
+
+use super::page::{ListHash, Page, PageRequest, Place};
+use super::statement::{Row, Statement, Value};
+use crate::db::Tx;
+use crate::tables::Model;
+use crate::view::{Reading, ViewError};
+
+/// The index entry, counted from 0, at which a window ends: most rows that are looked at for one
+/// page when a filter applies that the list's index does not serve.
+const WINDOW_END: &str = " LIMIT 1 OFFSET 19999";
+
+/// A list: the rows of a table that `driving` names and `residual` keeps, in the order of `index`.
+#[derive(Debug)]
+pub(crate) struct Scan {
+    /// What is selected, up to and with the table.
+    pub(crate) select: &'static str,
+    /// Time and id of every entry of the list, selected, up to and with the table.
+    pub(crate) select_place: &'static str,
+    /// The index that serves order and driving conditions. SQLite is told; PostgreSQL finds it.
+    pub(crate) index: &'static str,
+    /// The columns of the order.
+    pub(crate) order: Order,
+    /// Conditions that the index serves; the literal ones are those of a partial index.
+    pub(crate) driving: Vec<Condition>,
+    /// Conditions that it does not.
+    pub(crate) residual: Vec<Condition>,
+    /// From this time on, microseconds.
+    pub(crate) since: Option<i64>,
+    /// Before this time, microseconds.
+    pub(crate) until: Option<i64>,
+}
+
+/// The two columns of an order, in the forms in which statements need them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Order {
+    pub(crate) time: &'static str,
+    pub(crate) pair: &'static str,
+    pub(crate) descending: &'static str,
+}
+
+/// `AND` something.
+#[derive(Clone, Debug)]
+pub(crate) struct Condition {
+    before: &'static str,
+    value: Option<Value>,
+    after: &'static str,
+}
+
+impl Condition {
+    /// A condition without a value.
+    pub(crate) const fn literal(sql: &'static str) -> Self {
+        Condition { before: sql, value: None, after: "" }
+    }
+
+    /// `sql` and then the value.
+    pub(crate) fn with(sql: &'static str, value: impl Into<Value>) -> Self {
+        Condition { before: sql, value: Some(value.into()), after: "" }
+    }
+
+    /// The same, and `sql` behind the value.
+    pub(crate) fn then(self, sql: &'static str) -> Self {
+        Condition { after: sql, ..self }
+    }
+
+    pub(crate) fn push(&self, statement: &mut Statement) {
+        statement.push(" AND ").push(self.before);
+        if let Some(value) = &self.value {
+            statement.bind(value.clone());
+        }
+        statement.push(self.after);
+    }
+}
+
+/// The id of a row in a list, 16 bytes in either form.
+pub(crate) trait Id: Clone + Into<Value> {
+    fn of(bytes: [u8; 16]) -> Self;
+    fn bytes(&self) -> Result<[u8; 16], StoreError>;
+}
+
+impl Id for Uuid {
+    fn of(bytes: [u8; 16]) -> Self {
+        Uuid::from_bytes(bytes)
+    }
+
+    fn bytes(&self) -> Result<[u8; 16], StoreError> {
+        Ok(*self.as_bytes())
+    }
+}
+
+impl Id for Vec<u8> {
+    fn of(bytes: [u8; 16]) -> Self {
+        bytes.to_vec()
+    }
+
+    fn bytes(&self) -> Result<[u8; 16], StoreError> {
+        let wrong = |_| StoreError::Corrupt(format!("a key of {} bytes was stored", self.len()));
+        self.as_slice().try_into().map_err(wrong)
+    }
+}
+
+/// A row with its place in its list.
+pub(crate) trait Placed: Row {
+    /// Its id.
+    type Id: Id;
+
+    /// Its time and its id.
+    fn place(&self) -> (i64, Self::Id);
+}
+
+impl Scan {
+    /// One page of the list. At most two statements.
+    pub(crate) async fn page<T>(
+        &self,
+        reading: &mut Reading,
+        list: &ListHash,
+        request: &PageRequest,
+    ) -> Result<Page<T>, ViewError>
+    where
+        T: Placed,
+        (i64, T::Id): Row,
+    {
+        let limit = request.checked_limit()?;
+        let begin = request.place(list)?.map(|place| (place.time, T::Id::of(place.id)));
+        let (model, tx) = (reading.model(), &mut reading.tx);
+        let end = match self.residual.as_slice() {
+            [] => None,
+            _ => self.window_end(tx, model, begin.as_ref()).await?,
+        };
+        let mut statement = self.statement(self.select, tx, model, begin.as_ref());
+        self.residual.iter().for_each(|condition| condition.push(&mut statement));
+        if let Some((time, id)) = end.clone() {
+            statement.push(" AND ").push(self.order.pair).push(" >= (");
+            statement.bind(time).push(", ").bind(id).push(")");
+        }
+        statement.push(" ORDER BY ").push(self.order.descending).push(" LIMIT ");
+        statement.bind(i64::try_from(limit + 1).unwrap_or(i64::MAX));
+        let mut items: Vec<T> = statement.fetch(tx).await?;
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let last = if more { items.last().map(T::place) } else { end.clone() };
+        let next = last.map(|(time, id)| Ok(list.cursor(&Place { time, id: id.bytes()? })));
+        let next = next.transpose().map_err(|error: StoreError| ViewError::from(error))?;
+        let scanned_to = end.filter(|_| !more).map(|(time, _)| Moment::from_micros(time));
+        Ok(Page { items, next, scanned_to })
+    }
+
+    /// The place of the last row that this page may look at; none if the list ends before.
+    async fn window_end<I: Id>(
+        &self,
+        tx: &mut Tx,
+        model: Model,
+        begin: Option<&(i64, I)>,
+    ) -> Result<Option<(i64, I)>, StoreError>
+    where
+        (i64, I): Row,
+    {
+        let mut statement = self.statement(self.select_place, tx, model, begin);
+        statement.push(" ORDER BY ").push(self.order.descending).push(WINDOW_END);
+        Ok(statement.fetch(tx).await?.pop())
+    }
+
+    fn statement<I: Id>(
+        &self,
+        select: &'static str,
+        tx: &Tx,
+        model: Model,
+        begin: Option<&(i64, I)>,
+    ) -> Statement {
+        let mut statement = Statement::new(select);
+        if let Tx::Sqlite(_) = tx {
+            // Without statistics it might take the index of a condition that keeps most rows.
+            statement.push(" INDEXED BY ").push(self.index);
+        }
+        statement.scope("", model);
+        self.driving.iter().for_each(|condition| condition.push(&mut statement));
+        if let Some(since) = self.since {
+            statement.push(" AND ").push(self.order.time).push(" >= ").bind(since);
+        }
+        match (begin, self.until) {
+            // What comes after a page is older than it, so it is before `until` too.
+            (Some((time, id)), _) => {
+                statement.push(" AND ").push(self.order.pair).push(" < (");
+                statement.bind(*time).push(", ").bind(id.clone()).push(")");
+            }
+            (None, Some(until)) => {
+                statement.push(" AND ").push(self.order.time).push(" < ").bind(until);
+            }
+            (None, None) => {}
+        }
+        statement
+    }
+}

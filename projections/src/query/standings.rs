@@ -1,0 +1,96 @@
+//! Standings of a page of runs: the rows, and the truth of every queue that they name.
+
+use runledger_ledger::store::StoreError;
+use runledger_ledger::time::Moment;
+use runledger_ledger::words::{Name, RunId};
+use uuid::Uuid;
+
+use super::queues::{QueueKey, QueueTruths};
+use super::statement::Statement;
+use crate::rules::actionability::{Evidence, Observation, Proof, Superseding};
+use crate::rules::standing::{Parts, Standing};
+use crate::tables::RunRow;
+use crate::view::{Reading, View, ViewError};
+use runledger_ledger::subject::SubjectState;
+
+/// Most runs in one statement.
+const RUNS: usize = 512;
+
+impl View {
+    /// The standing of a run; none if nothing is recorded of it.
+    pub async fn run(&self, id: RunId) -> Result<Option<Standing>, ViewError> {
+        Ok(self.standings(&[id]).await?.pop())
+    }
+
+    /// The standings of these runs, in this order; one of which nothing is recorded is left out.
+    pub async fn standings(&self, ids: &[RunId]) -> Result<Vec<Standing>, ViewError> {
+        let mut reading = self.read().await?;
+        let wanted: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+        let mut standings = Vec::with_capacity(ids.len());
+        for wanted in wanted.chunks(RUNS) {
+            let rows = reading.rows(wanted).await?;
+            standings.extend(reading.standings(&rows).await?);
+        }
+        Ok(standings)
+    }
+}
+
+impl Reading {
+    /// The rows of these runs, those that there are, in this order. At most [`RUNS`] of them.
+    pub(crate) async fn rows(&mut self, ids: &[Uuid]) -> Result<Vec<RunRow>, StoreError> {
+        let mut statement = Statement::select("SELECT * FROM runs", self.model());
+        statement.push(" AND run_id IN ").list(ids);
+        let mut rows: Vec<RunRow> = statement.fetch(&mut self.tx).await?;
+        rows.sort_by_cached_key(|row| ids.iter().position(|id| *id == row.run_id));
+        Ok(rows)
+    }
+
+    /// The standings of these rows, in their order. Two statements, however many there are.
+    pub(crate) async fn standings(&mut self, rows: &[RunRow]) -> Result<Vec<Standing>, ViewError> {
+        let queues: Vec<QueueKey> = rows.iter().filter_map(queue_key).collect();
+        let truths = QueueTruths::of(self, &queues).await?;
+        let standings = rows.iter().map(|row| self.standing(row, &truths));
+        Ok(standings.collect::<Result<_, StoreError>>()?)
+    }
+
+    fn standing(&self, row: &RunRow, queues: &QueueTruths) -> Result<Standing, StoreError> {
+        let run = row.run()?;
+        let name = run.operation.as_ref().map_or("", Name::as_str);
+        let operation = self.checkpoint.catalog.operation(name);
+        let parts = Parts {
+            run_id: row.id(),
+            run: &run,
+            operation: &operation,
+            blind: &self.checkpoint.blind,
+            queue: queue_key(row).map(|key| queues.truth(&key)),
+            evidence: &evidence(row)?,
+            has_adapter: operation.adapter.is_some(),
+            at: self.at,
+        };
+        Ok(Standing::assemble(&parts, self.texts))
+    }
+}
+
+fn queue_key(row: &RunRow) -> Option<QueueKey> {
+    (!row.queue.is_empty()).then(|| (row.connection.clone(), row.queue.clone()))
+}
+
+/// The evidence that a row's verdict rests on. The projector has weighed all there was; what made
+/// no difference then makes none now.
+fn evidence(row: &RunRow) -> Result<Evidence, StoreError> {
+    let superseding = row.superseded_by.zip(row.superseded_at).map(|(run, at)| Superseding {
+        run_id: RunId(run),
+        dispatched_at: Moment::from_micros(at),
+    });
+    let proof: Option<Proof> =
+        row.proof.as_deref().map(serde_json::from_str).transpose().map_err(|error| {
+            StoreError::Corrupt(format!("the proof of run {} cannot be read: {error}", row.run_id))
+        })?;
+    let observation = match proof {
+        Some(Proof::Observation { position, verified_at }) => {
+            Some(Observation { state: SubjectState::Healthy, verified_at, position })
+        }
+        _ => None,
+    };
+    Ok(Evidence { superseding, observation })
+}

@@ -1,0 +1,154 @@
+//! A statement for both databases, put together from fixed pieces and bound values.
+
+use runledger_ledger::store::StoreError;
+use sqlx::postgres::PgRow;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, FromRow};
+use uuid::Uuid;
+
+use crate::db::{Tx, on_tx};
+use crate::tables::Model;
+
+/// A statement in the making. Its text is fixed pieces of this program only; everything else is
+/// bound. Placeholders are `$1`, `$2`, …, which both databases take.
+#[derive(Clone, Debug)]
+pub(crate) struct Statement {
+    sql: String,
+    values: Vec<Value>,
+}
+
+/// A value that is bound.
+#[derive(Clone, Debug)]
+pub(crate) enum Value {
+    Uuid(Uuid),
+    Integer(i64),
+    Small(i16),
+    Text(String),
+    Bytes(Vec<u8>),
+}
+
+/// A row that either database can give.
+pub(crate) trait Row:
+    for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin
+{
+}
+
+impl<T> Row for T where T: for<'r> FromRow<'r, PgRow> + for<'r> FromRow<'r, SqliteRow> + Send + Unpin
+{}
+
+impl Statement {
+    pub(crate) fn new(sql: &'static str) -> Self {
+        Statement { sql: sql.to_owned(), values: Vec::new() }
+    }
+
+    /// `SELECT … FROM table`, up to where the rows of one model are meant and nothing else.
+    pub(crate) fn select(sql: &'static str, model: Model) -> Self {
+        let mut statement = Statement::new(sql);
+        statement.scope("", model);
+        statement
+    }
+
+    /// The rows of one model and nothing else. `alias` ends with a dot if there is one.
+    pub(crate) fn scope(&mut self, alias: &'static str, model: Model) -> &mut Self {
+        self.push(" WHERE ").push(alias).push("workspace_id = ").bind(model.workspace.0);
+        self.push(" AND ").push(alias).push("generation = ").bind(model.generation)
+    }
+
+    pub(crate) fn push(&mut self, sql: &'static str) -> &mut Self {
+        self.sql.push_str(sql);
+        self
+    }
+
+    pub(crate) fn bind(&mut self, value: impl Into<Value>) -> &mut Self {
+        self.values.push(value.into());
+        self.sql.push('$');
+        self.sql.push_str(&self.values.len().to_string());
+        self
+    }
+
+    /// `(…, …)` of all `values`. The last one is repeated until there are a power of two of them,
+    /// so that a few prepared statements serve every length.
+    pub(crate) fn list<T: Clone + Into<Value>>(&mut self, values: &[T]) -> &mut Self {
+        for (place, value) in padded(values).enumerate() {
+            self.push(if place == 0 { "(" } else { ", " }).bind(value.clone());
+        }
+        self.push(if values.is_empty() { "(NULL)" } else { ")" })
+    }
+
+    /// `(VALUES (…, …), …)` of all pairs, repeated like those of a list.
+    pub(crate) fn pairs(&mut self, values: &[(String, String)]) -> &mut Self {
+        for (place, (first, second)) in padded(values).enumerate() {
+            self.push(if place == 0 { "(VALUES (" } else { ", (" });
+            self.bind(first.clone()).push(", ").bind(second.clone()).push(")");
+        }
+        self.push(if values.is_empty() { "(VALUES ('', ''))" } else { ")" })
+    }
+
+    /// All rows.
+    pub(crate) async fn fetch<T: Row>(self, tx: &mut Tx) -> Result<Vec<T>, StoreError> {
+        let Statement { sql, values } = self;
+        Ok(on_tx!(tx, |connection| {
+            // Only `&'static str`s and placeholders are in it.
+            let mut query = sqlx::query_as::<Db, T>(AssertSqlSafe(sql));
+            for value in values {
+                query = match value {
+                    Value::Uuid(value) => query.bind(value),
+                    Value::Integer(value) => query.bind(value),
+                    Value::Small(value) => query.bind(value),
+                    Value::Text(value) => query.bind(value),
+                    Value::Bytes(value) => query.bind(value),
+                };
+            }
+            query.fetch_all(connection).await?
+        }))
+    }
+}
+
+fn padded<T>(values: &[T]) -> impl Iterator<Item = &T> {
+    let length = if values.is_empty() { 0 } else { values.len().next_power_of_two() };
+    values.iter().chain(values.last().into_iter().cycle()).take(length)
+}
+
+macro_rules! value_from {
+    ($($from:ty => $variant:ident),+ $(,)?) => {
+        $(impl From<$from> for Value {
+            fn from(value: $from) -> Value {
+                Value::$variant(value.into())
+            }
+        })+
+    };
+}
+
+value_from! {
+    Uuid => Uuid,
+    i64 => Integer,
+    i16 => Small,
+    String => Text,
+    &str => Text,
+    Vec<u8> => Bytes,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_has_one_of_few_lengths_and_names_nothing_else() {
+        let mut statement = Statement::new("x IN ");
+        statement.list(&[1i64, 2, 3]);
+        assert_eq!(statement.sql, "x IN ($1, $2, $3, $4)");
+        let last = statement.values.last();
+        assert!(matches!(last, Some(Value::Integer(3))), "{last:?}");
+        let mut empty = Statement::new("x IN ");
+        empty.list::<i64>(&[]);
+        assert_eq!(empty.sql, "x IN (NULL)");
+    }
+
+    #[test]
+    fn pairs_are_rows_of_two() {
+        let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+        let mut statement = Statement::new("");
+        statement.pairs(&[pair("a", "b"), pair("c", "d")]);
+        assert_eq!(statement.sql, "(VALUES ($1, $2), ($3, $4))");
+    }
+}
