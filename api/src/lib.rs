@@ -13,6 +13,7 @@ pub mod ingest;
 pub mod listening;
 pub mod metrics;
 pub mod problem;
+pub mod reconciler;
 pub mod router;
 pub mod routes;
 pub mod server;

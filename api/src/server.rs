@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::listening;
+use crate::reconciler;
 use crate::router::router;
 use crate::settings::Settings;
 use crate::token;
@@ -75,6 +76,7 @@ impl Server {
         let (stopping, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(keep_listening(projections.clone(), stopped.clone()));
+        tasks.spawn(reconciler::run(projections.clone(), stopped.clone()));
         tasks.spawn(async move { projections.follow(stopped).await });
 
         let (closing, mut closed) = watch::channel(false);

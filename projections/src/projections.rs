@@ -51,6 +51,11 @@ impl Projections {
         &self.inner.ledger
     }
 
+    /// The name of this process among several over one database: its leases are taken under it.
+    pub fn process(&self) -> Uuid {
+        self.inner.process
+    }
+
     pub(crate) fn store(&self) -> &Store {
         self.inner.ledger.store()
     }

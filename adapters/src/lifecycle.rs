@@ -1,0 +1,138 @@
+//! The built-in adapter `lifecycle` (DESIGN section 5): no run of a family with `abandon_after` is
+//! active for ever.
+//!
+//! Silence proves an end to the waiting, not a failure. So a run that stayed stale for that long is
+//! said to have ended, and nothing is said of how.
+
+use runledger_ledger::run::{AdapterDecision, Fields, Reconcile, Run, Scalar};
+use runledger_ledger::time::Moment;
+use runledger_ledger::words::{Name, Note, Status, WordError};
+
+/// What the ledger knows the adapter by.
+pub const ADAPTER: &str = "lifecycle";
+/// The version of what it decides.
+pub const VERSION: u32 = 1;
+/// Why it gives a run up.
+pub const ABANDONED: &str = "abandoned";
+
+/// Gives up a run that fell due at `due_at`, as looked at `now`. None for a run that is not active,
+/// that is not due yet, or whose dispatch knows no `abandon_after`.
+///
+/// The decision holds only for the run as it is here: if one more event is recorded of it, the
+/// ledger refuses the decision as `run_moved`, and the run is looked at again.
+///
+/// # Errors
+/// Never in practice: every word here is short and clean.
+pub fn abandon(run: &Run, due_at: Moment, now: Moment) -> Result<Option<Reconcile>, WordError> {
+    let due = now >= due_at && run.is_active() && run.lifecycle.abandon_after.is_some();
+    if !due {
+        return Ok(None);
+    }
+    Ok(Some(Reconcile {
+        adapter: Name::new(ADAPTER)?,
+        adapter_version: VERSION,
+        decision: AdapterDecision::Unknown,
+        evaluated_at: now,
+        evidence: evidence(run, due_at)?,
+        expected_events: Some(run.events),
+        reason_code: Name::new(ABANDONED)?,
+        related: None,
+    }))
+}
+
+/// What the decision rests on: when the run was last heard of, and how long it may be silent.
+fn evidence(run: &Run, due_at: Moment) -> Result<Fields, WordError> {
+    let (heard_at, window) = match run.status {
+        Status::Queued => (Some(run.dispatch_recorded_at), run.lifecycle.queue_window),
+        Status::Running | Status::Completed => (run.last_sign_of_life, run.lifecycle.run_window),
+    };
+    let texts = [
+        ("abandon_after", run.lifecycle.abandon_after.map(|span| span.to_string())),
+        ("due_at", Some(due_at.to_string())),
+        ("last_heard_at", heard_at.map(|moment| moment.to_string())),
+        ("status", Some(run.status.to_string())),
+        ("window", window.map(|span| span.to_string())),
+    ];
+    let mut fields = Fields::new();
+    for (name, text) in texts {
+        if let Some(text) = text {
+            fields.insert(Name::new(name)?, Scalar::Text(Note::new(text)?));
+        }
+    }
+    Ok(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use runledger_ledger::catalog::Lifecycle;
+    use runledger_ledger::time::Span;
+    use runledger_ledger::words::Outcome;
+
+    use super::*;
+
+    const DUE: Moment = Moment::from_micros(90_000_000_000);
+
+    fn silent(status: Status) -> Run {
+        let span = |text: &str| Some(text.parse::<Span>().unwrap());
+        Run {
+            operation: Some(Name::new("inventory.sync").unwrap()),
+            status,
+            lifecycle: Lifecycle {
+                queue_window: span("10m"),
+                run_window: span("30m"),
+                abandon_after: span("24h"),
+            },
+            last_sign_of_life: Some(Moment::from_micros(60_000_000)),
+            events: 3,
+            ..Run::default()
+        }
+    }
+
+    fn text(value: &Scalar) -> &str {
+        match value {
+            Scalar::Text(text) => text.as_str(),
+            _ => panic!("every value is a text"),
+        }
+    }
+
+    fn shown(fields: &Fields) -> Vec<(&str, &str)> {
+        fields.iter().map(|(name, value)| (name.as_str(), text(value))).collect()
+    }
+
+    #[test]
+    fn a_silent_run_is_given_up_as_unknown_and_only_as_it_was_seen() {
+        let decision = abandon(&silent(Status::Running), DUE, DUE).unwrap().unwrap();
+        assert_eq!(decision.decision, AdapterDecision::Unknown);
+        assert_eq!(decision.reason_code.as_str(), "abandoned");
+        assert_eq!(decision.expected_events, Some(3));
+        assert_eq!(
+            shown(&decision.evidence),
+            [
+                ("abandon_after", "1d"),
+                ("due_at", "1970-01-02T01:00:00Z"),
+                ("last_heard_at", "1970-01-01T00:01:00Z"),
+                ("status", "running"),
+                ("window", "30m"),
+            ]
+        );
+    }
+
+    #[test]
+    fn a_waiting_run_is_judged_by_its_queue_window() {
+        let decision = abandon(&silent(Status::Queued), DUE, DUE).unwrap().unwrap();
+        let evidence = shown(&decision.evidence);
+        assert!(evidence.contains(&("window", "10m")), "{evidence:?}");
+        assert!(evidence.contains(&("last_heard_at", "1970-01-01T00:00:00Z")), "{evidence:?}");
+    }
+
+    #[test]
+    fn what_has_ended_or_is_not_due_or_is_never_given_up_stays() {
+        let ended = Run { outcome: Outcome::Failed, ..silent(Status::Completed) };
+        assert_eq!(abandon(&ended, DUE, DUE).unwrap(), None);
+        let early = Moment::from_micros(DUE.micros() - 1);
+        assert_eq!(abandon(&silent(Status::Running), DUE, early).unwrap(), None);
+        let high_risk = Run { lifecycle: Lifecycle::default(), ..silent(Status::Running) };
+        assert_eq!(abandon(&high_risk, DUE, DUE).unwrap(), None);
+        assert_eq!(abandon(&Run::default(), DUE, DUE).unwrap(), None);
+    }
+}
