@@ -16,6 +16,7 @@ pub mod problem;
 pub mod reconciler;
 pub mod router;
 pub mod routes;
+pub mod scenario;
 pub mod server;
 pub mod settings;
 pub mod token;

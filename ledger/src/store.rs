@@ -7,6 +7,7 @@
 
 mod error;
 mod postgres;
+mod scratch;
 mod sqlite;
 
 use std::path::PathBuf;
@@ -23,6 +24,7 @@ use crate::words::{Name, RunId, WorkspaceId};
 
 pub use error::StoreError;
 pub use postgres::PgStore;
+pub use scratch::{Scratch, ScratchError};
 pub use sqlite::SqliteStore;
 
 /// A database that holds logs and read models. Cheap to clone.
