@@ -1,19 +1,43 @@
-//! The command line. Exit codes: 0 it worked, and the answer is yes; 1 the answer is no, or it
-//! failed, and standard error says why; 2 the command line, a setting or a file cannot be used.
+//! The command line: what there is to ask for, and what the shell is told.
+//!
+//! Each command has its file in `cli/`. None has wording of its own for what is true of a run or a
+//! queue: that comes from the server.
 
+mod catalog;
+mod connection;
+mod demo;
+mod events;
+mod log;
+mod maintenance;
 pub mod output;
+mod overview;
+mod progress;
+mod queues;
+mod reading;
+mod runs;
 mod scenario;
 mod serve;
+mod table;
+mod times;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::client::ClientError;
 use crate::settings::SettingsError;
+
+/// What stands below the help of every command that has exit codes of its own.
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  it worked, and the answer is yes
+  1  it worked, and the answer is no; or it failed, and standard error says why
+  2  the command line, a setting or a file cannot be used
+  3  the server cannot be reached, or refused";
 
 /// A ledger of what background operations did, and of what still needs doing.
 #[derive(Debug, Parser)]
-#[command(name = "runledger", version, propagate_version = true)]
+#[command(name = "runledger", version, propagate_version = true, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -21,11 +45,23 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Start the server.
     Serve(serve::Arguments),
+    Demo(demo::Arguments),
+    /// List runs, or show one with the why of its verdicts.
+    #[command(subcommand)]
+    Runs(runs::Command),
+    Queues(queues::Queues),
+    Overview(overview::OverviewOf),
+    /// Read the log itself.
+    #[command(subcommand)]
+    Log(log::Command),
+    /// Check a catalog of operations.
+    #[command(subcommand)]
+    Catalog(catalog::Command),
     /// Test a catalog, or the rules themselves, by stories with a clock of their own.
     #[command(subcommand)]
     Scenario(scenario::Command),
+    Rebuild(maintenance::Rebuild),
 }
 
 /// What a command that could be carried out has to say to the shell.
@@ -39,12 +75,24 @@ enum Answer {
     Unusable,
 }
 
+/// The command line or a file that it names cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Unusable(String);
+
 /// Runs the command that the process was started with.
 pub fn run() -> ExitCode {
     let arguments = Arguments::parse();
     let done = match arguments.command {
         Command::Serve(arguments) => serve::run(&arguments).map(|()| Answer::Yes),
         Command::Scenario(command) => scenario::run(&command),
+        Command::Demo(arguments) => demo::run(&arguments),
+        Command::Catalog(command) => catalog::run(&command),
+        Command::Runs(command) => runs::run(&command),
+        Command::Queues(queues) => queues::run(&queues),
+        Command::Overview(overview) => overview::run(&overview),
+        Command::Log(command) => log::run(&command),
+        Command::Rebuild(arguments) => maintenance::rebuild(&arguments),
     };
     match done {
         Ok(Answer::Yes) => ExitCode::SUCCESS,
@@ -52,7 +100,49 @@ pub fn run() -> ExitCode {
         Ok(Answer::Unusable) => ExitCode::from(2),
         Err(error) => {
             output::error(&error);
-            ExitCode::from(if error.is::<SettingsError>() { 2 } else { 1 })
+            ExitCode::from(code(&error))
+        }
+    }
+}
+
+/// What the shell is told of an error.
+fn code(error: &anyhow::Error) -> u8 {
+    match error.downcast_ref::<ClientError>() {
+        Some(ClientError::Address(_) | ClientError::Token) => 2,
+        Some(_) => 3,
+        None if error.is::<SettingsError>() || error.is::<Unusable>() => 2,
+        None => 1,
+    }
+}
+
+/// Runs what waits for the network or a database.
+fn block_on<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(work)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_contradicts_itself_nowhere() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_shell_can_tell_errors_apart() {
+        let stranger = ClientError::Stranger { url: "http://h".to_owned(), status: 500 };
+        for (error, expected) in [
+            (anyhow::Error::new(SettingsError::NoDataDir), 2),
+            (anyhow::Error::new(Unusable("no file".to_owned())), 2),
+            (anyhow::Error::new(ClientError::Address("x".to_owned())), 2),
+            (anyhow::Error::new(stranger), 3),
+            (anyhow::anyhow!("the database failed"), 1),
+        ] {
+            assert_eq!(code(&error), expected, "{error}");
+            assert_eq!(code(&error.context("while asking")), expected);
         }
     }
 }

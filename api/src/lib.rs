@@ -8,6 +8,8 @@ pub mod answer;
 pub mod app;
 mod boundary;
 pub mod cli;
+pub mod client;
+pub mod demo;
 pub mod extract;
 pub mod ingest;
 pub mod listening;

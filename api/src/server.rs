@@ -3,7 +3,7 @@
 //! It ends in the order that loses nothing: no new requests, the ones in flight answered, the
 //! background tasks stopped, the database closed.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,11 +40,16 @@ pub struct Server {
 impl Server {
     /// Opens the database, makes on the first start what has to be there, and takes the address.
     pub async fn start(settings: &Settings) -> anyhow::Result<Self> {
+        Server::start_on(settings, Clock::system()).await
+    }
+
+    /// The same, on a clock of the caller's. Only `runledger demo` has one of its own.
+    pub async fn start_on(settings: &Settings, clock: Clock) -> anyhow::Result<Self> {
         let Settings { data_dir, .. } = settings;
         make_private_directory(data_dir)
             .with_context(|| format!("the data directory {} cannot be made", data_dir.display()))?;
         let catalog = catalog(settings)?;
-        let (clock, entropy) = (Clock::system(), Entropy::system());
+        let entropy = Entropy::system();
         let administrator = token::load_or_make(&settings.token_file(), &entropy)?;
         let store = Store::open(&settings.database).await.context("the database cannot be used")?;
         let ledger = Ledger::new(store, clock, entropy);
@@ -67,6 +72,11 @@ impl Server {
     /// The address that it answers on.
     pub const fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The ledger behind it.
+    pub fn ledger(&self) -> &Ledger {
+        self.app.ledger()
     }
 
     /// Answers requests until `stop` is done, then ends as the module says.
@@ -135,6 +145,17 @@ async fn ensure_workspace(
 async fn keep_listening(projections: Projections, stopped: watch::Receiver<bool>) {
     let counts = |id, from| listening::silence_counts(&projections, id, from);
     listening::keep_marking(projections.ledger().clone(), counts, listening::PACE, stopped).await;
+}
+
+/// An address that a client on this machine can use.
+pub fn reachable(mut address: SocketAddr) -> SocketAddr {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address.ip() {
+            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        });
+    }
+    address
 }
 
 /// Makes a directory that only its owner can look into. One that is there stays as it is.

@@ -8,6 +8,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use runledger::demo::{self, Demo};
 use runledger::ingest::openlineage::{self, Mapped};
 use runledger_ledger::catalog::{Catalog, UNCLASSIFIED};
 use runledger_ledger::run::RunCommand;
@@ -45,6 +46,52 @@ fn every_recorded_request_is_of_a_classified_operation() {
     assert!(signals > 50, "only {signals} recorded requests were read");
     for operation in &operations {
         assert!(catalog.operation(operation.as_str()).classified, "{operation}");
+    }
+}
+
+#[test]
+fn every_operation_of_the_demo_is_classified_but_those_it_shows_as_unclassified() {
+    let catalog = Catalog::built_in();
+    let operations = Demo::operations();
+    let shown: BTreeSet<&str> = operations
+        .iter()
+        .map(|operation| catalog.operation(operation))
+        .filter(|operation| !operation.classified)
+        .map(|operation| operation.name)
+        .collect();
+    assert_eq!(shown, BTreeSet::from(demo::UNCLASSIFIED));
+    let families: BTreeSet<&str> =
+        operations.iter().map(|operation| catalog.operation(operation).family_name).collect();
+    let all: BTreeSet<&str> = catalog.families().map(|(name, _)| name).collect();
+    assert_eq!(families, all, "the demo shows all families");
+}
+
+#[test]
+fn every_operation_of_the_scenarios_is_classified_but_the_one_that_must_not_be() {
+    let catalog = Catalog::built_in();
+    let mut operations = BTreeSet::new();
+    for path in files_below(&root().join("specs/scenarios"), "toml") {
+        let text = std::fs::read_to_string(&path).unwrap();
+        named_operations(&text.parse::<toml::Table>().unwrap().into(), &mut operations);
+    }
+    assert!(operations.len() > 8, "only {operations:?} were read");
+    operations.retain(|operation| !catalog.operation(operation).classified);
+    assert_eq!(operations, BTreeSet::from(["acme.custom.thing".to_owned()]));
+}
+
+/// Every text that stands under `operation` anywhere in `value`.
+fn named_operations(value: &toml::Value, found: &mut BTreeSet<String>) {
+    match value {
+        toml::Value::Table(table) => {
+            if let Some(toml::Value::String(operation)) = table.get("operation") {
+                found.insert(operation.clone());
+            }
+            table.values().for_each(|value| named_operations(value, found));
+        }
+        toml::Value::Array(values) => {
+            values.iter().for_each(|value| named_operations(value, found));
+        }
+        _ => {}
     }
 }
 
@@ -88,9 +135,10 @@ const RULES: &[Rule] = &[
         homes: &[],
     },
     Rule {
-        says: "which verdicts are follow-ups is said by `is_follow_up`, in the rules alone",
+        says: "which verdicts are follow-ups is said by `is_follow_up`, in the rules alone; the \
+               counts tell the two apart, and tests hold them against the lists",
         words: &["Actionability::Actionable", "Actionability::RequiresManualReview"],
-        homes: &["projections/src/rules/"],
+        homes: &["projections/src/rules/", "projections/src/query/counts.rs"],
     },
     Rule {
         says: "time, ids and randomness come from the clock",
@@ -125,21 +173,18 @@ const RULES: &[Rule] = &[
             "ledger/src/store/",
             "projections/src/deadlines.rs",
             "projections/src/follower.rs",
-            "projections/src/past",
             "projections/src/projector.rs",
             "projections/src/projector/",
-            "projections/src/query.rs",
             "projections/src/query/",
             "projections/src/rebuild.rs",
             "projections/src/tables.rs",
             "projections/src/verify",
-            "projections/src/view.rs",
         ],
     },
     Rule {
         says: "nothing that judges or shows speaks to another machine",
         words: &["reqwest", "TcpStream", "UdpSocket"],
-        homes: &["adapters/src/", "api/src/cli/", "api/src/demo"],
+        homes: &["adapters/src/", "api/src/client.rs"],
     },
 ];
 
@@ -180,16 +225,7 @@ fn a_longer_word_is_not_mistaken_for_the_one_in_it() {
 #[test]
 fn every_place_that_a_rule_allows_is_there_or_still_to_come() {
     // What other changes bring; a place that nobody uses any more must go from the rule.
-    const TO_COME: &[&str] = &[
-        "adapters/src/",
-        "api/src/cli/",
-        "api/src/demo",
-        "api/src/scenario",
-        "projections/src/past",
-        "projections/src/query.rs",
-        "projections/src/query/",
-        "projections/src/verify",
-    ];
+    const TO_COME: &[&str] = &["adapters/src/", "projections/src/verify"];
     let sources = product_sources();
     for rule in RULES {
         for home in rule.homes.iter().filter(|home| !TO_COME.contains(home)) {

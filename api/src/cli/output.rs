@@ -1,13 +1,38 @@
 //! What the command line says: answers on standard output, everything else on standard error. The
 //! only place that prints.
 
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this is the command line's voice")]
+#![expect(clippy::print_stderr, reason = "this is the command line's voice")]
 
 use std::fmt::Display;
+use std::io::Write;
 
 /// A line of an answer.
 pub fn line(text: impl Display) {
-    println!("{text}");
+    text_of(&format!("{text}\n"));
+}
+
+/// An answer as it came; a last line break is added where there is none.
+pub fn body(text: &str) {
+    text_of(text);
+    if !text.is_empty() && !text.ends_with('\n') {
+        text_of("\n");
+    }
+}
+
+/// Something that is worth knowing and no answer.
+pub fn note(text: impl Display) {
+    eprintln!("{text}");
+}
+
+/// How wide the terminal is that answers go to; none if they go elsewhere.
+pub fn terminal_width() -> Option<usize> {
+    let size = console::Term::stdout().size_checked()?;
+    Some(usize::from(size.1))
+}
+
+/// Whether answers go to a terminal.
+pub fn is_terminal() -> bool {
+    console::Term::stdout().is_term()
 }
 
 /// Why a command failed: what happened, and below it what it comes from.
@@ -18,5 +43,13 @@ pub fn error(error: &anyhow::Error) {
     }
     for cause in causes {
         eprintln!("  because: {cause}");
+    }
+}
+
+fn text_of(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        // Nobody reads on, as after `| head`: end as quietly as every program of a pipe.
+        std::process::exit(0);
     }
 }

@@ -1,14 +1,14 @@
 //! `runledger serve`.
 
 use std::io::IsTerminal;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 use anyhow::Context;
 use runledger_ledger::store::StoreUrl;
 use tracing_subscriber::EnvFilter;
 
 use super::output;
-use crate::server::Server;
+use crate::server::{Server, reachable};
 use crate::settings::{Flags, LogFormat, Settings};
 
 /// Start the server.
@@ -63,17 +63,6 @@ fn start_up_lines(settings: &Settings, address: SocketAddr) -> [String; 5] {
     ]
 }
 
-/// An address that a client on this machine can use.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
-    if address.ip().is_unspecified() {
-        address.set_ip(match address.ip() {
-            IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
-            IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
-        });
-    }
-    address
-}
-
 /// Host and database of a URL; user, password and parameters are nobody's business.
 fn without_secrets(url: &str) -> &str {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
@@ -83,7 +72,7 @@ fn without_secrets(url: &str) -> &str {
 
 /// Done when the process is told to end.
 #[cfg(unix)]
-fn signals() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+pub(super) fn signals() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
@@ -97,7 +86,7 @@ fn signals() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
 
 /// Done when the process is told to end.
 #[cfg(not(unix))]
-fn signals() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+pub(super) fn signals() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     Ok(async {
         // Without a way to be told, the server runs until it is killed, which loses nothing.
         if tokio::signal::ctrl_c().await.is_err() {
@@ -106,7 +95,8 @@ fn signals() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     })
 }
 
-fn log_as(settings: &Settings) -> anyhow::Result<()> {
+/// Logs to standard error from now on.
+pub(super) fn log_as(settings: &Settings) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(&settings.log)?;
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)

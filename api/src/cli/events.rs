@@ -1,0 +1,151 @@
+//! Events as lines for people: where in the log, when, what, and the few words that matter.
+
+use runledger_ledger::time::Moment;
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::runs::short;
+use super::table::{Cell, Row};
+use super::times::absolute;
+
+/// An event as the server hands it out.
+#[derive(Debug, Deserialize)]
+pub(super) struct Line {
+    /// Its place in the log.
+    pub(super) position: u64,
+    event: Event,
+}
+
+/// The parts of a stored event that a line shows.
+#[derive(Debug, Deserialize)]
+struct Event {
+    aggregate_id: String,
+    aggregate_type: String,
+    #[serde(default)]
+    data: Map<String, Value>,
+    recorded_at: Moment,
+    occurred_at: Moment,
+    #[serde(rename = "type")]
+    kind: String,
+}
+
+/// Position, time and type of an event, and what it says.
+pub(super) fn row(line: &Line) -> Row {
+    let event = &line.event;
+    let cells = [
+        Cell::new(line.position.to_string()).dim(),
+        Cell::new(absolute(event.recorded_at)),
+        Cell::new(&event.kind),
+    ];
+    Row::of(cells).saying(Cell::new(said(event)).dim())
+}
+
+/// The same, and of which run it is.
+pub(super) fn row_of_log(line: &Line) -> Row {
+    let event = &line.event;
+    let of = if event.aggregate_type == "run" { short(&event.aggregate_id) } else { "" };
+    let cells = [
+        Cell::new(line.position.to_string()).dim(),
+        Cell::new(absolute(event.recorded_at)),
+        Cell::new(&event.kind),
+        Cell::new(of),
+    ];
+    Row::of(cells).saying(Cell::new(said(event)).dim())
+}
+
+/// What matters first; then whatever else there is that fits a few words.
+const FIRST: [&str; 9] = [
+    "operation",
+    "environment",
+    "subject",
+    "worker",
+    "outcome",
+    "reason_code",
+    "decision",
+    "reason",
+    "state",
+];
+/// What is for programs.
+const QUIET: [&str; 6] = ["lifecycle", "content", "evidence", "previous", "sha256", "attempt"];
+
+fn said(event: &Event) -> String {
+    let mut words = Vec::new();
+    if event.occurred_at != event.recorded_at {
+        words.push(format!("occurred {}", absolute(event.occurred_at)));
+    }
+    let first = FIRST.iter().filter_map(|key| event.data.get_key_value(*key));
+    let rest = event.data.iter().filter(|(key, _)| !FIRST.contains(&key.as_str()));
+    let rest = rest.filter(|(key, _)| !QUIET.contains(&key.as_str()));
+    for (key, value) in first.chain(rest) {
+        match (key.as_str(), value) {
+            ("operation" | "subject" | "environment" | "outcome" | "worker", value) => {
+                words.extend(short_text(value));
+            }
+            ("dispatch", Value::Object(dispatch)) => {
+                words.extend(
+                    dispatch.get("queue").and_then(short_text).map(|q| format!("queue {q}")),
+                );
+            }
+            (key, value) => {
+                let key = key.replace('_', " ");
+                words.extend(short_text(value).map(|text| format!("{key} {text}")));
+            }
+        }
+    }
+    words.join(" · ")
+}
+
+/// A value in a few words; none if it has more to say.
+fn short_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(yes) => Some(if *yes { "yes" } else { "no" }.to_owned()),
+        Value::Array(items) if !items.is_empty() => {
+            Some(items.iter().map(short_text).collect::<Option<Vec<_>>>()?.join(", "))
+        }
+        Value::Object(map) => match (map.get("type"), map.get("id")) {
+            (Some(Value::String(kind)), Some(Value::String(id))) => Some(format!("{kind}/{id}")),
+            _ if !map.is_empty() && map.len() <= 3 => {
+                let pair = |(key, value): (&String, &Value)| {
+                    short_text(value).map(|value| format!("{key} {value}"))
+                };
+                Some(map.iter().map(pair).collect::<Option<Vec<_>>>()?.join(" "))
+            }
+            _ => None,
+        },
+        Value::Null | Value::Array(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn said_of(kind: &str, data: Value) -> String {
+        let line = json!({ "position": 7, "leaf_hash": "00", "event": {
+            "aggregate_id": "0192a0f4-7bde-7c3a-8f51-0d6c9e41b7aa", "aggregate_type": "run",
+            "data": data, "recorded_at": 0, "occurred_at": 0, "type": kind } });
+        let line: Line = serde_json::from_value(line).unwrap();
+        said(&line.event)
+    }
+
+    #[test]
+    fn an_event_says_what_matters_in_a_few_words() {
+        let dispatched = json!({ "attempt": 1, "operation": "backup.set.create",
+            "environment": "prod", "subject": { "type": "backup_set", "id": "wiki" },
+            "dispatch": { "queue": "backups", "run_id": "x" }, "lifecycle": { "run_window": "2h" } });
+        let said = said_of("run.dispatched", dispatched);
+        assert_eq!(said, "backup.set.create · prod · backup_set/wiki · queue backups");
+        let failed =
+            json!({ "outcome": "failed", "reason_code": "disk_full", "message": "no\nroom" });
+        assert_eq!(
+            said_of("run.failed", failed),
+            "failed · reason code disk_full · message no\nroom"
+        );
+        let progress = json!({ "progress": { "done": 3, "total": 9 } });
+        assert_eq!(said_of("run.heartbeat", progress), "progress done 3 total 9");
+    }
+}

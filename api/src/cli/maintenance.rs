@@ -1,0 +1,121 @@
+//! `runledger rebuild` and `runledger verify`: work on the database itself, beside a server or
+//! without one.
+
+use anyhow::Context;
+use runledger_ledger::clock::{Clock, Entropy};
+use runledger_ledger::ledger::Ledger;
+use runledger_ledger::store::{Store, StoreUrl};
+use runledger_ledger::words::WorkspaceId;
+use runledger_projections::Projections;
+
+use super::progress::Bar;
+use super::{Answer, Unusable, block_on, output};
+use crate::settings::{Flags, Settings};
+
+/// Derive the read models again from the log, and put them in place of the present ones.
+///
+/// A server may run meanwhile: it answers from the present read models until the new ones have
+/// caught up with the log. Nothing of the log is changed.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  runledger rebuild --workspace main
+  runledger rebuild --all --database-url postgres://runledger@db/ledger
+
+Exit codes: 0 rebuilt; 1 failed; 2 the command line or a setting cannot be used")]
+pub(super) struct Rebuild {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    database: Database,
+}
+
+/// Which workspaces are meant.
+#[derive(Debug, clap::Args)]
+#[group(required = true, multiple = false)]
+struct Which {
+    /// A workspace; may be given several times
+    #[arg(long, short, value_name = "NAME")]
+    workspace: Vec<String>,
+    /// All workspaces
+    #[arg(long)]
+    all: bool,
+}
+
+/// Which database is meant: the same settings as those of `runledger serve`.
+#[derive(Debug, clap::Args)]
+#[command(next_help_heading = "Which database")]
+struct Database {
+    /// The data directory of the server [env: RUNLEDGER_DATA_DIR]
+    #[arg(long, value_name = "DIRECTORY")]
+    data_dir: Option<String>,
+    /// postgres://… or sqlite:FILE [env: RUNLEDGER_DATABASE_URL] [default: ledger.db in the data
+    /// directory]
+    #[arg(long, value_name = "URL")]
+    database_url: Option<String>,
+    /// The settings file of the server [env: RUNLEDGER_CONFIG]
+    #[arg(long, value_name = "FILE")]
+    config: Option<std::path::PathBuf>,
+}
+
+pub(super) fn rebuild(arguments: &Rebuild) -> anyhow::Result<Answer> {
+    block_on(async {
+        let projections = arguments.database.open().await?;
+        for (id, name) in arguments.which.find(projections.ledger().store()).await? {
+            let bar = Bar::new(&name);
+            let folded = projections
+                .rebuild(id, &|progress| bar.at(progress.folded, progress.size))
+                .await
+                .with_context(|| format!("the workspace {name} was not rebuilt"))?;
+            drop(bar);
+            output::line(format!("{name}: rebuilt from {folded} events"));
+        }
+        projections.ledger().store().close().await;
+        Ok(Answer::Yes)
+    })
+}
+
+impl Database {
+    async fn open(&self) -> anyhow::Result<Projections> {
+        let flags = Flags {
+            config: self.config.clone(),
+            data_dir: self.data_dir.clone(),
+            database_url: self.database_url.clone(),
+            ..Flags::default()
+        };
+        let settings = Settings::resolve(&flags, &|name| std::env::var(name).ok())?;
+        // Opening a file that is not there would make an empty ledger, and find nothing wrong.
+        if let StoreUrl::SqliteFile(path) = &settings.database
+            && !path.is_file()
+        {
+            let path = path.display();
+            return Err(anyhow::Error::new(Unusable(format!(
+                "there is no ledger in {path}; name the server's data directory with --data-dir, \
+                 or its database with --database-url"
+            ))));
+        }
+        let store = Store::open(&settings.database).await.context("the database cannot be used")?;
+        let ledger = Ledger::new(store, Clock::system(), Entropy::system());
+        Ok(Projections::new(ledger)?)
+    }
+}
+
+impl Which {
+    /// The workspaces that are meant, by name.
+    async fn find(&self, store: &Store) -> anyhow::Result<Vec<(WorkspaceId, String)>> {
+        let there = store.workspaces().await?;
+        if self.all {
+            return Ok(there);
+        }
+        let find = |wanted: &String| {
+            let found = there.iter().find(|(_, name)| name == wanted);
+            found.cloned().ok_or_else(|| {
+                let names: Vec<&str> = there.iter().map(|(_, name)| name.as_str()).collect();
+                let names = names.join(", ");
+                let what = format!("there is no workspace {wanted:?}; there are: {names}");
+                anyhow::Error::new(Unusable(what))
+            })
+        };
+        self.workspace.iter().map(find).collect()
+    }
+}
