@@ -2,4 +2,5 @@
 //! run. An adapter decides and writes nothing; what it decides goes through the ledger like every
 //! other command.
 
+pub mod evidence;
 pub mod lifecycle;

@@ -105,6 +105,7 @@ mod tests {
         assert_eq!(decision.decision, AdapterDecision::Unknown);
         assert_eq!(decision.reason_code.as_str(), "abandoned");
         assert_eq!(decision.expected_events, Some(3));
+        assert_eq!(crate::evidence::check(&decision.evidence), Ok(()));
         assert_eq!(
             shown(&decision.evidence),
             [

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use runledger_adapters::lifecycle;
+use runledger_adapters::{evidence, lifecycle};
 use runledger_ledger::ledger::SubmitError;
 use runledger_ledger::run::RunCommand;
 use runledger_ledger::store::StoreError;
@@ -143,6 +143,10 @@ async fn give_up(
     let mut decisions = Vec::new();
     for due in projections.overdue(workspace, now, PAGE).await? {
         if let Some(decision) = lifecycle::abandon(&due.run, due.due_at, now)? {
+            if let Err(forbidden) = evidence::check(&decision.evidence) {
+                tracing::error!(%workspace, run = %due.run_id, %forbidden, "a decision was dropped");
+                continue;
+            }
             let command = RunCommand::Reconcile(Box::new(decision));
             decisions.push(Submission::new(Command::Run(due.run_id, command)));
         }
