@@ -91,6 +91,8 @@ pub struct Step {
     pub action: Action,
     /// How it must be answered.
     pub wanted: Wanted,
+    /// The run that the answer must name, by its label.
+    pub lands_on: Option<Name>,
 }
 
 /// How a step must be answered.
@@ -102,8 +104,6 @@ pub enum Wanted {
     Refused(String),
     /// With something that records nothing and refuses nothing.
     Nothing,
-    /// With the run of this label.
-    LandsOn(Name),
 }
 
 /// What happens in a step.
@@ -280,6 +280,7 @@ fn step(table: &Table<'_>, number: usize) -> Option<Step> {
         action: action(table, &event)?,
         event,
         wanted: wanted(table)?,
+        lands_on: table.word("lands_on"),
     })
 }
 
@@ -296,14 +297,11 @@ fn or(table: &Table<'_>, key: &str, otherwise: &str) -> Option<Name> {
 fn wanted(table: &Table<'_>) -> Option<Wanted> {
     let refused = table.text("refused").map(|code| Wanted::Refused(code.to_owned()));
     let duplicate = table.flag("duplicate").filter(|yes| *yes).map(|_| Wanted::Nothing);
-    let lands_on = table.word("lands_on").map(Wanted::LandsOn);
-    let mut all = [refused, duplicate, lands_on].into_iter().flatten();
-    let wanted = all.next().unwrap_or(Wanted::Taken);
-    if all.next().is_some() {
-        table.complain(table.line, "only one of refused, duplicate and lands_on can be true");
+    if refused.is_some() && (duplicate.is_some() || table.has("lands_on")) {
+        table.complain(table.line, "what is refused is no duplicate and lands on no run");
         return None;
     }
-    Some(wanted)
+    Some(refused.or(duplicate).unwrap_or(Wanted::Taken))
 }
 
 fn action(table: &Table<'_>, event: &str) -> Option<Action> {

@@ -218,40 +218,37 @@ impl Play {
             Answer::Conflict { .. } => Some("conflict"),
             _ => None,
         };
-        let recorded = matches!(answer, Answer::Recorded(_));
         let names = match answer {
             Answer::Existing(run) => Some(*run),
-            _ if refusal.is_some() => None,
-            _ => own,
+            _ => own.filter(|_| refusal.is_none()),
         };
+        let recorded = matches!(answer, Answer::Recorded(_));
         let (holds, expected) = match &step.wanted {
             Wanted::Taken => (refusal.is_none(), "taken".to_owned()),
             Wanted::Refused(code) => (refusal == Some(code.as_str()), format!("refused as {code}")),
             Wanted::Nothing => {
                 (refusal.is_none() && !recorded, "one that records and refuses nothing".to_owned())
             }
-            Wanted::LandsOn(label) => {
-                let run = self.runs.run(&step.workspace, label);
-                (names.is_some() && names == run, format!("run {label}"))
-            }
         };
-        let mut fail = |key, expected: String, found: String| {
-            self.failures.push(Failure {
-                line: step.line,
-                at: step.at,
-                about: step.subject(),
-                asked: Asked::Then,
-                key,
-                expected,
-                found,
-            });
-        };
-        if !holds {
-            fail("the answer", expected, self.runs.shown(answer, names));
-        }
-        if grew && !recorded {
-            fail("the log", "as it was".to_owned(), "longer".to_owned());
-        }
+        let lands = step
+            .lands_on
+            .as_ref()
+            .filter(|label| names.is_none() || names != self.runs.run(&step.workspace, label));
+        let shown = self.runs.shown(answer, names);
+        let wrong = [
+            (!holds).then(|| ("the answer", expected, shown.clone())),
+            lands.map(|label| ("the answer", format!("run {label}"), shown)),
+            (grew && !recorded).then(|| ("the log", "as it was".to_owned(), "longer".to_owned())),
+        ];
+        self.failures.extend(wrong.into_iter().flatten().map(|(key, expected, found)| Failure {
+            line: step.line,
+            at: step.at,
+            about: step.subject(),
+            asked: Asked::Then,
+            key,
+            expected,
+            found,
+        }));
     }
 
     async fn ask(&mut self, expected: &Expectation, asked: Asked) -> Result<(), PlayError> {
