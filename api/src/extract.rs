@@ -5,7 +5,7 @@ use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, Uri, header};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use runledger_ledger::words::WorkspaceId;
@@ -66,19 +66,23 @@ pub struct Query<T>(pub T);
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
+impl<T: DeserializeOwned> Query<T> {
+    /// Reads the query of `uri`.
+    pub fn read(uri: &Uri) -> Result<T, ApiError> {
+        axum::extract::Query::<T>::try_from_uri(uri).map(|query| query.0).map_err(|error| {
+            let text = error.body_text();
+            let problem = text.strip_prefix("Failed to deserialize query string: ");
+            let problem = problem.unwrap_or(&text).to_owned();
+            ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", problem)
+        })
+    }
+}
+
 impl<T: DeserializeOwned + Send> FromRequestParts<App> for Query<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _app: &App) -> Result<Self, ApiError> {
-        match axum::extract::Query::<T>::try_from_uri(&parts.uri) {
-            Ok(query) => Ok(Query(query.0)),
-            Err(error) => {
-                let text = error.body_text();
-                let problem = text.strip_prefix("Failed to deserialize query string: ");
-                let problem = problem.unwrap_or(&text).to_owned();
-                Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", problem))
-            }
-        }
+        Query::read(&parts.uri).map(Query)
     }
 }
 

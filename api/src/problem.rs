@@ -49,7 +49,7 @@ pub struct Problem {
     pub errors: Vec<Flaw>,
     /// What else there is to say, by kind of problem.
     #[serde(flatten)]
-    #[schema(ignore)]
+    #[schema(value_type = std::collections::BTreeMap<String, Value>)]
     pub more: Map<String, Value>,
 }
 

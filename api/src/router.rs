@@ -1,10 +1,10 @@
 //! Every route of the service, on one page, and what all of them share.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router, middleware};
+use axum::{Extension, Router, middleware};
 use tower_http::decompression::RequestDecompressionLayer;
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::TimeoutLayer;
@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::boundary;
 use crate::ingest::REQUEST_BYTES;
 use crate::problem::{ApiError, Problem};
-use crate::routes::{events, lineage, log, runs, subjects, system, workspaces};
+use crate::routes::{events, lineage, log, overview, runs, subjects, system, workspaces};
 
 /// How long a request may take until its answer begins.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -32,7 +32,7 @@ pub fn router(app: App) -> Router {
     let (open, open_api) = open_routes().split_for_parts();
     let api = describe(api, open_api);
     router
-        .route("/openapi.json", get(async move || Json(api)))
+        .layer(Extension(Arc::new(api)))
         .route_layer(middleware::from_fn_with_state(app.clone(), boundary::authorize))
         .merge(open)
         .fallback(async || ApiError::of_status(StatusCode::NOT_FOUND))
@@ -49,13 +49,19 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(workspaces::list_workspaces, workspaces::create_workspace))
         .routes(routes!(workspaces::publish_catalog))
         .routes(routes!(events::post_events))
+        .routes(routes!(runs::list_runs))
+        .routes(routes!(runs::read_run))
         .routes(routes!(runs::run_events))
         .routes(routes!(runs::follow_up))
+        .routes(routes!(overview::overview))
+        .routes(routes!(overview::environments))
+        .routes(routes!(overview::queues))
         .routes(routes!(subjects::observe))
         .routes(routes!(log::read_log))
         .routes(routes!(lineage::lineage))
         .routes(routes!(lineage::lineage_batch))
         .routes(routes!(system::get_metrics))
+        .routes(routes!(system::openapi))
 }
 
 /// The routes that anybody may ask.

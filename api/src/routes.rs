@@ -3,6 +3,7 @@
 pub mod events;
 pub mod lineage;
 pub mod log;
+pub mod overview;
 pub mod runs;
 pub mod subjects;
 pub mod system;

@@ -42,8 +42,35 @@ pub async fn view(
     Ok(app.projections().view(workspace, as_of).await?)
 }
 
+/// How many events of the log of `workspace` count at a moment, as the log itself says.
+pub async fn size(
+    app: &App,
+    workspace: WorkspaceId,
+    when: Option<&str>,
+    after: Option<u64>,
+) -> ApiResult<u64> {
+    let (as_of, store) = (as_of(when)?, app.ledger().store());
+    let head = store.head(workspace).await?.ok_or_else(unknown_workspace)?;
+    let (size, now) = (head.size(), app.ledger().now());
+    if let Some(position) = after {
+        recorded(position, size)?;
+    }
+    let future = |asked: String| ApiError::from(ViewError::Future { asked, size, now });
+    match as_of {
+        AsOf::Now => Ok(size),
+        AsOf::Position(position) if position < size => Ok(position + 1),
+        AsOf::Position(position) => Err(future(format!("position {position}"))),
+        AsOf::Moment(moment) if moment > now.max(head.last_recorded_at) => {
+            Err(future(moment.to_string()))
+        }
+        AsOf::Moment(moment) => Ok(store.size_at(workspace, moment).await?),
+    }
+}
+
 /// Waits until the read models hold the event at `position`.
 async fn there(app: &App, workspace: WorkspaceId, position: u64) -> ApiResult<()> {
+    let head = app.ledger().store().head(workspace).await?;
+    recorded(position, head.map_or(0, |head| head.size()))?;
     let there = app.projections().wait(workspace, position, PATIENCE).await;
     if there.map_err(ViewError::from)? {
         return Ok(());
@@ -52,6 +79,15 @@ async fn there(app: &App, workspace: WorkspaceId, position: u64) -> ApiResult<()
         "the read models do not hold the event at position {position} yet; ask again shortly"
     );
     Err(ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "not_there_yet", detail))
+}
+
+/// Whoever has been answered with a position finds it in the log.
+fn recorded(position: u64, size: u64) -> ApiResult<()> {
+    if position < size {
+        return Ok(());
+    }
+    let detail = format!("`after`: there is no position {position}; the log has {size} events");
+    Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "after_in_future", detail))
 }
 
 impl From<ViewError> for ApiError {

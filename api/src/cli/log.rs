@@ -56,7 +56,7 @@ impl Tail {
             Some(from) => from,
             None => {
                 let overview: Overview = reader.look(&["overview"], Query::new()).await?;
-                let size = overview.health.position + overview.health.lag;
+                let size = overview.health.events + overview.health.lag;
                 size.saturating_sub(self.number)
             }
         };

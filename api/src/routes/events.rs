@@ -41,6 +41,15 @@ pub struct Results {
     pub summary: Summary,
 }
 
+/// The results of a list, or the one of an event that was sent alone.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it only describes what is answered")]
+enum OneOrMany {
+    Many(Results),
+    One(Box<ItemResult>),
+}
+
 /// Record events.
 ///
 /// The body is one event, a JSON array of events, or one event a line (NDJSON); it may be
@@ -59,7 +68,7 @@ pub struct Results {
     responses(
         (status = 201, description = "One event was sent, and it is recorded.", body = ItemResult),
         (status = 200, description = "A list was sent, or one event that says nothing new.",
-            body = Results),
+            body = OneOrMany),
         Problems,
     )
 )]

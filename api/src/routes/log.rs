@@ -14,8 +14,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::app::App;
-use crate::extract::{Query, Workspace};
 use crate::problem::{ApiResult, Problems};
+use crate::question::{LogQuestion, When};
 
 /// Events that are read and sent at a time: what a slow reader costs in memory.
 const PAGE: u32 = 500;
@@ -28,7 +28,7 @@ pub struct Part {
     /// The first position.
     #[param(default = 0)]
     from: u64,
-    /// At most so many events; left out, all up to the end that the log has now.
+    /// At most so many events; left out, all that count.
     limit: Option<u64>,
 }
 
@@ -41,7 +41,7 @@ pub struct Part {
     get,
     path = "/v1/workspaces/{workspace}/log",
     tag = "log",
-    params(("workspace" = String, Path, description = "The name of the workspace."), Part),
+    params(("workspace" = String, Path, description = "The name of the workspace."), Part, When),
     responses(
         (status = 200, description = "In the order of the log.", body = String,
             content_type = "application/x-ndjson"),
@@ -50,11 +50,9 @@ pub struct Part {
 )]
 pub async fn read_log(
     State(app): State<App>,
-    Workspace(workspace): Workspace,
-    Query(part): Query<Part>,
+    LogQuestion { workspace, size, asked: part }: LogQuestion<Part>,
 ) -> ApiResult<Response> {
     let store = app.ledger().store().clone();
-    let size = store.head(workspace).await?.map_or(0, |head| head.size());
     let end = part.limit.map_or(size, |limit| part.from.saturating_add(limit).min(size));
     let pages = stream::try_unfold(part.from, move |from| {
         let store = store.clone();

@@ -1,13 +1,17 @@
-//! Runs: what is recorded of one, and a person's word on it.
+//! Runs: lists of them, all that is true of one, what is recorded of it, and a person's word on it.
+
+mod query;
 
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use runledger_ledger::event::{Recorded, Stream};
 use runledger_ledger::run::{FollowUpAction, FollowUpCommand, RunCommand};
 use runledger_ledger::store::{StoreError, StoredEvent};
 use runledger_ledger::submission::{Command, Submission};
 use runledger_ledger::words::{Name, Note, RunId};
-use runledger_projections::AsOf;
+use runledger_projections::Page;
+use runledger_projections::rules::standing::Standing;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -16,7 +20,10 @@ use crate::answer::ItemResult;
 use crate::app::App;
 use crate::extract::{Json, Nothing, Path, Query, Workspace};
 use crate::problem::{ApiError, ApiResult, Problems};
-use crate::when;
+use crate::question::{Answer, LogQuestion, Question, When};
+use crate::schema::answers::{RunShape, RunsShape};
+
+pub use query::RunQuery;
 
 /// The run that the path names.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -35,10 +42,6 @@ pub struct EventPage {
     /// At most so many.
     #[param(default = 100, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
-    /// As of this moment: an RFC 3339 time or a position of the log.
-    as_of: Option<String>,
-    /// Accepted, as on every read; the log itself is never behind.
-    after: Option<u64>,
 }
 
 /// Events of a run, in their order.
@@ -93,6 +96,40 @@ pub struct FollowUpRequest {
     reason: Name,
 }
 
+/// The runs of a workspace, the newest dispatch first.
+#[utoipa::path(
+    get,
+    path = "/v1/workspaces/{workspace}/runs",
+    tag = "runs",
+    params(("workspace" = String, Path, description = "The name of the workspace."), RunQuery, When),
+    responses((status = 200, description = "A page of the list.", body = RunsShape), Problems)
+)]
+pub async fn list_runs(question: Question<RunQuery>) -> ApiResult<Answer<Page<Standing>>> {
+    let (filter, page) = question.asked.clone().into_parts();
+    let runs = question.view.runs(&filter, &page).await?;
+    Ok(question.answer(runs))
+}
+
+/// Everything that is true of a run, and what proves it.
+#[utoipa::path(
+    get,
+    path = "/v1/workspaces/{workspace}/runs/{run}",
+    tag = "runs",
+    params(
+        ("workspace" = String, Path, description = "The name of the workspace."),
+        ("run" = uuid::Uuid, Path, description = "The run."),
+        When,
+    ),
+    responses((status = 200, description = "Its standing.", body = RunShape), Problems)
+)]
+pub async fn read_run(
+    Path(RunPath { run }): Path<RunPath>,
+    question: Question<Nothing>,
+) -> ApiResult<Answer<Standing>> {
+    let standing = question.view.run(run).await?.ok_or_else(|| unknown_run(run))?;
+    Ok(question.answer_at(standing.now.at, standing))
+}
+
 /// The recorded events of a run.
 #[utoipa::path(
     get,
@@ -102,28 +139,25 @@ pub struct FollowUpRequest {
         ("workspace" = String, Path, description = "The name of the workspace."),
         ("run" = uuid::Uuid, Path, description = "The run."),
         EventPage,
+        When,
     ),
     responses((status = 200, description = "In their order.", body = RunEvents), Problems)
 )]
 pub async fn run_events(
     State(app): State<App>,
-    Workspace(workspace): Workspace,
     Path(RunPath { run }): Path<RunPath>,
-    Query(page): Query<EventPage>,
+    LogQuestion { workspace, size, asked: page }: LogQuestion<EventPage>,
 ) -> ApiResult<axum::Json<RunEvents>> {
-    let as_of = when::as_of(page.as_of.as_deref())?;
-    let limit = page.limit.unwrap_or(100).clamp(1, 1_000);
+    let limit = match page.limit.unwrap_or(100) {
+        limit @ 1..=1_000 => limit,
+        limit => return Err(wrong_limit(limit)),
+    };
     let store = app.ledger().store();
     let stream = Stream::run(run);
     let mut events = Vec::new();
     for stored in store.stream(workspace, stream, page.after_sequence, limit).await? {
         let recorded = decode(&stored)?;
-        let counts = match as_of {
-            AsOf::Now => true,
-            AsOf::Position(position) => recorded.position <= position,
-            AsOf::Moment(moment) => recorded.fact.recorded_at <= moment,
-        };
-        if !counts {
+        if recorded.position >= size {
             break;
         }
         events.push(RunEventView::of(stored, &recorded)?);
@@ -164,6 +198,11 @@ pub async fn follow_up(
     let command = RunCommand::FollowUp(FollowUpCommand { action, by, note, reason });
     let submission = Submission::new(Command::Run(run, command)).by(app.actor().clone());
     Ok(app.submit_one(workspace, submission).await?.into_response())
+}
+
+fn wrong_limit(limit: u32) -> ApiError {
+    let detail = format!("`limit`: a page of {limit} cannot be given; ask for 1 to 1000");
+    ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
 }
 
 /// The one answer for a run that is not there and for one of another workspace.

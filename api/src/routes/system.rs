@@ -1,13 +1,16 @@
 //! The server itself: is it there, is it ready, what does it count, what are its routes.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use runledger_projections::Lag;
 use serde::Serialize;
 use utoipa::ToSchema;
+use utoipa::openapi::OpenApi;
 
 use crate::app::App;
 use crate::extract::{Nothing, Query};
@@ -99,4 +102,18 @@ pub async fn get_metrics(State(app): State<App>, _: Query<Nothing>) -> ApiResult
     }
     let text = app.metrics().encode().map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response())
+}
+
+/// The description of all routes.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    tag = "system",
+    responses((status = 200, description = "An OpenAPI 3.1 document.", body = Object), Problems)
+)]
+pub async fn openapi(
+    Extension(api): Extension<Arc<OpenApi>>,
+    _: Query<Nothing>,
+) -> axum::Json<Arc<OpenApi>> {
+    axum::Json(api)
 }

@@ -86,7 +86,7 @@ pub struct Overview {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
     /// Events that the answer is derived from.
-    pub position: u64,
+    pub events: u64,
     /// Events in the log that it does not know yet.
     pub lag: u64,
     /// Why the read models do not go on, if they do not.
@@ -296,15 +296,15 @@ async fn counts(
 }
 
 async fn health(reading: &mut Reading) -> Result<Health, StoreError> {
-    let position = reading.checkpoint.position;
+    let events = reading.checkpoint.position;
     let parked = reading.checkpoint.failure.clone();
     if reading.past {
         // Of the past, all is known that counts.
-        return Ok(Health { position, lag: 0, parked });
+        return Ok(Health { events, lag: 0, parked });
     }
     let mut statement = Statement::new("SELECT size FROM heads WHERE workspace_id = ");
     statement.bind(reading.model().workspace.0);
     let rows: Vec<(i64,)> = statement.fetch(&mut reading.tx).await?;
-    let size = rows.first().map_or(position, |(size,)| count(*size));
-    Ok(Health { position, lag: size.saturating_sub(position), parked })
+    let size = rows.first().map_or(events, |(size,)| count(*size));
+    Ok(Health { events, lag: size.saturating_sub(events), parked })
 }

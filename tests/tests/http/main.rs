@@ -3,11 +3,14 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod access;
+mod description;
 mod events;
 mod life;
 mod lineage;
 mod listening;
 mod log;
+mod overview;
+mod question;
 mod runs;
 mod service;
 mod subjects;

@@ -1,5 +1,7 @@
 //! Runs: what is recorded of one, and a person's word on it.
 
+mod list;
+
 use rstest::rstest;
 use serde_json::{Value, json};
 
@@ -89,7 +91,7 @@ async fn a_run_of_another_workspace_is_as_unknown_as_one_that_never_was() {
     let foreign = format!("/v1/workspaces/other/runs/{RUN}");
     let missing = foreign.replace("001", "009");
     let body = json!({"action": "resolve", "reason": "x"}).to_string();
-    for (method, rest) in [("GET", "/events"), ("POST", "/follow-up")] {
+    for (method, rest) in [("GET", ""), ("GET", "/events"), ("POST", "/follow-up")] {
         let ask = async |path: &str| {
             let request = Service::request(method, &format!("{path}{rest}"));
             let reply = service.send(request.body(body.clone().into()).unwrap()).await;

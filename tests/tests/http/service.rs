@@ -11,11 +11,14 @@ use runledger_ledger::catalog::Catalog;
 use runledger_ledger::clock::{Clock, Entropy};
 use runledger_ledger::ledger::Ledger;
 use runledger_ledger::store::{Store, StoreUrl};
-use runledger_ledger::time::Moment;
+use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::WorkspaceId;
 use runledger_projections::Projections;
-use serde_json::Value;
+use serde_json::{Value, json};
+use tokio::sync::watch;
 use tower::ServiceExt;
+
+use crate::description::Description;
 
 /// When the clock of a service begins.
 pub(crate) const START: &str = "2026-03-01T12:00:00Z";
@@ -37,6 +40,8 @@ pub(crate) struct Service {
     pub(crate) clock: Clock,
     pub(crate) main: WorkspaceId,
     router: Router,
+    description: Option<Description>,
+    _following: Option<watch::Sender<bool>>,
 }
 
 /// What a service answered.
@@ -59,7 +64,21 @@ impl Service {
         let name = "main".parse::<runledger::workspaces::WorkspaceName>().unwrap();
         let main = ledger.create_workspace(name.name(), &Catalog::built_in()).await.unwrap();
         let app = App::new(Projections::new(ledger).unwrap(), TokenHash::of(TOKEN), name).unwrap();
-        Service { router: router(app.clone()), app, clock, main }
+        let router = router(app.clone());
+        let mut service = Service { router, app, clock, main, description: None, _following: None };
+        let description = service.get("/openapi.json").await.ok(200);
+        service.description = Some(Description(description));
+        service
+    }
+
+    /// The same, with a follower, as a server has it.
+    pub(crate) async fn following(database: Database) -> Self {
+        let service = Service::on(database).await;
+        let (running, stopped) = watch::channel(false);
+        let projections = service.app.projections().clone();
+        // It ends with the test's runtime, or when the sender goes.
+        tokio::spawn(async move { projections.follow(stopped).await });
+        Service { _following: Some(running), ..service }
     }
 
     /// A request with the administrator's token.
@@ -71,9 +90,31 @@ impl Service {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Reply {
+        let (method, path) = (request.method().clone(), request.uri().to_string());
         let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-        Reply { status: head.status, headers: head.headers, body }
+        let reply = Reply { status: head.status, headers: head.headers, body };
+        if let Some(description) = &self.description {
+            description.check(&method, &path, &reply);
+        }
+        reply
+    }
+
+    /// Records events, each of which must be recorded, and gives the position of the last.
+    pub(crate) async fn record(&self, events: &[Value]) -> u64 {
+        let reply = self.post_json(EVENTS, &Value::from(events)).await.ok(200);
+        assert_eq!(reply["summary"]["recorded"], events.len(), "{reply}");
+        reply["results"][events.len() - 1]["position"].as_u64().unwrap()
+    }
+
+    /// Records that a run was dispatched.
+    pub(crate) async fn dispatch(&self, number: u8, data: Value) -> u64 {
+        self.record(&[event(number, "run.dispatched", data)]).await
+    }
+
+    /// Records what a run says of itself.
+    pub(crate) async fn signal(&self, number: u8, kind: &str, data: Value) -> u64 {
+        self.record(&[event(number, kind, data)]).await
     }
 
     pub(crate) async fn get(&self, path: &str) -> Reply {
@@ -88,10 +129,36 @@ impl Service {
         self.post(path, body.to_string()).await
     }
 
+    /// What the service says of itself.
+    pub(crate) fn description(&self) -> &Description {
+        self.description.as_ref().unwrap()
+    }
+
+    /// Lets seconds pass.
+    pub(crate) fn wait(&self, seconds: i64) {
+        self.clock.advance(Span::from_secs(seconds));
+    }
+
+    /// The answer to a read of `main`, once everything that is recorded is in it.
+    pub(crate) async fn read(&self, path: &str) -> Value {
+        self.app.projections().catch_up(self.main).await.unwrap();
+        self.get(&format!("/v1/workspaces/main/{path}")).await.ok(200)
+    }
+
     /// How many events the log of `main` holds.
     pub(crate) async fn size(&self) -> u64 {
         self.app.ledger().store().head(self.main).await.unwrap().unwrap().size()
     }
+}
+
+/// The id of a run, greater for a greater number.
+pub(crate) fn run(number: u8) -> String {
+    format!("0195f3c0-0000-7000-8000-0000000000{number:02x}")
+}
+
+/// An event of a run.
+pub(crate) fn event(number: u8, kind: &str, data: Value) -> Value {
+    json!({"type": kind, "run_id": run(number), "data": data})
 }
 
 impl Reply {

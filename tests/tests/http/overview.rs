@@ -1,0 +1,117 @@
+//! A workspace at a glance.
+
+use rstest::rstest;
+use serde_json::{Value, json};
+
+use crate::service::{Database, Service, event};
+
+/// Failures in two environments and in none, a queue that nobody serves, one that somebody does.
+async fn troubles(service: &Service) {
+    let sync = |environment: &str, queue: &str| {
+        json!({"operation": "inventory.sync", "environment": environment, "queue": queue,
+            "subject": {"type": "tenant", "id": "7"}})
+    };
+    let failed = json!({"reason_code": "timeout"});
+    service
+        .record(&[
+            json!({"type": "worker.seen",
+            "data": {"worker": "w", "lease_seconds": 30, "queues": ["served", "left"]}}),
+            event(1, "run.dispatched", sync("prod", "served")),
+            event(1, "run.failed", failed.clone()),
+            event(2, "run.dispatched", sync("prod", "served")),
+            event(2, "run.failed", failed.clone()),
+            event(3, "run.dispatched", sync("dev", "served")),
+            event(3, "run.failed", failed.clone()),
+            event(4, "run.dispatched", json!({"operation": "acme.own"})),
+            event(4, "run.failed", failed),
+            event(5, "run.dispatched", sync("prod", "left")),
+        ])
+        .await;
+    service.wait(60);
+    service
+        .record(&[json!({"type": "worker.seen",
+        "data": {"worker": "w2", "lease_seconds": 300, "queues": ["served"]}})])
+        .await;
+    service.record(&[event(6, "run.dispatched", sync("dev", "served"))]).await;
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn every_count_is_the_length_of_the_list_that_it_counts(#[case] database: Database) {
+    let service = Service::on(database).await;
+    troubles(&service).await;
+    for part in [None, Some("prod"), Some("dev"), Some(""), Some("nowhere")] {
+        let environment = part.map_or(String::new(), |name| format!("&environment={name}"));
+        let overview =
+            service.read(&format!("overview?{}", environment.trim_start_matches('&'))).await;
+        assert_eq!(overview["environment"].as_str(), part);
+        let length = async |query: &str| {
+            let page = service.read(&format!("runs?limit=500{environment}{query}")).await;
+            json!(page["items"].as_array().unwrap().len())
+        };
+        assert_eq!(overview["runs"], length("").await, "{part:?}");
+        assert_eq!(overview["waiting"], length("&status=queued").await, "{part:?}");
+        assert_eq!(overview["follow_up_runs"], length("&follow_up=true").await, "{part:?}");
+        for (count, filter) in [
+            ("by_status", "status"),
+            ("by_outcome", "outcome"),
+            ("by_actionability", "actionability"),
+        ] {
+            for (word, count) in overview[count].as_object().unwrap() {
+                assert_eq!(*count, length(&format!("&{filter}={word}")).await, "{part:?} {word}");
+            }
+        }
+    }
+    let health = json!({"events": 14, "lag": 0});
+    assert_eq!(service.read("overview").await["health"], health);
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn environments_are_listed_by_name_and_the_workspaces_own_runs_first(
+    #[case] database: Database,
+) {
+    let service = Service::on(database).await;
+    troubles(&service).await;
+    let list = service.read("environments").await;
+    let told: Vec<(&Value, &Value)> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| (&item["environment"], &item["follow_up_runs"]))
+        .collect();
+    let expected =
+        [(&json!(null), &json!(1)), (&json!("dev"), &json!(1)), (&json!("prod"), &json!(2))];
+    assert_eq!(told, expected);
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn a_queue_says_whether_anything_picks_up_what_waits(#[case] database: Database) {
+    let service = Service::on(database).await;
+    troubles(&service).await;
+    let list = service.read("queues").await;
+    let told: Vec<[&Value; 3]> = list["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| [&item["queue"], &item["verdict"], &item["waiting"]])
+        .collect();
+    let expected = [
+        [&json!("left"), &json!("no_worker"), &json!(1)],
+        [&json!("served"), &json!("moving"), &json!(1)],
+    ];
+    assert_eq!(told, expected);
+    let overview = service.read("overview").await;
+    assert_eq!(overview["queues"], json!({"no_worker": 1, "moving": 1}));
+    // A waiting run tells it too.
+    let page = service.read("runs?queue=left").await;
+    assert_eq!(page["items"][0]["now"]["queue"]["verdict"], "no_worker");
+    assert_eq!(page["items"][0]["now"]["guidance"]["key"], "no_worker_seen");
+}
