@@ -21,8 +21,9 @@ pub use deadlines::Overdue;
 pub use projections::{Lag, Projections};
 pub use projector::{ProjectionError, VERSION};
 pub use query::{
-    Counts, EnvironmentStanding, FollowUpCounts, Health, Overview, Page, PageError, PageRequest,
-    QueueStanding, RunFilter,
+    Counts, EnvironmentStanding, FamilyView, FollowUpCounts, FollowUpFilter, FollowUpItem, Health,
+    OperationCounts, OperationStanding, Overview, Page, PageError, PageRequest, QueueStanding,
+    RecentOutcome, RunFilter,
 };
 pub use rebuild::Progress;
 pub use view::{View, ViewError};

@@ -5,6 +5,8 @@
 //! and says how far it came. All statements of a question see one moment of the database.
 
 mod counts;
+mod follow_ups;
+mod operations;
 mod page;
 mod queues;
 mod runs;
@@ -13,6 +15,8 @@ mod standings;
 mod statement;
 
 pub use counts::{Counts, EnvironmentStanding, FollowUpCounts, Health, Overview};
+pub use follow_ups::{FollowUpFilter, FollowUpItem};
+pub use operations::{FamilyView, OperationCounts, OperationStanding, RecentOutcome};
 pub use page::{Page, PageError, PageRequest};
 pub use queues::QueueStanding;
 pub use runs::RunFilter;

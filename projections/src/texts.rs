@@ -11,7 +11,7 @@ use std::sync::LazyLock;
 use i18n_embed::LanguageLoader;
 use i18n_embed::fluent::{FluentLanguageLoader, fluent_language_loader};
 use i18n_embed_fl::fl;
-use runledger_ledger::catalog::Title;
+use runledger_ledger::catalog::{CurrentState, Family, Review, Supersession, Title};
 use runledger_ledger::words;
 use runledger_ledger::words::{Outcome, Status};
 use rust_embed::RustEmbed;
@@ -86,6 +86,32 @@ impl Texts {
         match self.language {
             Language::En => &title.en,
             Language::De => &title.de,
+        }
+    }
+
+    /// What a family says of the problems of its runs.
+    pub fn policy(&self, family: &Family) -> String {
+        if family.informational {
+            return fl!(self.loader, "policy-informational");
+        }
+        if family.review == Review::Manual {
+            return fl!(self.loader, "policy-manual");
+        }
+        let success = message_of!(
+            self,
+            family.supersession,
+            Supersession {
+                None: "policy-no-success",
+                Scope: "policy-success-of-scope",
+                Subject: "policy-success-of-subject",
+                Fingerprint: "policy-success-of-fingerprint",
+            }
+        );
+        match family.current_state {
+            CurrentState::None => success,
+            CurrentState::Subject => {
+                format!("{success} {}", fl!(self.loader, "policy-healthy-subject"))
+            }
         }
     }
 

@@ -110,3 +110,13 @@ action-reason-no-adapter = Für diese Art von Vorgang gibt es keinen Adapter.
 action-reason-nothing-to-prove = Ein Nachweis würde dem Aufgezeichneten nichts hinzufügen.
 action-reason-review-first = Vor einer Wiederholung muss sich das jemand ansehen.
 action-reason-not-retryable = Laut der Quelle hilft eine Wiederholung nicht.
+
+## Was eine Familie zu den Problemen ihrer Läufe sagt.
+
+policy-informational = Probleme dienen nur zur Information.
+policy-manual = Jedes Problem schließt eine Person ab und sonst nichts.
+policy-no-success = Kein späterer Erfolg behebt ein Problem.
+policy-success-of-scope = Ein späterer Erfolg in derselben Umgebung, am selben Gegenstand, falls es einen gibt, behebt ein Problem.
+policy-success-of-subject = Ein späterer Erfolg am selben Gegenstand behebt ein Problem.
+policy-success-of-fingerprint = Ein späterer Erfolg derselben Arbeit behebt ein Problem.
+policy-healthy-subject = Wird der Gegenstand seither in gutem Zustand gesehen, ist ein Problem behoben.

@@ -111,3 +111,13 @@ action-reason-no-adapter = Its operation has no adapter.
 action-reason-nothing-to-prove = Proof would add nothing to what is recorded.
 action-reason-review-first = A person needs to look at it before it is run again.
 action-reason-not-retryable = Its source says that running it again does not help.
+
+## What a family says of the problems of its runs.
+
+policy-informational = Problems are for information only.
+policy-manual = A person closes every problem, and nothing else does.
+policy-no-success = No later success makes a problem good.
+policy-success-of-scope = A later success in the same environment, on the same subject if there is one, makes a problem good.
+policy-success-of-subject = A later success on the same subject makes a problem good.
+policy-success-of-fingerprint = A later success of the same work makes a problem good.
+policy-healthy-subject = Its subject, seen healthy since, makes a problem good.

@@ -1,5 +1,7 @@
 //! Standings of a page of runs: the rows, and the truth of every queue that they name.
 
+use std::collections::HashMap;
+
 use runledger_ledger::store::StoreError;
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::{Name, RunId};
@@ -36,12 +38,17 @@ impl View {
 }
 
 impl Reading {
-    /// The rows of these runs, those that there are, in this order. At most [`RUNS`] of them.
+    /// The rows of these runs, those that there are, in this order: the pages of a list, or [`RUNS`]
+    /// of them.
     pub(crate) async fn rows(&mut self, ids: &[Uuid]) -> Result<Vec<RunRow>, StoreError> {
         let mut statement = Statement::select("SELECT * FROM runs", self.model());
         statement.push(" AND run_id IN ").list(ids);
         let mut rows: Vec<RunRow> = statement.fetch(&mut self.tx).await?;
-        rows.sort_by_cached_key(|row| ids.iter().position(|id| *id == row.run_id));
+        let mut places = HashMap::with_capacity(ids.len());
+        for (place, id) in ids.iter().enumerate() {
+            places.entry(*id).or_insert(place);
+        }
+        rows.sort_by_key(|row| places.get(&row.run_id).copied());
         Ok(rows)
     }
 

@@ -1,5 +1,4 @@
-//! What the read models answer, on both databases.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! Lists of runs, queues, counts.
 
 use runledger_ledger::run::Named;
 use runledger_ledger::words::{Outcome, Status};
@@ -10,23 +9,6 @@ use runledger_projections::{PageError, PageRequest, RunFilter, ViewError};
 use runledger_tests::world::{
     World, dispatch, ended, name, run, started, subject, within, worker, worker_stopped,
 };
-
-/// Runs a test on both databases.
-macro_rules! on_both_databases {
-    ($($test:ident => $sqlite:ident, $postgres:ident;)+) => {
-        $(
-            #[tokio::test]
-            async fn $sqlite() {
-                $test(World::sqlite().await).await;
-            }
-
-            #[tokio::test]
-            async fn $postgres() {
-                $test(World::postgres().await).await;
-            }
-        )+
-    };
-}
 
 on_both_databases! {
     each_filter_names_its_runs =>
