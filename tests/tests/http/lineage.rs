@@ -1,5 +1,7 @@
 //! The way in for OpenLineage clients.
 
+mod captures;
+
 use axum::body::Body;
 use axum::http::header;
 use rstest::rstest;
