@@ -17,7 +17,9 @@ use crate::app::App;
 use crate::boundary;
 use crate::ingest::REQUEST_BYTES;
 use crate::problem::{ApiError, Problem};
-use crate::routes::{events, lineage, log, overview, runs, subjects, system, workspaces};
+use crate::routes::{
+    events, follow_ups, lineage, log, overview, runs, subjects, system, workspaces,
+};
 
 /// How long a request may take until its answer begins.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,8 +55,11 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(runs::read_run))
         .routes(routes!(runs::run_events))
         .routes(routes!(runs::follow_up))
+        .routes(routes!(follow_ups::list_follow_ups))
+        .routes(routes!(follow_ups::read_follow_up))
         .routes(routes!(overview::overview))
         .routes(routes!(overview::environments))
+        .routes(routes!(overview::operations))
         .routes(routes!(overview::queues))
         .routes(routes!(subjects::observe))
         .routes(routes!(log::read_log))

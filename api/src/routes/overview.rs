@@ -1,13 +1,13 @@
 //! A workspace at a glance: its counts, environments, queues and operations.
 
-use runledger_projections::{EnvironmentStanding, Overview, QueueStanding};
+use runledger_projections::{EnvironmentStanding, OperationStanding, Overview, QueueStanding};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::extract::Nothing;
 use crate::problem::{ApiResult, Problems};
 use crate::question::{Answer, Items, NameOrNone, Question, When};
-use crate::schema::answers::{EnvironmentsShape, OverviewShape, QueuesShape};
+use crate::schema::answers::{EnvironmentsShape, OperationsShape, OverviewShape, QueuesShape};
 
 /// Which part of a workspace.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
@@ -66,5 +66,24 @@ pub async fn environments(
 )]
 pub async fn queues(question: Question<Nothing>) -> ApiResult<Answer<Items<QueueStanding>>> {
     let items = question.view.queues().await?;
+    Ok(question.answer(Items { items }))
+}
+
+/// Every operation type, with its policy and how its runs went.
+#[utoipa::path(
+    get,
+    path = "/v1/workspaces/{workspace}/operations",
+    tag = "overview",
+    params(("workspace" = String, Path, description = "The name of the workspace."), PartQuery, When),
+    responses(
+        (status = 200, description = "Those of the catalog, then others by name.",
+            body = OperationsShape),
+        Problems,
+    )
+)]
+pub async fn operations(
+    question: Question<PartQuery>,
+) -> ApiResult<Answer<Items<OperationStanding>>> {
+    let items = question.view.operations(question.asked.environment()).await?;
     Ok(question.answer(Items { items }))
 }

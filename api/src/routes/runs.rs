@@ -24,6 +24,7 @@ use crate::question::{Answer, LogQuestion, Question, When};
 use crate::schema::answers::{RunShape, RunsShape};
 
 pub use query::RunQuery;
+pub(super) use query::actionability;
 
 /// The run that the path names.
 #[derive(Clone, Copy, Debug, Deserialize)]

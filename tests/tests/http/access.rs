@@ -18,7 +18,7 @@ async fn nobody_is_answered_without_the_token(#[case] database: Database) {
         for (method, operation) in methods.as_object().unwrap() {
             let open = operation["security"] == serde_json::json!([{}]);
             let path = path.replace("{workspace}", "main").replace("{run}", "x");
-            let path = path.replace("{type}", "t").replace("{id}", "i");
+            let path = path.replace("{type}", "t").replace("{id}", "i").replace("{item}", "k");
             for token in [None, Some("Bearer rl_admin_"), Some("Basic rl_admin_for-tests")] {
                 let mut request =
                     Request::builder().method(method.to_uppercase().as_str()).uri(&path);

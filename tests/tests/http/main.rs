@@ -5,6 +5,7 @@
 mod access;
 mod description;
 mod events;
+mod follow_ups;
 mod life;
 mod lineage;
 mod listening;

@@ -115,3 +115,37 @@ async fn a_queue_says_whether_anything_picks_up_what_waits(#[case] database: Dat
     assert_eq!(page["items"][0]["now"]["queue"]["verdict"], "no_worker");
     assert_eq!(page["items"][0]["now"]["guidance"]["key"], "no_worker_seen");
 }
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn operations_are_listed_with_their_policy_and_how_their_runs_went(
+    #[case] database: Database,
+) {
+    let service = Service::on(database).await;
+    troubles(&service).await;
+    let find = |list: &Value, name: &str| {
+        let items = list["items"].as_array().unwrap();
+        items.iter().find(|item| item["operation"] == name).cloned()
+    };
+    let list = service.read("operations").await;
+    let sync = find(&list, "inventory.sync").unwrap();
+    assert_eq!(sync["title"], "Inventory sync");
+    assert_eq!(sync["counts"]["by_outcome"], json!({"failed": 3, "pending": 2}));
+    assert_eq!(sync["counts"]["follow_up_runs"], 3);
+    let ends: Vec<&Value> =
+        sync["recent"].as_array().unwrap().iter().map(|end| &end["outcome"]).collect();
+    assert_eq!(ends, ["failed", "failed", "failed"]);
+    // What no catalog names is told so, and a type that nothing ran under is there too.
+    let own = find(&list, "acme.own").unwrap();
+    assert_eq!(
+        (&own["classified"], &own["family"]["name"]),
+        (&json!(false), &json!("unclassified"))
+    );
+    assert_eq!(find(&list, "restore.execute").unwrap()["counts"]["runs"], 0);
+    let dev = service.read("operations?environment=dev&lang=de").await;
+    let sync = find(&dev, "inventory.sync").unwrap();
+    assert_eq!((&sync["title"], &sync["counts"]["runs"]), (&json!("Inventarabgleich"), &json!(2)));
+    assert_eq!(find(&dev, "acme.own"), None);
+}

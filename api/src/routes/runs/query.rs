@@ -125,6 +125,7 @@ fn freshness() -> Schema {
     schema::word!(Freshness)
 }
 
-fn actionability() -> Schema {
+/// One of the verdicts.
+pub(in crate::routes) fn actionability() -> Schema {
     schema::word!(Actionability)
 }
