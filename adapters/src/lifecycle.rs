@@ -4,9 +4,14 @@
 //! Silence proves an end to the waiting, not a failure. So a run that stayed stale for that long is
 //! said to have ended, and nothing is said of how.
 
-use runledger_ledger::run::{AdapterDecision, Fields, Reconcile, Run, Scalar};
-use runledger_ledger::time::Moment;
+use async_trait::async_trait;
+use runledger_ledger::catalog::Lifecycle;
+use runledger_ledger::run::{AdapterDecision, Fields, Reconcile, Run, RunEvent, Scalar};
+use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::{Name, Note, Status, WordError};
+
+use crate::adapter::{Adapter, Case, Decision, Kind, Manifest, SourceError, Value, Wake};
+use crate::conformance::{Set, Specimens, case};
 
 /// What the ledger knows the adapter by.
 pub const ADAPTER: &str = "lifecycle";
@@ -62,10 +67,90 @@ fn evidence(run: &Run, due_at: Moment) -> Result<Fields, WordError> {
     Ok(fields)
 }
 
+/// [`abandon`] as an adapter of every operation type. It asks nobody: what it decides on is in the
+/// case.
+#[derive(Clone, Debug)]
+pub struct GiveUp {
+    manifest: Manifest,
+}
+
+impl GiveUp {
+    /// The adapter.
+    pub fn new() -> Self {
+        let manifest = Manifest::new(ADAPTER, VERSION)
+            .every_operation()
+            .evidence("abandon_after", Kind::Duration)
+            .evidence("due_at", Kind::Time)
+            .evidence("last_heard_at", Kind::Time)
+            .evidence("status", Kind::State)
+            .evidence("window", Kind::Duration);
+        GiveUp { manifest }
+    }
+}
+
+impl Default for GiveUp {
+    fn default() -> Self {
+        GiveUp::new()
+    }
+}
+
+#[async_trait]
+impl Adapter for GiveUp {
+    type Evidence = ();
+
+    fn manifest(&self) -> &Manifest {
+        &self.manifest
+    }
+
+    /// No event is a reason to give a run up: its deadline is.
+    fn handle(&self, _: &RunEvent, _: &Run) -> Wake {
+        Wake::Ignore
+    }
+
+    async fn gather(&self, cases: &[Case]) -> Result<Vec<()>, SourceError> {
+        Ok(vec![(); cases.len()])
+    }
+
+    fn decide(&self, case: &Case, (): &()) -> Decision {
+        let given_up = case.give_up_at.and_then(|due| abandon(&case.run, due, case.at).ok()?);
+        let Some(found) = given_up else {
+            return Decision::new(AdapterDecision::NoChange, "not_due");
+        };
+        let value = |scalar: &Scalar| match scalar {
+            Scalar::Flag(flag) => Value::Flag(*flag),
+            Scalar::Number(number) => Value::Number(*number),
+            Scalar::Text(text) => Value::Text(text.as_str().to_owned()),
+        };
+        let decision = Decision::new(found.decision, found.reason_code.as_str());
+        found.evidence.iter().fold(decision, |decision, (key, scalar)| {
+            decision.evidence(key.as_str(), value(scalar))
+        })
+    }
+}
+
+impl Specimens for GiveUp {
+    fn specimens(&self) -> Result<Set<()>, WordError> {
+        let mut silent = case("inventory.sync")?;
+        silent.run.lifecycle =
+            Lifecycle { abandon_after: Some(Span::from_secs(86_400)), ..silent.run.lifecycle };
+        silent.give_up_at = Some(silent.at);
+        let mut early = silent.clone();
+        early.give_up_at = Some(silent.at.plus(Span::from_secs(1)));
+        let mut high_risk = silent.clone();
+        high_risk.run.lifecycle.abandon_after = None;
+        let mut ended = silent.clone();
+        ended.run.status = Status::Completed;
+        Ok(Set::new()
+            .proof("silent for too long", &silent, ())
+            .missing("not due yet", &early, ())
+            .missing("a run that is never given up", &high_risk, ())
+            .missing("no deadline", &case("inventory.sync")?, ())
+            .contradictory("due, and ended", &ended, ()))
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use runledger_ledger::catalog::Lifecycle;
-    use runledger_ledger::time::Span;
     use runledger_ledger::words::Outcome;
 
     use super::*;
@@ -135,5 +220,17 @@ mod tests {
         let high_risk = Run { lifecycle: Lifecycle::default(), ..silent(Status::Running) };
         assert_eq!(abandon(&high_risk, DUE, DUE).unwrap(), None);
         assert_eq!(abandon(&Run::default(), DUE, DUE).unwrap(), None);
+    }
+
+    #[test]
+    fn the_adapter_and_the_function_say_the_same() {
+        let mut judged = case("inventory.sync").unwrap();
+        judged.run = silent(Status::Running);
+        (judged.give_up_at, judged.at) = (Some(DUE), DUE);
+        let adapter = GiveUp::new();
+        let decision = adapter.decide(&judged, &());
+        let commands = crate::seam::commands(adapter.manifest(), &judged, &decision).unwrap();
+        let wanted = abandon(&judged.run, DUE, DUE).unwrap().unwrap();
+        assert_eq!(commands.reconcile, wanted);
     }
 }

@@ -171,9 +171,12 @@ const RULES: &[Rule] = &[
         homes: &["ledger/src/store/"],
     },
     Rule {
-        says: "SQL stands in the store and in the files of the read models",
+        says: "SQL stands in the store, in the files of the read models, and where adapters read",
         words: &["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE ", "\"CREATE ", "sqlx::query"],
         homes: &[
+            "adapters/src/domain.rs",
+            "adapters/src/restore.rs",
+            "adapters/src/review.rs",
             "ledger/src/store.rs",
             "ledger/src/store/",
             "projections/src/deadlines.rs",
@@ -184,6 +187,23 @@ const RULES: &[Rule] = &[
             "projections/src/rebuild.rs",
             "projections/src/tables.rs",
             "projections/src/verify",
+        ],
+    },
+    Rule {
+        says: "only the ledger makes `run.reconciled`",
+        words: &["Reconciled(Box::new("],
+        homes: &["ledger/src/"],
+    },
+    Rule {
+        says: "a decision becomes a command in the seam, which checks it; scenarios and the demo play \
+               decisions of their own",
+        words: &["Reconcile {"],
+        homes: &[
+            "adapters/src/lifecycle.rs",
+            "adapters/src/seam.rs",
+            "api/src/demo/",
+            "api/src/scenario/",
+            "ledger/src/",
         ],
     },
     Rule {
@@ -219,6 +239,24 @@ fn every_rule_finds_what_it_forbids_and_nothing_that_it_allows() {
             assert_eq!(offences(rule, "api/src/lib.rs", &comment), Vec::<String>::new());
         }
     }
+}
+
+#[test]
+fn no_adapter_can_reach_anything_to_write_with() {
+    let rule = Rule {
+        says: "an adapter reads and decides, and writes nothing",
+        words: &["Submission", "Ledger", "Store", "StoreUrl", "Lane", "cqrs_es", ".submit("],
+        homes: &[],
+    };
+    let sources = product_sources();
+    let of_adapters: Vec<_> =
+        sources.iter().filter(|(path, _)| path.starts_with("adapters/src/")).collect();
+    assert!(of_adapters.len() > 10, "only {} files were read", of_adapters.len());
+    let broken: Vec<String> =
+        of_adapters.iter().flat_map(|(path, code)| offences(&rule, path, code)).collect();
+    assert!(broken.is_empty(), "{}", broken.join("\n"));
+    let planted = "fn f(ledger: &Ledger) {}\n";
+    assert_eq!(offences(&rule, "adapters/src/review.rs", planted).len(), 1);
 }
 
 #[test]

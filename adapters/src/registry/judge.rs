@@ -1,0 +1,213 @@
+//! Asking adapters about a page of runs. Whatever an adapter does, the caller gets an answer for
+//! each run within the time limit, and no fault of an adapter is a decision.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use runledger_ledger::run::AdapterDecision;
+use serde_json::Value;
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::erased::{self, Erased};
+use super::{Registered, Registry};
+use crate::adapter::{Case, Decision};
+use crate::seam::{self, Commands, SeamError};
+use crate::source::{SourceClass, SourceError};
+
+/// What adapters said of one run.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// The run, as it was judged.
+    pub case: Case,
+    /// The adapters that were asked, in that order: the owner of its operation type, then, if the
+    /// run is still open after that, those of every operation type.
+    pub asked: Vec<Asked>,
+}
+
+impl Judged {
+    /// What to hand to the ledger: the decision that completes the run or proves it, else the first
+    /// that says anything. None if nobody could judge it, or nobody had anything to say.
+    pub fn ruling(&self) -> Option<&Ruling> {
+        let rulings = || self.asked.iter().filter_map(|asked| asked.result.as_ref().ok());
+        let terminal = rulings().find(|ruling| ruling.is_terminal());
+        let speaks = |ruling: &&Ruling| {
+            ruling.decision.decision != AdapterDecision::NoChange
+                || ruling.commands.observe.is_some()
+        };
+        terminal.or_else(|| rulings().find(speaks))
+    }
+}
+
+/// What one adapter said of one run.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    /// The adapter's name.
+    pub adapter: String,
+    /// Its decision, or why there is none.
+    pub result: Result<Ruling, Unjudged>,
+}
+
+/// A decision that the seam has let through.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ruling {
+    /// What it is for the ledger.
+    pub commands: Commands,
+    /// What the adapter decided.
+    pub decision: Decision,
+    /// What the adapter gathered, to decide again from. Not checked: it is for [`Registered::decide`],
+    /// not for showing.
+    pub gathered: Value,
+}
+
+impl Ruling {
+    /// Whether it says how the run ended.
+    pub fn is_terminal(&self) -> bool {
+        self.decision.decision.outcome().is_some()
+    }
+}
+
+/// Why there is no decision.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unjudged {
+    /// The source gave no answer.
+    #[error("there is no evidence")]
+    Source(#[from] SourceError),
+    /// The decision must not be recorded.
+    #[error("the decision was refused")]
+    Refused(#[from] SeamError),
+    /// The adapter is idle.
+    #[error("the adapter is not set up")]
+    Idle,
+}
+
+impl Unjudged {
+    /// A stable word for it: what an adapter's health shows as its last error.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Unjudged::Source(error) => error.class.as_str(),
+            Unjudged::Refused(error) => error.code(),
+            Unjudged::Idle => "idle",
+        }
+    }
+}
+
+impl Registry {
+    /// Asks the adapters about these runs: each page of an owner is one gathering. The answers are
+    /// in the order of the cases.
+    ///
+    /// Adapters are asked side by side. It takes at most twice the time limit: once for the owners,
+    /// once for the adapters of every operation type.
+    pub async fn judge(&self, cases: Vec<Case>) -> Vec<Judged> {
+        let mut judged: Vec<Judged> =
+            cases.into_iter().map(|case| Judged { case, asked: Vec::new() }).collect();
+        let mut pages: BTreeMap<&str, (&Registered, Vec<usize>)> = BTreeMap::new();
+        for (place, one) in judged.iter().enumerate() {
+            if let Some(owner) = self.owner(one.case.operation()) {
+                pages.entry(&owner.manifest.name).or_insert((owner, Vec::new())).1.push(place);
+            }
+        }
+        self.ask(pages.into_values().collect(), &mut judged).await;
+        let open = |one: &Judged| !one.ruling().is_some_and(Ruling::is_terminal);
+        let open: Vec<usize> =
+            judged.iter().enumerate().filter(|(_, one)| open(one)).map(|(at, _)| at).collect();
+        let pages = self.of_every_operation().map(|adapter| (adapter, open.clone())).collect();
+        self.ask(pages, &mut judged).await;
+        judged
+    }
+
+    async fn ask(&self, pages: Vec<(&Registered, Vec<usize>)>, judged: &mut [Judged]) {
+        let asking = pages.into_iter().filter(|(_, places)| !places.is_empty());
+        let asking = asking.map(|(adapter, places)| {
+            let cases = places.iter().map(|place| judged[*place].case.clone()).collect();
+            async move { (adapter, places, adapter.judge(cases, self.time_limit).await) }
+        });
+        for (adapter, places, results) in futures::future::join_all(asking).await {
+            let name = &adapter.manifest.name;
+            for (place, result) in places.into_iter().zip(results) {
+                judged[place].asked.push(Asked { adapter: name.clone(), result });
+            }
+        }
+    }
+}
+
+impl Registered {
+    /// Asks this adapter about a page of runs, and answers within the time limit. An unreadable
+    /// answer is asked for again in halves, so that one bad row hides nobody else's.
+    pub async fn judge(
+        &self,
+        cases: Vec<Case>,
+        time_limit: Duration,
+    ) -> Vec<Result<Ruling, Unjudged>> {
+        let Some(working) = &self.working else {
+            return cases.iter().map(|_| Err(Unjudged::Idle)).collect();
+        };
+        let mut results: Vec<_> = cases.iter().map(|_| None).collect();
+        let deadline = Instant::now() + time_limit;
+        let whole = 0..cases.len();
+        let mut pages = Vec::from([whole]);
+        while let Some(page) = pages.pop() {
+            match answered(working, &cases[page.clone()], deadline).await {
+                Err(error) if error.class.may_be_one_case() && page.len() > 1 => {
+                    let middle = page.start + page.len() / 2;
+                    pages.extend([page.start..middle, middle..page.end]);
+                }
+                Err(error) => page.for_each(|place| results[place] = Some(Err(error))),
+                Ok(answers) => {
+                    page.zip(answers).for_each(|(place, answer)| results[place] = Some(answer));
+                }
+            }
+        }
+        let no_answer =
+            || Err(SourceError::new(SourceClass::Broken, "the adapter did not answer for a case"));
+        let results = cases.iter().zip(results);
+        results
+            .map(|(case, answer)| {
+                let (gathered, decision) = answer.unwrap_or_else(no_answer)?;
+                self.ruling(case, gathered, decision)
+            })
+            .collect()
+    }
+
+    /// Decides again from what was gathered before.
+    ///
+    /// # Errors
+    /// What was gathered cannot be read, or the decision must not be recorded.
+    pub fn decide(&self, case: &Case, gathered: &Value) -> Result<Ruling, Unjudged> {
+        let working = self.working.as_ref().ok_or(Unjudged::Idle)?;
+        let decision = erased::decide(&**working, case, gathered)?;
+        self.ruling(case, gathered.clone(), decision)
+    }
+
+    fn ruling(&self, case: &Case, gathered: Value, decision: Decision) -> Result<Ruling, Unjudged> {
+        let commands = seam::commands(&self.manifest, case, &decision)?;
+        Ok(Ruling { commands, decision, gathered })
+    }
+}
+
+type Answer = Result<(Value, Decision), SourceError>;
+
+/// One gathering and its decisions, in a task of its own: an adapter that panics or hangs takes
+/// nobody with it. The task ends with this future.
+async fn answered(
+    adapter: &Arc<dyn Erased>,
+    cases: &[Case],
+    deadline: Instant,
+) -> Result<Vec<Answer>, SourceError> {
+    let (adapter, cases) = (Arc::clone(adapter), cases.to_vec());
+    let mut task = JoinSet::new();
+    task.spawn(async move {
+        let gathered = adapter.gather(&cases).await?;
+        let decided = cases.iter().zip(gathered).map(|(case, evidence)| {
+            let decision = erased::decide(&*adapter, case, &evidence)?;
+            Ok((evidence, decision))
+        });
+        Ok(decided.collect())
+    });
+    match tokio::time::timeout_at(deadline, task.join_next()).await {
+        Ok(Some(Ok(answers))) => answers,
+        Ok(_) => Err(SourceError::new(SourceClass::Broken, "the adapter panicked as it gathered")),
+        Err(_) => Err(SourceError::new(SourceClass::Timeout, "waiting for the adapter")),
+    }
+}
