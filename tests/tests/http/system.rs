@@ -1,5 +1,7 @@
 //! The server itself.
 
+use std::collections::BTreeSet;
+
 use serde_json::json;
 
 use crate::service::{Database, EVENTS, Service};
@@ -67,4 +69,22 @@ async fn the_description_names_every_schema_that_it_uses() {
     for name in used {
         assert!(known.contains_key(name), "{name} is used and not described");
     }
+}
+
+#[tokio::test]
+async fn every_route_is_described_and_in_the_table_of_the_readme() {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
+    let router = std::fs::read_to_string(format!("{root}/api/src/router.rs")).unwrap();
+    for past_its_description in [".route(", ".nest(", ".route_service(", "fallback_service"] {
+        assert!(!router.contains(past_its_description), "{past_its_description}");
+    }
+    let service = Service::on(Database::Sqlite).await;
+    let described: BTreeSet<String> =
+        service.description().routes().map(|(method, path)| format!("{method} {path}")).collect();
+    assert!(described.len() >= router.matches("routes!(").count(), "{described:?}");
+    let readme = std::fs::read_to_string(format!("{root}/README.md")).unwrap();
+    let table = readme.split("## HTTP API").nth(1).unwrap().split("\n## ").next().unwrap();
+    let cells = table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let told: BTreeSet<String> = cells.map(str::to_owned).collect();
+    assert_eq!(told, described);
 }
