@@ -7,6 +7,7 @@ mod catalog;
 mod connection;
 mod demo;
 mod events;
+mod follow_ups;
 mod log;
 mod maintenance;
 pub mod output;
@@ -50,12 +51,13 @@ enum Command {
     /// List runs, or show one with the why of its verdicts.
     #[command(subcommand)]
     Runs(runs::Command),
+    FollowUps(Box<follow_ups::FollowUps>),
     Queues(queues::Queues),
     Overview(overview::OverviewOf),
     /// Read the log itself.
     #[command(subcommand)]
     Log(log::Command),
-    /// Check a catalog of operations.
+    /// Check a catalog of operations, or what has arrived that it does not name.
     #[command(subcommand)]
     Catalog(catalog::Command),
     /// Test a catalog, or the rules themselves, by stories with a clock of their own.
@@ -89,6 +91,7 @@ pub fn run() -> ExitCode {
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Catalog(command) => catalog::run(&command),
         Command::Runs(command) => runs::run(&command),
+        Command::FollowUps(follow_ups) => follow_ups::run(&follow_ups),
         Command::Queues(queues) => queues::run(&queues),
         Command::Overview(overview) => overview::run(&overview),
         Command::Log(command) => log::run(&command),

@@ -43,6 +43,11 @@ pub(super) struct Connected {
 }
 
 impl Connection {
+    /// Whether a workspace is named on the command line.
+    pub(super) const fn names_a_workspace(&self) -> bool {
+        self.workspace.is_some()
+    }
+
     /// The server that is meant, and the workspace: the one that is named, or the only one there
     /// is. Answers for people come in `language`.
     pub(super) async fn connect(&self, language: Option<&str>) -> anyhow::Result<Connected> {

@@ -1,6 +1,6 @@
 //! Events as lines for people: where in the log, when, what, and the few words that matter.
 
-use runledger_ledger::time::Moment;
+use runledger_ledger::time::{Moment, Span};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -66,11 +66,25 @@ const FIRST: [&str; 9] = [
     "state",
 ];
 /// What is for programs.
-const QUIET: [&str; 6] = ["lifecycle", "content", "evidence", "previous", "sha256", "attempt"];
+const QUIET: [&str; 10] = [
+    "adapter_version",
+    "attempt",
+    "content",
+    "evaluated_at",
+    "evidence",
+    "labels",
+    "lease_seconds",
+    "lifecycle",
+    "previous",
+    "sha256",
+];
 
 fn said(event: &Event) -> String {
     let mut words = Vec::new();
-    if event.occurred_at != event.recorded_at {
+    // What a report took on its way is not worth a word.
+    if event.recorded_at.since(event.occurred_at) > Span::from_secs(5)
+        || event.occurred_at.since(event.recorded_at) > Span::from_secs(5)
+    {
         words.push(format!("occurred {}", absolute(event.occurred_at)));
     }
     let first = FIRST.iter().filter_map(|key| event.data.get_key_value(*key));
@@ -86,6 +100,7 @@ fn said(event: &Event) -> String {
                     dispatch.get("queue").and_then(short_text).map(|q| format!("queue {q}")),
                 );
             }
+            ("inferred", _) => words.push("inferred".to_owned()),
             (key, value) => {
                 let key = key.replace('_', " ");
                 words.extend(short_text(value).map(|text| format!("{key} {text}")));

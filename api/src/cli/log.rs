@@ -61,8 +61,8 @@ impl Tail {
             }
         };
         loop {
-            let query = [("from", from.to_string()), ("limit", PAGE.to_string())];
-            let text = reader.connected.get(&["log"], &query).await?;
+            let query = vec![("from", from.to_string()), ("limit", PAGE.to_string())];
+            let text = reader.text(&["log"], query).await?;
             let seen = u64::try_from(text.lines().count()).unwrap_or(PAGE);
             if self.reading.json {
                 output::body(&text);

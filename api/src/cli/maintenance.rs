@@ -19,8 +19,8 @@ use crate::settings::{Flags, Settings};
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  runledger rebuild --workspace main
-  runledger rebuild --all --database-url postgres://runledger@db/ledger
+  runledger rebuild
+  runledger rebuild --workspace main --database-url postgres://runledger@db/ledger
 
 Exit codes: 0 rebuilt; 1 failed; 2 the command line or a setting cannot be used")]
 pub(super) struct Rebuild {
@@ -32,14 +32,10 @@ pub(super) struct Rebuild {
 
 /// Which workspaces are meant.
 #[derive(Debug, clap::Args)]
-#[group(required = true, multiple = false)]
 struct Which {
-    /// A workspace; may be given several times
+    /// A workspace; may be given several times [default: all]
     #[arg(long, short, value_name = "NAME")]
     workspace: Vec<String>,
-    /// All workspaces
-    #[arg(long)]
-    all: bool,
 }
 
 /// Which database is meant: the same settings as those of `runledger serve`.
@@ -104,7 +100,7 @@ impl Which {
     /// The workspaces that are meant, by name.
     async fn find(&self, store: &Store) -> anyhow::Result<Vec<(WorkspaceId, String)>> {
         let there = store.workspaces().await?;
-        if self.all {
+        if self.workspace.is_empty() {
             return Ok(there);
         }
         let find = |wanted: &String| {

@@ -6,6 +6,8 @@
 use std::fmt::Display;
 use std::io::Write;
 
+use runledger_ledger::time::Moment;
+
 /// A line of an answer.
 pub fn line(text: impl Display) {
     text_of(&format!("{text}\n"));
@@ -24,10 +26,27 @@ pub fn note(text: impl Display) {
     eprintln!("{text}");
 }
 
+/// How a list goes on after this page, if it does.
+pub fn page_goes_on(next: Option<&str>, scanned_to: Option<Moment>) {
+    if let Some(moment) = scanned_to {
+        note(format!("looked back to {moment} and no further yet"));
+    }
+    if let Some(next) = next {
+        note(format!("there are more: add --cursor {next}"));
+    }
+}
+
 /// How wide the terminal is that answers go to; none if they go elsewhere.
 pub fn terminal_width() -> Option<usize> {
-    let size = console::Term::stdout().size_checked()?;
-    Some(usize::from(size.1))
+    // What a terminal has that does not say.
+    const USUAL: usize = 80;
+    let terminal = console::Term::stdout();
+    if !terminal.is_term() {
+        return None;
+    }
+    let said = std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok());
+    let size = terminal.size_checked().map(|(_, columns)| usize::from(columns));
+    Some(size.or(said).unwrap_or(USUAL))
 }
 
 /// Whether answers go to a terminal.

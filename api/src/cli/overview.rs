@@ -7,7 +7,7 @@ use runledger_projections::{FollowUpCounts, Overview};
 
 use super::reading::{Query, Reading, push};
 use super::table::Cell;
-use super::times::{absolute, relative};
+use super::times::{absolute, length};
 use super::{Answer, block_on, output};
 
 /// Show a workspace at a glance: what needs a person, what is active, what was made good.
@@ -45,9 +45,9 @@ pub(super) fn run(overview: &OverviewOf) -> anyhow::Result<Answer> {
 fn print(found: &Overview, texts: &Texts) {
     let Overview { counts, at, .. } = found;
     let person = |counts: &FollowUpCounts| {
-        let oldest = counts.oldest.map(|oldest| relative(oldest, *at)).unwrap_or_default();
-        let oldest = if oldest.is_empty() { oldest } else { format!(", the oldest from {oldest}") };
-        format!("in {} runs{oldest}", counts.runs)
+        let oldest = counts.oldest.map(|oldest| length(at.since(oldest)));
+        let oldest = oldest.map(|oldest| format!(", the oldest for {oldest}")).unwrap_or_default();
+        format!("in {}{oldest}", runs(counts.runs))
     };
     section("NEEDS A PERSON");
     for (status, counts) in
@@ -67,17 +67,23 @@ fn print(found: &Overview, texts: &Texts) {
     ] {
         count(&name(status, texts), runs, "", Severity::Done);
     }
-    section("QUEUES");
+    if !found.queues.is_empty() {
+        section("QUEUES");
+    }
     for (verdict, queues) in &found.queues {
         count(&texts.queue(*verdict), *queues, "", super::queues::severity(*verdict));
     }
     output::line("");
-    output::line(Cell::new(format!("{} runs in all", counts.runs)).dim());
+    output::line(Cell::new(format!("{} in all", runs(counts.runs))).dim());
     if let Some(parked) = &found.health.parked {
         output::note(format!("the read models stand still: {parked}"));
     } else if found.health.lag > 0 {
         output::note(format!("{} recorded events do not count here yet", found.health.lag));
     }
+}
+
+fn runs(number: u64) -> String {
+    format!("{number} run{}", if number == 1 { "" } else { "s" })
 }
 
 /// What people call a verdict.

@@ -93,7 +93,8 @@ impl Reader {
         read(&self.text(path, query).await?)
     }
 
-    async fn text(&self, path: &[&str], mut query: Query) -> anyhow::Result<String> {
+    /// The same as text.
+    pub(super) async fn text(&self, path: &[&str], mut query: Query) -> anyhow::Result<String> {
         query.extend(self.common.iter().cloned());
         self.connected.get(path, &query).await
     }

@@ -130,12 +130,7 @@ impl List {
             let lines = if self.wide { table.whole_lines() } else { table.lines() };
             lines.iter().for_each(output::line);
         }
-        if let Some(moment) = page.scanned_to {
-            output::note(format!("looked back to {moment} and no further"));
-        }
-        if let Some(next) = page.next {
-            output::note(format!("there are more: add --cursor {next}"));
-        }
+        output::page_goes_on(page.next.as_deref(), page.scanned_to);
         Ok(Answer::Yes)
     }
 }
@@ -154,7 +149,7 @@ impl Filter {
             ("subject", &self.subject),
             ("queue", &self.queue),
             ("connection", &self.connection),
-            ("text", &self.text),
+            ("q", &self.text),
         ] {
             push(&mut query, name, value.as_ref());
         }

@@ -61,6 +61,12 @@ impl Table {
         self.lines_of(terminal_width())
     }
 
+    /// The same, each line this far from the margin.
+    pub(super) fn indented_lines(&self, indent: usize) -> Vec<String> {
+        let lines = self.lines_of(terminal_width().map(|width| width.saturating_sub(indent)));
+        lines.iter().map(|line| format!("{:indent$}{line}", "")).collect()
+    }
+
     /// Its lines, with nothing cut and nothing broken.
     pub(super) fn whole_lines(&self) -> Vec<String> {
         self.lines_of(None)
@@ -172,7 +178,7 @@ impl std::fmt::Display for Cell {
 /// Breaks a text into lines of at most `width` columns, between words where it can.
 pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
-    for word in text.split_whitespace() {
+    for word in text.split_whitespace().flat_map(|word| pieces(word, width)) {
         let full = |line: &String| {
             !line.is_empty()
                 && console::measure_text_width(line) + 1 + console::measure_text_width(word) > width
@@ -188,6 +194,21 @@ pub(super) fn wrap(text: &str, width: usize) -> Vec<String> {
         }
     }
     lines
+}
+
+/// A word in pieces that fit a line; most words are one.
+fn pieces(word: &str, width: usize) -> Vec<&str> {
+    let (mut pieces, mut begin, mut taken) = (Vec::new(), 0, 0);
+    for (at, letter) in word.char_indices() {
+        let wide = console::measure_text_width(letter.encode_utf8(&mut [0; 4]));
+        if taken + wide > width && at > begin {
+            pieces.push(&word[begin..at]);
+            (begin, taken) = (at, 0);
+        }
+        taken += wide;
+    }
+    pieces.push(&word[begin..]);
+    pieces
 }
 
 /// What sources sent may hold anything; a terminal is shown only what it prints.
@@ -264,6 +285,12 @@ mod tests {
         let lines = table().lines_of(None);
         assert_eq!(lines.len(), 3);
         assert!(lines[1].ends_with("work. Nothing is left to do here."), "{}", lines[1]);
+    }
+
+    #[test]
+    fn a_word_that_fits_no_line_is_broken() {
+        assert_eq!(wrap("see abcdefgh", 5), ["see", "abcde", "fgh"]);
+        assert_eq!(wrap("", 5), [""]);
     }
 
     #[test]

@@ -201,6 +201,12 @@ impl Player {
         until(given_up, &format!("giving up {run}")).await
     }
 
+    /// The position of the last event.
+    pub(super) async fn last_position(&self) -> anyhow::Result<u64> {
+        let head = self.ledger.store().head(self.workspace).await?;
+        Ok(head.map_or(0, |head| head.size().saturating_sub(1)))
+    }
+
     /// What the server answers to a question about the workspace.
     pub(super) async fn get(
         &self,

@@ -1,6 +1,6 @@
 //! Which verdicts a server gives, counted from what its API answers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use runledger_projections::rules::actionability::Actionability;
 use runledger_projections::rules::freshness::Freshness;
@@ -40,6 +40,8 @@ pub struct Shown {
     verdicts: BTreeMap<(Kind, &'static str), Verdict>,
     /// Runs in all.
     pub runs: usize,
+    /// The environments that they belong to.
+    pub environments: BTreeSet<String>,
 }
 
 impl Shown {
@@ -62,6 +64,7 @@ impl Shown {
     fn run(&mut self, standing: &Standing) {
         let (id, now) = (standing.run_id, &standing.now);
         self.runs += 1;
+        self.environments.extend(standing.recorded.environment.as_ref().map(ToString::to_string));
         self.count(Kind::Freshness, now.freshness.as_str(), || id.to_string());
         self.count(Kind::Actionability, now.actionability.status.as_str(), || id.to_string());
         self.count(Kind::Guidance, now.guidance.key.as_str(), || id.to_string());
@@ -82,7 +85,9 @@ impl Player {
     /// Asks the server for all runs and queues.
     pub(super) async fn shown(&self) -> anyhow::Result<Shown> {
         let mut shown = Shown::default();
-        let mut query = vec![("limit", "500".to_owned())];
+        // Once everything that was reported counts.
+        let last = self.last_position().await?.to_string();
+        let mut query = vec![("limit", "500".to_owned()), ("after", last)];
         loop {
             let page: Page<Standing> = serde_json::from_str(&self.get(&["runs"], &query).await?)?;
             page.items.iter().for_each(|run| shown.run(run));

@@ -65,7 +65,7 @@ impl Show {
             let what = format!("`{text}` is no run id, nor four or more characters of one's end");
             return Err(anyhow::Error::new(Unusable(what)));
         }
-        let query = vec![("text", text.to_owned()), ("limit", "500".to_owned())];
+        let query = vec![("q", text.to_owned()), ("limit", "500".to_owned())];
         let page: Page<Standing> = reader.look(&["runs"], query).await?;
         let ids = page.items.iter().map(|run| run.run_id.to_string());
         let mut ids: Vec<String> = ids.filter(|id| id.ends_with(text)).collect();
@@ -162,7 +162,7 @@ fn now(standing: &Standing, texts: &Texts) {
     });
     let freshness = texts.freshness(now.freshness);
     field("freshness", Cell::new(format!("{freshness}{}", deadline.unwrap_or_default())));
-    if let Some(queue) = &now.queue {
+    if let Some(queue) = now.queue.as_ref().filter(|_| recorded.completed_at.is_none()) {
         let verdict = texts.queue(queue.verdict);
         let (waiting, workers) = (queue.waiting, queue.live_workers);
         let text = format!("{verdict}; {waiting} waiting, {workers} live workers");
@@ -208,7 +208,7 @@ fn print_events(found: &RunEvents) {
     section("EVENTS", "");
     let mut table = Table::new(["POSITION", "RECORDED", "EVENT"]);
     found.events.iter().for_each(|event| table.row(events::row(event)));
-    table.lines().iter().for_each(|line| output::line(format!("  {line}")));
+    table.indented_lines(2).iter().for_each(output::line);
     if found.next_after_sequence.is_some() {
         output::note("there are more events; the API lists them all");
     }
@@ -224,7 +224,7 @@ fn field(name: &str, value: Cell) {
     if name.is_empty() {
         return output::line(format!("  {value}"));
     }
-    output::line(format!("  {name:<18}{value}"));
+    output::line(format!("  {name:<19}{value}"));
 }
 
 fn sentence(text: &str) {

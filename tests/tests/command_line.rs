@@ -1,0 +1,207 @@
+//! The program as people and scripts use it: against a running server, and on a database itself.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::path::Path;
+use std::process::{Output, Stdio};
+use std::time::Duration;
+
+use runledger_tests::process::{ServerProcess, client};
+use runledger_tests::test_database;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_runledger-under-test");
+const RUN: &str = "0192a0f4-7bde-7c3a-8f51-0d6c9e41b7aa";
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A server with one failed run, and the program that asks it.
+struct Stand {
+    server: ServerProcess,
+    directory: TempDir,
+    database_url: Option<String>,
+    /// The position of the last event.
+    last: String,
+}
+
+impl Stand {
+    async fn on(database_url: Option<String>) -> Stand {
+        let directory = tempfile::tempdir().unwrap();
+        let server = ServerProcess::start(PROGRAM, directory.path(), database_url.as_deref());
+        let (server, last) = (server.await.unwrap(), String::new());
+        let mut stand = Stand { server, directory, database_url, last };
+        let data = json!({ "operation": "backup.create", "environment": "prod",
+            "subject": { "type": "backup_set", "id": "wiki" }, "queue": "backups" });
+        stand.event("run.dispatched", data).await;
+        let data = json!({ "reason_code": "disk_full", "message": "no space left" });
+        stand.event("run.failed", data).await;
+        stand
+    }
+
+    async fn event(&mut self, kind: &str, data: Value) {
+        let event = json!({ "type": kind, "run_id": RUN, "data": data });
+        let answer = self.post("workspaces/main/events", event).await;
+        assert_eq!(answer["status"], json!("recorded"), "{answer}");
+        self.last = answer["position"].to_string();
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let url = format!("{}/v1/{path}", self.server.url);
+        let request = client().post(url).bearer_auth(&self.server.token);
+        let answer = request.header("content-type", "application/json").body(body.to_string());
+        let answer = answer.send().await.unwrap();
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+    }
+
+    async fn get(&self, path: &str) -> String {
+        let url = format!("{}/v1/workspaces/main/{path}", self.server.url);
+        let answer = client().get(url).bearer_auth(&self.server.token).send().await.unwrap();
+        answer.text().await.unwrap()
+    }
+
+    fn program(&self, arguments: &[&str]) -> Command {
+        let mut program = bare_program(arguments);
+        program.env("RUNLEDGER_URL", &self.server.url);
+        program.env("RUNLEDGER_DATA_DIR", self.directory.path());
+        if let Some(url) = &self.database_url {
+            program.env("RUNLEDGER_DATABASE_URL", url);
+        }
+        program
+    }
+
+    async fn ask(&self, arguments: &[&str]) -> Output {
+        self.program(arguments).output().await.unwrap()
+    }
+
+    /// What the program answers once the last event counts.
+    async fn ask_after(&self, arguments: &[&str]) -> Output {
+        self.ask(&[arguments, &["--after", &self.last]].concat()).await
+    }
+}
+
+/// The program, knowing of no settings.
+fn bare_program(arguments: &[&str]) -> Command {
+    let mut program = Command::new(PROGRAM);
+    let settings = std::env::vars().map(|(name, _)| name);
+    settings.filter(|name| name.starts_with("RUNLEDGER_")).for_each(|name| {
+        program.env_remove(name);
+    });
+    program.args(arguments).stdin(Stdio::null()).kill_on_drop(true);
+    program
+}
+
+fn out(output: &Output) -> &str {
+    std::str::from_utf8(&output.stdout).unwrap()
+}
+
+fn err(output: &Output) -> &str {
+    std::str::from_utf8(&output.stderr).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_shown_is_what_the_server_says_and_json_is_its_answer_as_it_came() {
+    let stand = Stand::on(None).await;
+    for (arguments, parts) in [
+        (&["runs", "list"][..], &[RUN, "backup.set.create", "Failed", "act"][..]),
+        (&["runs", "show", "9e41b7aa"], &[RUN, "no space left", "Needs action", "run.failed"]),
+        (&["follow-ups"], &[RUN, "1×", "nothing has made it good"]),
+        (&["queues"], &["backups", "Empty"]),
+        (&["overview"], &["Needs action", "1 run in all"]),
+        (&["overview", "--lang", "de"], &["Zu erledigen"]),
+        (&["log", "tail"], &["workspace.created", "disk_full"]),
+    ] {
+        let output = stand.ask_after(arguments).await;
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", err(&output));
+        for part in parts {
+            assert!(out(&output).contains(part), "{arguments:?} lacks {part}: {}", out(&output));
+        }
+    }
+    let before = stand.last.parse::<u64>().unwrap() - 1;
+    let output = stand.ask(&["runs", "show", RUN, "--as-of", &before.to_string(), "--json"]).await;
+    let path = format!("runs/{RUN}?as_of={before}");
+    assert_eq!(out(&output).trim_end(), stand.get(&path).await);
+    assert!(out(&output).contains("\"status\":\"queued\""), "{}", out(&output));
+}
+
+#[tokio::test]
+async fn the_shell_can_tell_who_is_at_fault() {
+    let stand = Stand::on(None).await;
+    let nowhere = tempfile::tempdir().unwrap();
+    let nowhere = nowhere.path().to_str().unwrap();
+    let wrong = stand.directory.path().join("wrong-token");
+    std::fs::write(&wrong, "wrong").unwrap();
+    let wrong = wrong.to_str().unwrap();
+    for (arguments, code, says) in [
+        (&["runs", "list", "--status", "asleep"][..], 2, "queued, running, completed"),
+        (&["runs", "show", "zz"], 2, "no run id"),
+        (&["runs", "show", "deadbeef"], 1, "runledger runs list"),
+        (&["runs", "list", "--data-dir", nowhere], 2, "--token-file"),
+        (&["runs", "list", "--url", "nowhere"], 2, "http://"),
+        (&["runs", "list", "--url", "http://127.0.0.1:1"], 3, "runledger serve"),
+        (&["runs", "list", "--token-file", wrong], 3, "does not take this token"),
+        (&["runs", "list", "--as-of", "yesterday"], 3, "as_of"),
+        (&["rebuild", "-w", "nobody"], 2, "there are: main"),
+        (&["rebuild", "--data-dir", nowhere], 2, "there is no ledger"),
+        (&["catalog", "check", nowhere], 2, "cannot be read"),
+        (&["catalog", "check", wrong], 1, "wrong-token:1:"),
+    ] {
+        let output = stand.ask(arguments).await;
+        let said = format!("{}{}", out(&output), err(&output));
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {said}");
+        assert!(said.contains(says), "{arguments:?} does not say {says}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn the_only_workspace_is_meant_and_of_several_one_must_be_named() {
+    let stand = Stand::on(None).await;
+    stand.post("workspaces", json!({ "name": "other" })).await;
+    let output = stand.ask(&["runs", "list"]).await;
+    assert_eq!(output.status.code(), Some(2));
+    assert!(err(&output).contains("main, other; name one with --workspace"), "{}", err(&output));
+    let output = stand.ask_after(&["runs", "list", "--workspace", "main"]).await;
+    assert!(out(&output).contains(RUN), "{}", err(&output));
+    let output = stand.program(&["runs", "list"]).env("RUNLEDGER_WORKSPACE", "other").output();
+    let output = output.await.unwrap();
+    assert_eq!((output.status.code(), out(&output)), (Some(0), ""));
+    assert!(err(&output).contains("no runs are recorded yet"), "{}", err(&output));
+}
+
+#[tokio::test]
+async fn a_followed_log_shows_what_comes() {
+    let mut stand = Stand::on(None).await;
+    let mut program = stand.program(&["log", "tail", "-n", "1", "-f", "--json"]);
+    let mut program = program.stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(program.stdout.take().unwrap()).lines();
+    let mut next = async || -> Value {
+        let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap();
+        serde_json::from_str(&line.unwrap()).unwrap()
+    };
+    assert_eq!(next().await["event"]["type"], "run.failed");
+    stand.event("run.succeeded", json!({})).await;
+    assert_eq!(next().await["event"]["type"], "run.late_signal");
+}
+
+#[tokio::test]
+async fn read_models_are_rebuilt_beside_a_running_server_on_both_databases() {
+    for database in [None, Some(test_database().await)] {
+        let mut stand = Stand::on(database).await;
+        let output = stand.ask(&["rebuild"]).await;
+        assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+        assert!(out(&output).starts_with("main: rebuilt from "), "{}", out(&output));
+        stand.event("run.succeeded", json!({})).await;
+        let after = stand.ask_after(&["runs", "list", "--follow-up"]).await;
+        assert!(out(&after).contains(RUN), "{} {}", out(&after), err(&after));
+    }
+}
+
+#[tokio::test]
+async fn the_built_in_catalog_and_a_good_file_are_found_good() {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../ledger/catalog.toml");
+    for arguments in [&["catalog", "check"][..], &["catalog", "check", file.to_str().unwrap()]] {
+        let output = bare_program(arguments).output().await.unwrap();
+        assert_eq!(output.status.code(), Some(0), "{}", out(&output));
+        assert!(out(&output).contains("nothing is wrong"), "{}", out(&output));
+    }
+}
