@@ -5,13 +5,14 @@ use axum::response::{IntoResponse, Response};
 use runledger_ledger::run::RunRefusal;
 use runledger_ledger::submission::{Answer, Refusal};
 use runledger_ledger::workspace::WorkspaceRefusal;
+use runledger_projections::rules::standing::Standing;
 use serde::Serialize;
-use serde_json::Value;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::ingest::ItemError;
 use crate::problem::ApiError;
+use crate::schema::standing::StandingShape;
 
 /// What became of one event.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -42,8 +43,10 @@ pub struct ItemResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub existing: Option<bool>,
     /// Of that other run: everything that is true of it now. See whether it is stale.
+    /// Left out if the read models cannot tell in time.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub standing: Option<Value>,
+    #[schema(value_type = Option<StandingShape>)]
+    pub standing: Option<Box<Standing>>,
     /// Why it was not recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<ItemProblem>,

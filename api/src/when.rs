@@ -12,6 +12,8 @@ use crate::problem::{ApiError, ApiResult, unknown_workspace};
 
 /// How long a read waits for the event that it must come after.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a write waits that tells of something besides.
+const BRIEFLY: Duration = Duration::from_secs(1);
 
 /// Reads `as_of`: a position of the log, or a time.
 pub fn as_of(text: Option<&str>) -> ApiResult<AsOf> {
@@ -40,6 +42,17 @@ pub async fn view(
         there(app, workspace, position).await?;
     }
     Ok(app.projections().view(workspace, as_of).await?)
+}
+
+/// The read models of `workspace` as they are now, with all that is recorded in them if they get
+/// there in time.
+pub async fn latest(app: &App, workspace: WorkspaceId) -> ApiResult<View> {
+    let head = app.ledger().store().head(workspace).await?;
+    if let Some(last) = head.and_then(|head| head.size().checked_sub(1)) {
+        let there = app.projections().wait(workspace, last, BRIEFLY).await;
+        there.map_err(ViewError::from)?;
+    }
+    Ok(app.projections().view(workspace, AsOf::Now).await?)
 }
 
 /// How many events of the log of `workspace` count at a moment, as the log itself says.

@@ -1,22 +1,26 @@
 //! Events in: one, an array, or one a line.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use runledger_ledger::ledger::SubmitError;
 use runledger_ledger::submission::Submission;
-use runledger_ledger::words::WorkspaceId;
+use runledger_ledger::words::{RunId, WorkspaceId};
+use runledger_projections::rules::standing::Standing;
+use runledger_projections::texts::Language;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use crate::answer::{ItemResult, Summary};
+use crate::answer::{ItemResult, ItemStatus, Summary};
 use crate::app::App;
 use crate::extract::{Payload, Query, Workspace};
 use crate::ingest::native::{self, Parsed};
 use crate::ingest::{Caller, ItemError};
+use crate::language;
 use crate::problem::{ApiError, ApiResult, Problems};
+use crate::when;
 
 /// How the events of a request are taken.
 #[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
@@ -76,6 +80,7 @@ pub async fn post_events(
     State(app): State<App>,
     Workspace(workspace): Workspace,
     Query(modes): Query<Modes>,
+    headers: HeaderMap,
     payload: Payload,
 ) -> ApiResult<Response> {
     let content_type = payload.content_type.as_deref();
@@ -84,6 +89,7 @@ pub async fn post_events(
     let caller = Caller { actor: Some(app.actor()), source: None };
     let items = native::parse_body(&payload.bytes, content_type, caller, &mut new_run_id)?;
     let mut results = record(&app, workspace, items, modes).await?;
+    show_holders(&app, workspace, language::preferred(&headers), &mut results).await;
     let summary = Summary::of(&results);
     app.count(&summary);
     if alone && let Some(result) = results.pop() {
@@ -125,6 +131,35 @@ async fn record(
         fill(&mut results, runs.into_iter().zip(answers).map(answered));
     }
     Ok(results.into_iter().flatten().collect())
+}
+
+/// Shows of each run that holds a key what is true of it: a caller must see when it is stale. What
+/// is recorded is answered for, whatever happens here.
+async fn show_holders(
+    app: &App,
+    workspace: WorkspaceId,
+    language: Language,
+    results: &mut [ItemResult],
+) {
+    let holders = results.iter_mut().filter(|result| result.status == ItemStatus::Existing);
+    let mut holders: Vec<&mut ItemResult> = holders.collect();
+    if holders.is_empty() {
+        return;
+    }
+    let ids: Vec<RunId> = holders.iter().filter_map(|result| result.run_id).map(RunId).collect();
+    let standings = async {
+        let view = when::latest(app, workspace).await?.in_language(language);
+        view.standings(&ids).await.map_err(ApiError::from)
+    };
+    match standings.await {
+        Ok(standings) => {
+            for holder in &mut holders {
+                let of = |standing: &&Standing| Some(standing.run_id.0) == holder.run_id;
+                holder.standing = standings.iter().find(of).cloned().map(Box::new);
+            }
+        }
+        Err(error) => tracing::warn!(?error, "the standings of runs that hold a key are left out"),
+    }
 }
 
 fn fill(results: &mut [Option<ItemResult>], found: impl Iterator<Item = ItemResult>) {

@@ -222,12 +222,20 @@ async fn a_small_body_that_inflates_without_end_is_cut_off() {
 
 #[tokio::test]
 async fn a_dispatch_that_finds_its_key_taken_is_told_who_holds_it() {
-    let service = Service::on(Database::Sqlite).await;
+    let service = Service::following(Database::Sqlite).await;
     let unique = json!({"type": "run.dispatched", "data": {"operation": "inventory.sync",
         "subject": {"type": "site", "id": "1"}, "unique": "subject"}});
     let holder = service.post_json(EVENTS, &unique).await.ok(201);
     let reply = service.post_json(EVENTS, &unique).await.ok(200);
     assert_eq!((&reply["status"], &reply["existing"]), (&json!("existing"), &json!(true)));
     assert_eq!(reply["run_id"], holder["run_id"]);
+    assert_eq!(reply["standing"]["run_id"], holder["run_id"]);
+    assert_eq!(reply["standing"]["now"]["freshness"], "fresh_queued");
+    // Whoever waits for it must see that nothing moves.
+    service.wait(3_600);
+    let reply = service.post_json(EVENTS, &json!([unique, unique])).await.ok(200);
+    for result in reply["results"].as_array().unwrap() {
+        assert_eq!(result["standing"]["now"]["freshness"], "stale_queued");
+    }
     assert_eq!(service.size().await, 3);
 }
