@@ -22,6 +22,7 @@ use crate::run::ReservationKey;
 use crate::time::Moment;
 use crate::words::{Name, RunId, WorkspaceId};
 
+pub use audit::LogRow;
 pub use error::StoreError;
 pub use postgres::PgStore;
 pub use scratch::{Scratch, ScratchError};
@@ -307,7 +308,8 @@ macro_rules! on_both {
     };
 }
 
-// Below the macro that it uses.
+// Below the macro that they use.
+mod audit;
 mod background;
 
 const HEAD: &str = "SELECT size, last_recorded_at, frontier FROM heads WHERE workspace_id = $1";

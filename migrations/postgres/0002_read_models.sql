@@ -64,7 +64,7 @@ CREATE INDEX runs_by_problem ON runs (workspace_id, generation, outcome, dispatc
 CREATE INDEX runs_by_follow_up ON runs (workspace_id, generation, dispatched_at, run_id) WHERE follow_up;
 CREATE INDEX runs_by_verdict ON runs (workspace_id, generation, actionability, dispatched_at, run_id) WHERE actionability > 1;
 -- Freshness: what is active, by deadline; and what the reconciler must look at next.
-CREATE INDEX runs_active ON runs (workspace_id, generation, dispatched_at, run_id, environment, deadline) WHERE status < 2;
+CREATE INDEX runs_active ON runs (workspace_id, generation, dispatched_at, run_id, environment, deadline, status) WHERE status < 2;
 CREATE INDEX runs_to_abandon ON runs (workspace_id, generation, abandon_at) WHERE abandon_at IS NOT NULL;
 -- Queue truth: what waits, and all that a verdict asks of it.
 CREATE INDEX runs_waiting ON runs (workspace_id, generation, connection, queue, waiting_since, deadline, queue_window) WHERE status = 0;

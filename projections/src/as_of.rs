@@ -120,14 +120,7 @@ pub(crate) async fn replay(
     workspace: WorkspaceId,
     size: u64,
 ) -> Result<Replayed, ProjectionError> {
-    let file = if size <= IN_MEMORY { None } else { Some(Arc::new(scratch()?)) };
-    let url = match &file {
-        None => StoreUrl::SqliteMemory,
-        Some(dir) => StoreUrl::SqliteScratch(dir.path().join("as-of.sqlite")),
-    };
-    let store = Store::open(&url).await?;
-    let model = Model { workspace, generation: 1 };
-    let mut checkpoint = Checkpoint::create(&store, model, true).await?;
+    let Replayed { store, mut checkpoint, file } = begin(workspace, size).await?;
     while checkpoint.position < size {
         let next = follower::advance(source, &store, &checkpoint, size).await?;
         if next.position == checkpoint.position {
@@ -136,6 +129,19 @@ pub(crate) async fn replay(
         }
         checkpoint = next;
     }
+    Ok(Replayed { store, checkpoint, file })
+}
+
+/// Read models of nothing yet, with room for those of `size` events.
+pub(crate) async fn begin(workspace: WorkspaceId, size: u64) -> Result<Replayed, ProjectionError> {
+    let file = if size <= IN_MEMORY { None } else { Some(Arc::new(scratch()?)) };
+    let url = match &file {
+        None => StoreUrl::SqliteMemory,
+        Some(dir) => StoreUrl::SqliteScratch(dir.path().join("as-of.sqlite")),
+    };
+    let store = Store::open(&url).await?;
+    let model = Model { workspace, generation: 1 };
+    let checkpoint = Checkpoint::create(&store, model, true).await?;
     Ok(Replayed { store, checkpoint, file })
 }
 

@@ -14,6 +14,7 @@ mod rebuild;
 pub mod rules;
 mod tables;
 pub mod texts;
+mod verify;
 mod view;
 
 pub use as_of::AsOf;
@@ -23,7 +24,8 @@ pub use projector::{ProjectionError, VERSION};
 pub use query::{
     Counts, EnvironmentStanding, FamilyView, FollowUpCounts, FollowUpFilter, FollowUpItem, Health,
     OperationCounts, OperationStanding, Overview, Page, PageError, PageRequest, QueueStanding,
-    RecentOutcome, RunFilter,
+    RecentOutcome, RunFilter, Watched, watch,
 };
 pub use rebuild::Progress;
+pub use verify::{Difference, Verification, VerifyProgress, VerifyStep};
 pub use view::{View, ViewError};

@@ -13,6 +13,7 @@ mod runs;
 mod scan;
 mod standings;
 mod statement;
+mod watch;
 
 pub use counts::{Counts, EnvironmentStanding, FollowUpCounts, Health, Overview};
 pub use follow_ups::{FollowUpFilter, FollowUpItem};
@@ -20,3 +21,5 @@ pub use operations::{FamilyView, OperationCounts, OperationStanding, RecentOutco
 pub use page::{Page, PageError, PageRequest};
 pub use queues::QueueStanding;
 pub use runs::RunFilter;
+pub(crate) use statement::{Statement, Value};
+pub use watch::{Watched, watch};

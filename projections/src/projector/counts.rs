@@ -72,8 +72,9 @@ fn kind(row: &RunRow) -> Kind {
 }
 
 /// What of a row its item shows.
-fn item(row: &RunRow) -> (&Option<Vec<u8>>, i16, Option<i64>, &str, &str) {
-    (&row.item_key, row.actionability, row.settled_at, &row.family, &row.environment)
+fn item(row: &RunRow) -> (&Option<Vec<u8>>, i16, Option<i64>, &str, &str, &str) {
+    let RunRow { family, environment, subject, .. } = row;
+    (&row.item_key, row.actionability, row.settled_at, family, environment, subject)
 }
 
 async fn write_kinds(tx: &mut Tx, model: Model, kinds: &[(Kind, i64)]) -> Result<(), StoreError> {
@@ -105,7 +106,8 @@ async fn write_kinds(tx: &mut Tx, model: Model, kinds: &[(Kind, i64)]) -> Result
     Ok(())
 }
 
-/// The oldest and the latest run of each item follow from the rows of `runs`.
+/// The oldest and the latest run of each item, and what the latest acted on, follow from the rows
+/// of `runs`, whatever the order in which they came.
 const REFRESH_ITEMS: &str = "\
 UPDATE follow_up_items SET
     first_settled_at = coalesce((SELECT f.settled_at FROM runs AS f
@@ -118,6 +120,11 @@ UPDATE follow_up_items SET
           AND f.generation = follow_up_items.generation
           AND f.item_key = follow_up_items.item_key AND f.follow_up
         ORDER BY f.settled_at DESC, f.run_id DESC LIMIT 1), last_settled_at),
+    subject = coalesce((SELECT f.subject FROM runs AS f
+        WHERE f.workspace_id = follow_up_items.workspace_id
+          AND f.generation = follow_up_items.generation
+          AND f.item_key = follow_up_items.item_key AND f.follow_up
+        ORDER BY f.settled_at DESC, f.run_id DESC LIMIT 1), subject),
     latest_run_id = coalesce((SELECT f.run_id FROM runs AS f
         WHERE f.workspace_id = follow_up_items.workspace_id
           AND f.generation = follow_up_items.generation

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::queues::QueueTruths;
 use super::statement::Statement;
+use crate::db::Tx;
 use crate::rules::actionability::Actionability;
 use crate::rules::queue::QueueVerdict;
 use crate::rules::rfc3339;
@@ -271,6 +272,10 @@ async fn counts(
     }
     let mut statement = Statement::new(ACTIVE);
     statement.bind(reading.at.micros()).push(" THEN 1 ELSE 0 END) AS bigint) FROM runs");
+    if let Tx::Sqlite(_) = reading.tx {
+        // Without statistics it might walk through the index of some other list.
+        statement.push(" INDEXED BY runs_active");
+    }
     statement.scope("", reading.model()).push(" AND status < 2");
     within(&mut statement, " AND environment = ");
     statement.push(" GROUP BY environment");

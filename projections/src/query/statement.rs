@@ -6,6 +6,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, FromRow};
 use uuid::Uuid;
 
+use super::watch;
 use crate::db::{Tx, on_tx};
 use crate::tables::Model;
 
@@ -84,8 +85,33 @@ impl Statement {
         self.push(if values.is_empty() { "(VALUES ('', ''))" } else { ")" })
     }
 
+    pub(super) fn sql(&self) -> &str {
+        &self.sql
+    }
+
     /// All rows.
     pub(crate) async fn fetch<T: Row>(self, tx: &mut Tx) -> Result<Vec<T>, StoreError> {
+        watch::note(&self, tx).await?;
+        self.run(tx).await
+    }
+
+    /// The plan that the database makes for it.
+    pub(super) async fn plan(mut self, tx: &mut Tx) -> Result<Vec<String>, StoreError> {
+        match tx {
+            Tx::Postgres(_) => {
+                self.sql.insert_str(0, "EXPLAIN ");
+                let lines: Vec<(String,)> = self.run(tx).await?;
+                Ok(lines.into_iter().map(|(line,)| line).collect())
+            }
+            Tx::Sqlite(_) => {
+                self.sql.insert_str(0, "EXPLAIN QUERY PLAN ");
+                let lines: Vec<(i64, i64, i64, String)> = self.run(tx).await?;
+                Ok(lines.into_iter().map(|(_, _, _, line)| line).collect())
+            }
+        }
+    }
+
+    async fn run<T: Row>(self, tx: &mut Tx) -> Result<Vec<T>, StoreError> {
         let Statement { sql, values } = self;
         Ok(on_tx!(tx, |connection| {
             // Only `&'static str`s and placeholders are in it.

@@ -20,3 +20,5 @@ macro_rules! on_both_databases {
 
 mod follow_ups;
 mod lists;
+mod plans;
+mod verify;

@@ -1,0 +1,233 @@
+//! What a question costs: how many statements, and that each is answered from an index, whatever
+//! the history.
+
+use std::collections::BTreeSet;
+
+use runledger_ledger::run::Named;
+use runledger_ledger::submission::Submission;
+use runledger_ledger::words::{Outcome, Status};
+use runledger_projections::rules::actionability::Actionability;
+use runledger_projections::rules::freshness::Freshness;
+use runledger_projections::{
+    FollowUpFilter, PageRequest, RunFilter, View, ViewError, Watched, watch,
+};
+use runledger_tests::world::{
+    BEGIN, World, dispatch, ended, name, run, started, subject, within, worker,
+};
+
+on_both_databases! {
+    every_question_is_answered_from_an_index =>
+        every_question_is_answered_from_an_index_on_sqlite,
+        every_question_is_answered_from_an_index_on_postgresql;
+    a_long_page_costs_as_many_statements_as_a_short_one =>
+        a_long_page_costs_as_many_statements_as_a_short_one_on_sqlite,
+        a_long_page_costs_as_many_statements_as_a_short_one_on_postgresql;
+}
+
+/// Runs of every kind: of each hundred, a few are active and a few failed.
+fn history(numbers: std::ops::Range<u128>) -> Vec<Submission> {
+    let mut submissions = Vec::new();
+    for number in numbers {
+        let operation = match number % 4 {
+            0 => "inventory.sync",
+            1 => "backup.set.create",
+            _ => "restore.execute",
+        };
+        let named = Named {
+            subject: Some(subject(&format!("host/{}", number % 97))),
+            queue: Some(name(["sync", "backups"][usize::try_from(number % 2).unwrap()])),
+            ..within(["prod", "test", "stage"][usize::try_from(number % 5 % 3).unwrap()])
+        };
+        submissions.push(dispatch(run(number), operation, named));
+        match number % 50 {
+            0 => continue,
+            1 => submissions.push(started(run(number))),
+            2..20 => submissions.push(ended(run(number), Outcome::Failed)),
+            20 => submissions.push(ended(run(number), Outcome::Cancelled)),
+            _ => submissions.push(ended(run(number), Outcome::Succeeded)),
+        }
+    }
+    submissions
+}
+
+async fn with_history(world: &World, runs: u128) {
+    world.record(worker("w1", &["sync", "backups"])).await;
+    for begin in (1..=runs).step_by(200) {
+        world.submit(history(begin..(begin + 200).min(runs + 1))).await;
+        world.wait(1);
+    }
+    world.projections.catch_up(world.workspace).await.unwrap();
+    if let Some(pool) = world.ledger.store().postgres() {
+        // What the database does by itself in time: statistics, and which pages need no look.
+        sqlx::query("VACUUM ANALYZE").execute(pool).await.unwrap();
+    }
+}
+
+fn run_filters() -> Vec<RunFilter> {
+    let any = RunFilter::default;
+    let named = |text: &str| Some(text.to_owned());
+    vec![
+        any(),
+        RunFilter { status: Some(Status::Queued), ..any() },
+        RunFilter { status: Some(Status::Running), ..any() },
+        RunFilter { status: Some(Status::Completed), ..any() },
+        RunFilter { outcome: Some(Outcome::Pending), ..any() },
+        RunFilter { outcome: Some(Outcome::Succeeded), ..any() },
+        RunFilter { outcome: Some(Outcome::Failed), ..any() },
+        RunFilter { freshness: Some(Freshness::StaleQueued), ..any() },
+        RunFilter { freshness: Some(Freshness::FreshRunning), ..any() },
+        RunFilter { freshness: Some(Freshness::Terminal), ..any() },
+        RunFilter { actionability: Some(Actionability::SupersededByLaterSuccess), ..any() },
+        RunFilter { actionability: Some(Actionability::NotTerminal), ..any() },
+        RunFilter { actionability: Some(Actionability::InformationalOnly), ..any() },
+        RunFilter { follow_up: Some(true), ..any() },
+        RunFilter { follow_up: Some(false), ..any() },
+        RunFilter { operation: named("inventory.sync"), ..any() },
+        RunFilter { family: named("backup"), ..any() },
+        RunFilter { environment: named("prod"), ..any() },
+        RunFilter { subject: Some(subject("host/7")), ..any() },
+        RunFilter { queue: named("sync"), ..any() },
+        RunFilter { text: named("HOST/7"), ..any() },
+        RunFilter { text: named(&run(7).to_string()), ..any() },
+        RunFilter { since: Some(BEGIN), until: Some(BEGIN.plus(minutes(5))), ..any() },
+        RunFilter { environment: named("prod"), follow_up: Some(true), ..any() },
+    ]
+}
+
+fn minutes(minutes: i64) -> runledger_ledger::time::Span {
+    runledger_ledger::time::Span::from_secs(minutes * 60)
+}
+
+fn item_filters() -> Vec<FollowUpFilter> {
+    let any = FollowUpFilter::default;
+    let manual = Some(Actionability::RequiresManualReview);
+    vec![
+        any(),
+        FollowUpFilter { environment: Some("prod".to_owned()), ..any() },
+        FollowUpFilter { operation: Some("inventory.sync".to_owned()), ..any() },
+        FollowUpFilter { family: Some("backup".to_owned()), ..any() },
+        FollowUpFilter { actionability: manual, ..any() },
+    ]
+}
+
+/// Every question that lists or counts, each with its name.
+async fn ask_everything(view: &View) -> Result<Vec<(String, Vec<Watched>)>, ViewError> {
+    let mut asked = Vec::new();
+    for filter in run_filters() {
+        let (page, watched) = watch(view.runs(&filter, &PageRequest::first(20))).await;
+        let page = page?;
+        asked.push((format!("runs {filter:?}"), watched));
+        if let Some(next) = page.next {
+            let (next, watched) = watch(view.runs(&filter, &PageRequest::first(20).at(next))).await;
+            next?;
+            asked.push((format!("next runs {filter:?}"), watched));
+        }
+    }
+    for filter in item_filters() {
+        let (page, watched) = watch(view.follow_ups(&filter, &PageRequest::first(5))).await;
+        let page = page?;
+        asked.push((format!("follow-ups {filter:?}"), watched));
+        let next = PageRequest::first(5).at(page.next.unwrap());
+        let (next, watched) = watch(view.follow_ups(&filter, &next)).await;
+        asked.push((format!("next follow-ups {filter:?}"), watched));
+        let key = next?.items[0].key;
+        let (item, watched) = watch(view.follow_up(key)).await;
+        item?;
+        asked.push(("an item".to_owned(), watched));
+        let (runs, watched) = watch(view.occurrences(key, &PageRequest::first(5))).await;
+        runs?;
+        asked.push(("occurrences".to_owned(), watched));
+    }
+    let (answers, watched) = watch(async {
+        view.overview(None).await?;
+        view.overview(Some("prod")).await?;
+        view.environments().await?;
+        view.operations(None).await?;
+        view.queues().await?;
+        view.queue(None, "sync").await?;
+        view.run(run(5)).await
+    })
+    .await;
+    answers?;
+    asked.push(("counts".to_owned(), watched));
+    Ok(asked)
+}
+
+async fn every_question_is_answered_from_an_index(world: World) {
+    with_history(&world, 8_000).await;
+    let view = world.view().await;
+    let mut walks = BTreeSet::new();
+    let mut statements = 0;
+    for (question, watched) in ask_everything(&view).await.unwrap() {
+        for Watched { sql, plan } in watched {
+            statements += 1;
+            if let Some(line) = plan.iter().find(|line| is_walk(line, &sql)) {
+                walks.insert(format!("{question}: {line}\n  {sql}"));
+            }
+        }
+    }
+    assert!(statements > 100, "only {statements} statements were seen");
+    assert!(walks.is_empty(), "{}", walks.into_iter().collect::<Vec<_>>().join("\n"));
+    let (overview, watched) = watch(view.overview(None)).await;
+    overview.unwrap();
+    let active = watched.iter().find(|one| one.sql.contains("count(deadline)")).unwrap();
+    let from_the_index_alone =
+        ["COVERING INDEX runs_active", "Index Only Scan using runs_active on runs"];
+    let alone = |line: &String| from_the_index_alone.iter().any(|index| line.contains(index));
+    assert!(active.plan.iter().any(alone), "{active:#?}");
+}
+
+/// Whether a line of a plan walks through a table that grows with history, or sorts what it found
+/// there.
+fn is_walk(line: &str, sql: &str) -> bool {
+    const PARTIAL: [&str; 2] = ["runs_active ", "runs_waiting "];
+    const GROWING: [&str; 3] = ["runs", "events", "follow_up_items"];
+    let on_sqlite = line.starts_with("SCAN ")
+        && !line.contains("CONSTANT ROW")
+        && !line.contains("VALUES CLAUSE")
+        && !line.starts_with("SCAN (")
+        && !line.starts_with("SCAN c ");
+    let sorted = line.contains("USE TEMP B-TREE FOR ORDER BY");
+    let on_postgresql = line
+        .split_once("Seq Scan on ")
+        .is_some_and(|(_, rest)| GROWING.contains(&rest.split(' ').next().unwrap_or_default()));
+    // All rows of an index that holds every run, and not the first of them in its order.
+    let all = line.contains("SEARCH runs ")
+        && line.ends_with("(workspace_id=? AND generation=?)")
+        && !PARTIAL.iter().any(|index| line.contains(index))
+        && !sql.contains(" LIMIT ");
+    on_sqlite || all || sorted || on_postgresql
+}
+
+async fn a_long_page_costs_as_many_statements_as_a_short_one(world: World) {
+    with_history(&world, 3).await;
+    let statements = async |limit: u16| {
+        let view = world.view().await;
+        let mut counts = Vec::new();
+        for filter in [
+            RunFilter { queue: Some("sync".to_owned()), ..RunFilter::default() },
+            RunFilter { environment: Some("prod".to_owned()), ..RunFilter::default() },
+        ] {
+            let (page, watched) = watch(view.runs(&filter, &PageRequest::first(limit))).await;
+            counts.push((page.unwrap().items.len(), watched.len()));
+        }
+        let filter = FollowUpFilter::default();
+        let (items, watched) = watch(view.follow_ups(&filter, &PageRequest::first(limit))).await;
+        counts.push((items.unwrap().items.len(), watched.len()));
+        let (overview, watched) = watch(view.overview(None)).await;
+        overview.unwrap();
+        counts.push((usize::from(limit), watched.len()));
+        let (operations, watched) = watch(view.operations(None)).await;
+        operations.unwrap();
+        counts.push((usize::from(limit), watched.len()));
+        counts
+    };
+    let of_one = statements(1).await;
+    with_history(&world, 6_000).await;
+    let of_many = statements(200).await;
+    for ((short, few), (long, many)) in of_one.iter().zip(&of_many) {
+        assert!(*short <= 1 && *long > 30, "a page of {short} and one of {long}");
+        assert_eq!(few, many, "a page of {short} and one of {long}");
+        assert!(*many <= 6, "{many} statements");
+    }
+}

@@ -1,0 +1,173 @@
+//! What a verification finds: everything that somebody changed behind the ledger's back, and
+//! nothing else.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use runledger_ledger::run::FollowUpAction;
+use runledger_ledger::store::Store;
+use runledger_ledger::words::Outcome;
+use runledger_projections::{Difference, Verification};
+use runledger_tests::world::{
+    BEGIN, World, blind, dispatch, ended, follow_up, run, started, within, worker,
+};
+
+on_both_databases! {
+    an_intact_workspace_has_no_differences =>
+        an_intact_workspace_has_no_differences_on_sqlite,
+        an_intact_workspace_has_no_differences_on_postgresql;
+    a_flipped_byte_is_found_where_it_is =>
+        a_flipped_byte_is_found_where_it_is_on_sqlite,
+        a_flipped_byte_is_found_where_it_is_on_postgresql;
+    every_damage_to_a_log_is_named =>
+        every_damage_to_a_log_is_named_on_sqlite, every_damage_to_a_log_is_named_on_postgresql;
+    a_changed_row_of_a_read_model_is_named =>
+        a_changed_row_of_a_read_model_is_named_on_sqlite,
+        a_changed_row_of_a_read_model_is_named_on_postgresql;
+}
+
+async fn some_days(world: &World) {
+    world.record(worker("w1", &["sync"])).await;
+    for number in 1..=40 {
+        world.record(dispatch(run(number), "inventory.sync", within("prod"))).await;
+        world.record(started(run(number))).await;
+        world.wait(1);
+        match number % 5 {
+            0 => continue,
+            1 | 2 => world.record(ended(run(number), Outcome::Failed)).await,
+            _ => world.record(ended(run(number), Outcome::Succeeded)).await,
+        }
+    }
+    for number in [41, 42] {
+        world.record(dispatch(run(number), "restore.execute", within("prod"))).await;
+        world.record(ended(run(number), Outcome::Failed)).await;
+    }
+    world.record(follow_up(run(41), FollowUpAction::Resolve)).await;
+    let (from, to) = (BEGIN, BEGIN.plus(runledger_ledger::time::Span::from_secs(600)));
+    world.record(blind(from, to)).await;
+    world.projections.catch_up(world.workspace).await.unwrap();
+}
+
+async fn verify(world: &World) -> Verification {
+    world.projections.verify(world.workspace, &|_| {}).await.unwrap()
+}
+
+/// Changes the database behind the ledger's back, as its owner can.
+async fn tamper(world: &World, statement: &'static str) {
+    match world.ledger.store() {
+        Store::Postgres(store) => {
+            let unlock = "ALTER TABLE events DISABLE TRIGGER ALL";
+            for sql in [unlock, statement] {
+                sqlx::query(sql).execute(store.pool()).await.unwrap();
+            }
+        }
+        Store::Sqlite(store) => {
+            for sql in ["events_no_update", "events_no_delete", "events_no_replace"] {
+                let drop = format!("DROP TRIGGER IF EXISTS {sql}");
+                sqlx::query(sqlx::AssertSqlSafe(drop)).execute(store.writer()).await.unwrap();
+            }
+            sqlx::query(statement).execute(store.writer()).await.unwrap();
+        }
+    }
+}
+
+fn is_sqlite(world: &World) -> bool {
+    world.ledger.store().sqlite().is_some()
+}
+
+async fn an_intact_workspace_has_no_differences(world: World) {
+    some_days(&world).await;
+    let told = AtomicU64::new(0);
+    let progress = |_| {
+        told.fetch_add(1, Ordering::Relaxed);
+    };
+    let found = world.projections.verify(world.workspace, &progress).await.unwrap();
+    assert!(found.is_intact(), "{:#?}", found.differences);
+    let head = world.ledger.store().head(world.workspace).await.unwrap().unwrap();
+    assert_eq!(found.events, head.size());
+    assert_eq!(found.root, hex::encode(head.frontier.root()));
+    assert!(found.rows.unwrap() > 41, "{:?}", found.rows);
+    assert!(told.into_inner() >= 3);
+    // Read models that have not caught up are behind, not wrong.
+    world.record(dispatch(run(50), "inventory.sync", within("prod"))).await;
+    let behind = verify(&world).await;
+    assert!(behind.is_intact() && behind.events == found.events + 1);
+    let other = world.other_workspace("other").await;
+    other.projections.catch_up(other.workspace).await.unwrap();
+    assert!(verify(&other).await.is_intact());
+}
+
+async fn a_flipped_byte_is_found_where_it_is(world: World) {
+    some_days(&world).await;
+    // An "o" of a name becomes an "n": still JSON, still an event.
+    let flip = if is_sqlite(&world) {
+        "UPDATE events SET body = CAST(replace(CAST(body AS TEXT), 'inventory.sync', \
+         'inventnry.sync') AS BLOB) WHERE position = 6"
+    } else {
+        "UPDATE events SET body = convert_to(replace(convert_from(body, 'UTF8'), \
+         'inventory.sync', 'inventnry.sync'), 'UTF8') WHERE position = 6"
+    };
+    tamper(&world, flip).await;
+    let found = verify(&world).await;
+    assert!(!found.is_intact() && found.rows.is_none());
+    let [Difference::Log { position: Some(6), problem }] = found.differences.as_slice() else {
+        panic!("{:#?}", found.differences)
+    };
+    assert!(problem.contains("not those that were recorded"), "{problem}");
+    assert!(found.differences[0].to_string().starts_with("the event at position 6: "));
+    assert_eq!(found.root.len(), 64);
+}
+
+async fn every_damage_to_a_log_is_named(world: World) {
+    some_days(&world).await;
+    let last = world.ledger.store().head(world.workspace).await.unwrap().unwrap().size() - 1;
+    for (statement, expected) in [
+        ("UPDATE events SET recorded_at = recorded_at - 1 WHERE position = 20", "position 20: "),
+        ("UPDATE events SET event_type = event_type + 1 WHERE position = 21", "position 21: "),
+        ("UPDATE events SET sequence = sequence + 7 WHERE position = 22", "position 22: "),
+        ("UPDATE events SET event_id = 'x', source = 'y' WHERE position = 23", "position 23: "),
+        ("DELETE FROM events WHERE position = 24", "position 24: it is missing"),
+        ("UPDATE heads SET last_recorded_at = last_recorded_at + 1", "the log: the head's last"),
+    ] {
+        tamper(&world, statement).await;
+        let found = verify(&world).await;
+        let told: Vec<String> = found.differences.iter().map(ToString::to_string).collect();
+        assert!(told.iter().any(|one| one.contains(expected)), "{statement}: {told:#?}");
+        assert_eq!(found.events, last + 1);
+    }
+    // A tree that was cut and grown again gives itself away by the head.
+    let cut = "DELETE FROM events WHERE position = (SELECT max(position) FROM events)";
+    tamper(&world, cut).await;
+    let told: Vec<String> =
+        verify(&world).await.differences.iter().map(ToString::to_string).collect();
+    assert!(told.iter().any(|one| one.starts_with("the log: the head's size")), "{told:#?}");
+}
+
+async fn a_changed_row_of_a_read_model_is_named(world: World) {
+    some_days(&world).await;
+    let row = format!("the row run_id={} of runs: ", run(3));
+    for (statement, expected) in [
+        ("UPDATE run_counts SET runs = runs + 1 WHERE status = 1", "of run_counts: runs is 9"),
+        ("UPDATE queues SET waits = '[1]'", "of queues: waits is \"[1]\""),
+        ("DELETE FROM workers", "worker=\"w1\" of workers: it is missing"),
+        ("UPDATE follow_up_items SET occurrences = 99", "occurrences is 99"),
+        ("UPDATE projections SET recorded_at = 5", "of projections: recorded_at is "),
+        (
+            "INSERT INTO item_counts SELECT workspace_id, generation, 'elsewhere', 6, 1 \
+             FROM projections",
+            "environment=\"elsewhere\" actionability=6 of item_counts: it should not be there",
+        ),
+        (
+            "UPDATE runs SET queue = 'q' WHERE run_id = (SELECT run_id FROM runs ORDER BY run_id LIMIT 1 OFFSET 2)",
+            row.as_str(),
+        ),
+    ] {
+        tamper(&world, statement).await;
+        let found = verify(&world).await;
+        let told: Vec<String> = found.differences.iter().map(ToString::to_string).collect();
+        assert!(told.iter().any(|one| one.contains(expected)), "{statement}: {told:#?}");
+        assert!(!found.is_intact() && found.rows.is_some());
+    }
+    world.projections.rebuild(world.workspace, &|_| {}).await.unwrap();
+    let mended = verify(&world).await;
+    assert!(mended.is_intact(), "{:#?}", mended.differences);
+}
