@@ -7,7 +7,8 @@ use crate::restore::RestoreExecute;
 use crate::review::ReviewCompose;
 
 /// Why the domain adapters judge nothing without a database.
-const NO_DOMAIN: &str = "no domain database is configured; name one to have these runs judged";
+pub(crate) const NO_DOMAIN: &str =
+    "no domain database is configured; name one to have these runs judged";
 
 /// Every adapter of the product. Without a domain database, those that read it are idle.
 pub fn built_in(domain: Option<&Domain>) -> RegistryBuilder {

@@ -13,7 +13,7 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::QueryAs;
-use sqlx::{AssertSqlSafe, ConnectOptions, FromRow, PgPool, Postgres};
+use sqlx::{AssertSqlSafe, ConnectOptions, Executor, FromRow, PgPool, Postgres, SqlSafeStr};
 
 use crate::source::{SourceClass, SourceError};
 
@@ -157,6 +157,26 @@ impl Domain {
         }
         transaction.rollback().await.map_err(|error| reduced(&error))?;
         Ok(rows)
+    }
+
+    /// Lets the database prepare a statement, which must hold no text of a run.
+    ///
+    /// # Errors
+    /// It refuses the statement or does not answer. The sentence holds an SQLSTATE at most.
+    pub async fn prepare(&self, statement: &str) -> Result<(), String> {
+        let said = |error: &sqlx::Error| match error.as_database_error().and_then(|e| e.code()) {
+            Some(code) => format!(
+                "the domain database refuses its query with SQLSTATE {code}; run the query there \
+                 as the role of the ledger to see why"
+            ),
+            None => format!("{}; is the domain database up?", reduced(error)),
+        };
+        let begin = AssertSqlSafe(self.begin.clone());
+        let mut transaction = self.pool.begin_with(begin).await.map_err(|error| said(&error))?;
+        // The administrator's own statement, and it is not run.
+        let statement = AssertSqlSafe(statement.to_owned()).into_sql_str();
+        transaction.prepare(statement).await.map_err(|error| said(&error))?;
+        transaction.rollback().await.map_err(|error| said(&error))
     }
 
     /// Checks that the database answers and that its role cannot write: it is no superuser, owns no

@@ -12,6 +12,7 @@ pub mod domain;
 pub mod evidence;
 pub mod lifecycle;
 mod manifest;
+pub mod probe;
 pub mod registry;
 pub mod restore;
 pub mod review;

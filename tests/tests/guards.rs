@@ -175,6 +175,7 @@ const RULES: &[Rule] = &[
         words: &["\"SELECT ", "\"INSERT ", "\"UPDATE ", "\"DELETE ", "\"CREATE ", "sqlx::query"],
         homes: &[
             "adapters/src/domain.rs",
+            "adapters/src/probe/sql",
             "adapters/src/restore.rs",
             "adapters/src/review.rs",
             "ledger/src/store.rs",

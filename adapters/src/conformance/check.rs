@@ -132,7 +132,7 @@ impl Report<'_> {
                 self.fail(Rule::Allowed, format!("\"{}\": {error}", specimen.says));
             }
             Err(error) => self.fail(Rule::Proves, format!("\"{}\": {error}", specimen.says)),
-            Ok(ruling) if !ruling.is_terminal() => {
+            Ok(ruling) if !ruling.proves() => {
                 let found = ruling.decision.decision;
                 self.fail(Rule::Proves, format!("\"{}\" led to {found}", specimen.says));
             }
@@ -175,7 +175,7 @@ impl Report<'_> {
             let when = if stale { "stale" } else { "fresh" };
             match self.adapter.decide(&case, &specimen.evidence) {
                 Ok(ruling) => {
-                    if ruling.is_terminal() {
+                    if ruling.proves() {
                         let found = ruling.decision.decision;
                         let detail = format!("\"{}\", {when}, led to {found}", specimen.says);
                         self.fail(Rule::FailsClosed, detail);
@@ -207,7 +207,7 @@ impl Report<'_> {
                 self.fail(Rule::Settles, detail);
             }
         }
-        if events != 1 {
+        if events != usize::from(ruling.is_terminal()) {
             let detail = format!("\"{}\" twice made {events} events", specimen.says);
             self.fail(Rule::Idempotent, detail);
         }

@@ -66,6 +66,11 @@ impl Ruling {
     pub fn is_terminal(&self) -> bool {
         self.decision.decision.outcome().is_some()
     }
+
+    /// Whether it says how the run ended, or what was seen of its subject.
+    pub fn proves(&self) -> bool {
+        self.is_terminal() || self.commands.observe.is_some()
+    }
 }
 
 /// Why there is no decision.

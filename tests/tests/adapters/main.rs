@@ -4,7 +4,9 @@
 mod conformance;
 mod domain;
 mod evidence;
+mod http_probe;
 mod restore;
 mod review;
+mod sql_probe;
 mod stand;
 mod walkthrough;
