@@ -21,4 +21,6 @@ macro_rules! on_both_databases {
 mod follow_ups;
 mod lists;
 mod plans;
+mod properties;
+mod story;
 mod verify;
