@@ -20,6 +20,7 @@ mod scenario;
 mod serve;
 mod table;
 mod times;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -63,6 +64,7 @@ enum Command {
     /// Test a catalog, or the rules themselves, by stories with a clock of their own.
     #[command(subcommand)]
     Scenario(scenario::Command),
+    Verify(verify::Verify),
     Rebuild(maintenance::Rebuild),
 }
 
@@ -95,6 +97,7 @@ pub fn run() -> ExitCode {
         Command::Queues(queues) => queues::run(&queues),
         Command::Overview(overview) => overview::run(&overview),
         Command::Log(command) => log::run(&command),
+        Command::Verify(arguments) => verify::run(&arguments),
         Command::Rebuild(arguments) => maintenance::rebuild(&arguments),
     };
     match done {

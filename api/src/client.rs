@@ -45,7 +45,7 @@ pub enum ClientError {
         url: String,
         /// Why not.
         #[source]
-        source: reqwest::Error,
+        source: Cause,
     },
     /// The answer broke off.
     #[error("the answer of {url} broke off; ask again")]
@@ -54,7 +54,7 @@ pub enum ClientError {
         url: String,
         /// Why.
         #[source]
-        source: reqwest::Error,
+        source: Cause,
     },
     /// The server does not know the token.
     #[error(
@@ -81,6 +81,21 @@ pub enum ClientError {
         /// The status of the answer.
         status: u16,
     },
+}
+
+/// What a failure came from in the end; what lies between says nothing to people.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Cause(String);
+
+impl Cause {
+    fn of(error: &reqwest::Error) -> Self {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(deeper) = cause.source() {
+            cause = deeper;
+        }
+        Cause(cause.to_string())
+    }
 }
 
 /// A problem as a server tells it (RFC 9457), as far as people need it.
@@ -196,13 +211,13 @@ impl Client {
             request = request.header(header::CONTENT_TYPE, kind).body(body);
         }
         let answer = request.send().await.map_err(|source| {
-            let source = source.without_url();
+            let source = Cause::of(&source);
             ClientError::Unreachable { url: self.base.to_string(), source }
         })?;
         let status = answer.status();
         let text = answer.text().await.map_err(|source| ClientError::BrokeOff {
             url: asked.clone(),
-            source: source.without_url(),
+            source: Cause::of(&source),
         })?;
         if status.is_success() {
             return Ok(text);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use runledger_tests::process::{ServerProcess, client};
 use runledger_tests::test_database;
 use serde_json::{Value, json};
+use sqlx::Connection;
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
@@ -194,6 +195,56 @@ async fn read_models_are_rebuilt_beside_a_running_server_on_both_databases() {
         let after = stand.ask_after(&["runs", "list", "--follow-up"]).await;
         assert!(out(&after).contains(RUN), "{} {}", out(&after), err(&after));
     }
+}
+
+#[tokio::test]
+async fn a_flipped_byte_is_found_and_its_position_named_on_both_databases() {
+    for database in [None, Some(test_database().await)] {
+        let stand = Stand::on(database).await;
+        stand.ask_after(&["overview"]).await;
+        let output = stand.ask(&["verify"]).await;
+        assert_eq!(output.status.code(), Some(0), "{}{}", out(&output), err(&output));
+        assert!(out(&output).contains("main: intact; "), "{}", out(&output));
+        flip(&stand, stand.last.parse().unwrap()).await;
+        let output = stand.ask(&["verify"]).await;
+        assert_eq!(output.status.code(), Some(1), "{}{}", out(&output), err(&output));
+        let named = format!("main: the event at position {}: ", stand.last);
+        assert!(out(&output).contains(&named), "{}", out(&output));
+        let output = stand.ask(&["verify", "--json"]).await;
+        assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+        let found: Value = serde_json::from_str(out(&output)).unwrap();
+        assert_eq!(found["intact"], json!(false));
+        let position = &found["workspaces"][0]["differences"][0]["position"];
+        assert_eq!(position.to_string(), stand.last);
+    }
+}
+
+/// Changes one byte of an event behind the ledger's back, as the owner of the database can.
+async fn flip(stand: &Stand, position: i64) {
+    const BODY: &str = "SELECT body FROM events WHERE position = $1";
+    const CHANGE: &str = "UPDATE events SET body = $2 WHERE position = $1";
+    let flipped = |mut body: Vec<u8>| {
+        let at = body.windows(8).position(|bytes| bytes == b"no space").unwrap();
+        body[at] ^= 1;
+        body
+    };
+    if let Some(url) = &stand.database_url {
+        let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+        let unlock = "ALTER TABLE events DISABLE TRIGGER ALL";
+        sqlx::query(unlock).execute(&mut connection).await.unwrap();
+        let body =
+            sqlx::query_scalar::<_, Vec<u8>>(BODY).bind(position).fetch_one(&mut connection).await;
+        let change = sqlx::query(CHANGE).bind(position).bind(flipped(body.unwrap()));
+        change.execute(&mut connection).await.unwrap();
+        return;
+    }
+    let file = stand.directory.path().join("ledger.db");
+    let mut connection = sqlx::SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+    sqlx::query("DROP TRIGGER events_no_update").execute(&mut connection).await.unwrap();
+    let body =
+        sqlx::query_scalar::<_, Vec<u8>>(BODY).bind(position).fetch_one(&mut connection).await;
+    let change = sqlx::query(CHANGE).bind(position).bind(flipped(body.unwrap()));
+    change.execute(&mut connection).await.unwrap();
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ use runledger_projections::OperationStanding;
 use serde::Deserialize;
 
 use super::connection::Connection;
+use super::runs::counted;
 use super::{Answer, Unusable, block_on, output};
 
 /// What may be done with catalogs.
@@ -92,8 +93,8 @@ async fn arrived(connection: &Connection) -> anyhow::Result<Answer> {
         return Ok(Answer::Yes);
     }
     for operation in &items {
-        let (name, runs) = (&operation.operation, operation.counts.runs);
-        output::line(format!("{workspace}: {name} is in no family; {runs} runs name it"));
+        let (name, runs) = (&operation.operation, counted(operation.counts.runs));
+        output::line(format!("{workspace}: {name} is in no family; {runs} of it"));
     }
     output::note(
         "put them into the catalog, and publish it: POST /v1/workspaces/{workspace}/catalog",

@@ -1,5 +1,5 @@
-//! `runledger rebuild` and `runledger verify`: work on the database itself, beside a server or
-//! without one.
+//! `runledger rebuild`, and what it shares with `verify`: work on the database itself, beside a
+//! server or without one.
 
 use anyhow::Context;
 use runledger_ledger::clock::{Clock, Entropy};
@@ -32,7 +32,7 @@ pub(super) struct Rebuild {
 
 /// Which workspaces are meant.
 #[derive(Debug, clap::Args)]
-struct Which {
+pub(super) struct Which {
     /// A workspace; may be given several times [default: all]
     #[arg(long, short, value_name = "NAME")]
     workspace: Vec<String>,
@@ -41,7 +41,7 @@ struct Which {
 /// Which database is meant: the same settings as those of `runledger serve`.
 #[derive(Debug, clap::Args)]
 #[command(next_help_heading = "Which database")]
-struct Database {
+pub(super) struct Database {
     /// The data directory of the server [env: RUNLEDGER_DATA_DIR]
     #[arg(long, value_name = "DIRECTORY")]
     data_dir: Option<String>,
@@ -72,7 +72,8 @@ pub(super) fn rebuild(arguments: &Rebuild) -> anyhow::Result<Answer> {
 }
 
 impl Database {
-    async fn open(&self) -> anyhow::Result<Projections> {
+    /// Opens it; one that is not there is not made.
+    pub(super) async fn open(&self) -> anyhow::Result<Projections> {
         let flags = Flags {
             config: self.config.clone(),
             data_dir: self.data_dir.clone(),
@@ -98,7 +99,7 @@ impl Database {
 
 impl Which {
     /// The workspaces that are meant, by name.
-    async fn find(&self, store: &Store) -> anyhow::Result<Vec<(WorkspaceId, String)>> {
+    pub(super) async fn find(&self, store: &Store) -> anyhow::Result<Vec<(WorkspaceId, String)>> {
         let there = store.workspaces().await?;
         if self.workspace.is_empty() {
             return Ok(there);

@@ -6,6 +6,7 @@ use runledger_projections::texts::Texts;
 use runledger_projections::{FollowUpCounts, Overview};
 
 use super::reading::{Query, Reading, push};
+use super::runs::counted as runs;
 use super::table::Cell;
 use super::times::{absolute, length};
 use super::{Answer, block_on, output};
@@ -80,10 +81,6 @@ fn print(found: &Overview, texts: &Texts) {
     } else if found.health.lag > 0 {
         output::note(format!("{} recorded events do not count here yet", found.health.lag));
     }
-}
-
-fn runs(number: u64) -> String {
-    format!("{number} run{}", if number == 1 { "" } else { "s" })
 }
 
 /// What people call a verdict.

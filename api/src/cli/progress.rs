@@ -27,6 +27,11 @@ impl Bar {
         Bar { bar, since: Instant::now() }
     }
 
+    /// What is being done from here on.
+    pub(super) fn step(&self, what: String) {
+        self.bar.set_message(what);
+    }
+
     /// So much is done, of so much.
     pub(super) fn at(&self, done: u64, of: u64) {
         if self.bar.is_hidden() && self.since.elapsed() >= QUIET {

@@ -184,6 +184,11 @@ pub(super) fn table(runs: &[Standing], texts: &Texts, whole_ids: bool) -> Table 
     table
 }
 
+/// So many runs.
+pub(super) fn counted(number: u64) -> String {
+    format!("{number} run{}", if number == 1 { "" } else { "s" })
+}
+
 /// The end of an id: enough to tell runs apart. Its beginning is a time, and the same for many.
 pub(super) fn short(id: &str) -> &str {
     id.get(id.len().saturating_sub(8)..).unwrap_or(id)

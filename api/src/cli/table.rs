@@ -8,7 +8,7 @@ use super::output::terminal_width;
 /// Between two columns.
 const GAP: usize = 2;
 /// How narrow the column of sentences may become before they go below their rows.
-const SENTENCE: usize = 44;
+const SENTENCE: usize = 36;
 /// How narrow any other column may become.
 const NARROW: usize = 6;
 
