@@ -29,11 +29,18 @@ struct Need {
     packages: &'static [&'static str],
 }
 
-const NEEDS: &[Need] = &[Need {
-    what: "the PostgreSQL server (initdb and postgres, 15 or later)",
-    is_here: || server_binaries().is_some(),
-    packages: &["postgresql"],
-}];
+const NEEDS: &[Need] = &[
+    Need {
+        what: "the PostgreSQL server (initdb and postgres, 15 or later)",
+        is_here: || server_binaries().is_some(),
+        packages: &["postgresql"],
+    },
+    Need {
+        what: "unshare and ip, which make a network that leads nowhere",
+        is_here: || is_on_path("unshare") && is_on_path("ip"),
+        packages: &["util-linux", "iproute2"],
+    },
+];
 
 #[tokio::main]
 async fn main() -> ExitCode {
