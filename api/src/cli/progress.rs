@@ -20,7 +20,7 @@ impl Bar {
     pub(super) fn new(what: &str) -> Self {
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden());
         bar.set_message(what.to_owned());
-        let shape = "{msg}  {bar:30}  {human_pos} of {human_len}  {per_sec}  {eta} left";
+        let shape = "{msg}  {bar:30}  {human_pos} of {human_len}  {eta} left";
         if let Ok(style) = ProgressStyle::with_template(shape) {
             bar.set_style(style);
         }
