@@ -31,6 +31,8 @@ use crate::workspace::{Workspace, WorkspaceEvent};
 
 /// Submissions that are decided together at most; a larger request goes alone.
 const BATCH: usize = 4_096;
+/// How often everybody else is let run, and brings nothing, before a batch is complete.
+const TURNS: u32 = 2;
 /// How long a lane stays without work before it gives its memory back.
 const IDLE: Duration = Duration::from_secs(300);
 /// How often a failed write is looked into before its callers are told.
@@ -71,14 +73,41 @@ pub(crate) async fn run(
                 }
             }
         };
-        let mut count = first.submissions.len();
-        let mut jobs = vec![first];
-        while count < BATCH {
-            let Ok(job) = waiting.try_recv() else { break };
-            count += job.submissions.len();
-            jobs.push(job);
+        let mut jobs = Jobs::default();
+        jobs.add(first);
+        jobs.gather(&mut waiting).await;
+        lane.serve(jobs.jobs).await;
+    }
+}
+
+/// Requests that are served together.
+#[derive(Default)]
+struct Jobs {
+    jobs: Vec<Job>,
+    submissions: usize,
+}
+
+impl Jobs {
+    fn add(&mut self, job: Job) {
+        self.submissions += job.submissions.len();
+        self.jobs.push(job);
+    }
+
+    /// Adds what waits. Callers who have just been answered come with their next request as soon as
+    /// they get to run, so they are let run, as long as that brings more: otherwise they would be
+    /// half of one batch and half of the next, and every commit would do half of what it could.
+    async fn gather(&mut self, waiting: &mut mpsc::Receiver<Job>) {
+        let mut idle = 0;
+        while idle < TURNS && self.submissions < BATCH {
+            let before = self.submissions;
+            while self.submissions < BATCH
+                && let Ok(job) = waiting.try_recv()
+            {
+                self.add(job);
+            }
+            idle = if self.submissions == before { idle + 1 } else { 0 };
+            tokio::task::yield_now().await;
         }
-        lane.serve(jobs).await;
     }
 }
 

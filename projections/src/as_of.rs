@@ -14,6 +14,7 @@ use runledger_ledger::words::WorkspaceId;
 use tempfile::TempDir;
 use tokio::sync::Semaphore;
 
+use crate::ahead::Ahead;
 use crate::follower;
 use crate::projector::{Checkpoint, ProjectionError};
 use crate::tables::Model;
@@ -121,8 +122,9 @@ pub(crate) async fn replay(
     size: u64,
 ) -> Result<Replayed, ProjectionError> {
     let Replayed { store, mut checkpoint, file } = begin(workspace, size).await?;
+    let mut ahead = Ahead::new(source, workspace, follower::PAGE);
     while checkpoint.position < size {
-        let next = follower::advance(source, &store, &checkpoint, size).await?;
+        let next = follower::advance(&mut ahead, &store, &checkpoint, size).await?;
         if next.position == checkpoint.position {
             let problem = format!("the log ends before position {size}");
             return Err(ProjectionError::Parked { position: next.position, problem });

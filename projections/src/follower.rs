@@ -15,7 +15,8 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use crate::db::on_store;
+use crate::ahead::Ahead;
+use crate::db::{self, on_store};
 use crate::projections::{Inner, Lag};
 use crate::projector::{self, Checkpoint, ProjectionError, VERSION};
 use crate::rebuild;
@@ -23,6 +24,13 @@ use crate::tables::Model;
 
 /// Events folded in one transaction at most.
 pub(crate) const PAGE: u32 = 5_000;
+/// How long a page takes at least. What comes meanwhile is folded together: most of what a small
+/// page costs does not depend on what is in it.
+const PACE: Duration = Duration::from_millis(20);
+/// At how many events of a log PostgreSQL is made to count its rows, so that it plans by what there
+/// is. It does so by itself, but only every minute, and until then it takes every index that begins
+/// with the workspace for as good as any other.
+const COUNT_AT: [u64; 3] = [1_000, 30_000, 1_000_000];
 /// How often a server looks for logs that have grown on another one.
 const LOOK: Duration = Duration::from_millis(200);
 /// How long a follower waits for more before it gives its workspace back.
@@ -146,9 +154,16 @@ async fn follow_one(
         Err(error) => return tracing::warn!(%workspace, %error, "no lease could be taken"),
     }
     let mut renewed = Instant::now();
+    let mut ahead = Ahead::new(store, workspace, PAGE);
     loop {
-        match step(inner, workspace).await {
-            Ok(Step::Folded) => {}
+        let begun = Instant::now();
+        match step(inner, &mut ahead).await {
+            Ok(Step::Folded) => {
+                tokio::select! {
+                    () = tokio::time::sleep_until(begun + PACE) => {}
+                    () = stopped(&mut shutdown) => {}
+                }
+            }
             Ok(Step::Nothing) => {
                 let more = tokio::select! {
                     () = wake.notified() => true,
@@ -191,8 +206,8 @@ enum Step {
 }
 
 /// Folds the next page of the live read models; makes them if there are none.
-async fn step(inner: &Inner, workspace: WorkspaceId) -> Result<Step, ProjectionError> {
-    let store = inner.ledger.store();
+async fn step(inner: &Inner, ahead: &mut Ahead) -> Result<Step, ProjectionError> {
+    let (store, workspace) = (inner.ledger.store(), ahead.workspace);
     let checkpoint = match inner.live(workspace).await? {
         Some(live) => live,
         None => {
@@ -205,7 +220,7 @@ async fn step(inner: &Inner, workspace: WorkspaceId) -> Result<Step, ProjectionE
         rebuild::rebuild(inner, workspace, &|_| {}).await?;
         return Ok(Step::Folded);
     }
-    let advanced = advance(store, store, &checkpoint, u64::MAX).await?;
+    let advanced = advance(ahead, store, &checkpoint, u64::MAX).await?;
     if advanced.position == checkpoint.position {
         return Ok(Step::Nothing);
     }
@@ -214,24 +229,25 @@ async fn step(inner: &Inner, workspace: WorkspaceId) -> Result<Step, ProjectionE
     Ok(Step::Folded)
 }
 
-/// Folds one page of the log in `source` that begins at the checkpoint, up to position `to`, into
-/// the read models in `target`. An event that cannot be folded parks them.
+/// Folds one page of the log that begins at the checkpoint, up to position `to`, into the read
+/// models in `target`. An event that cannot be folded parks them.
 pub(crate) async fn advance(
-    source: &Store,
+    ahead: &mut Ahead,
     target: &Store,
     checkpoint: &Checkpoint,
     to: u64,
 ) -> Result<Checkpoint, ProjectionError> {
-    let workspace = checkpoint.model.workspace;
-    let to = to.min(i64::MAX.unsigned_abs());
-    let events = source.log(workspace, checkpoint.position, to, PAGE).await?;
-    if events.is_empty() {
-        return Ok(checkpoint.clone());
-    }
-    let folded = match projector::decode(checkpoint.position, &events) {
+    let folded = match ahead.page(checkpoint.position, to).await {
+        Ok(events) if events.is_empty() => return Ok(checkpoint.clone()),
         Ok(events) => projector::project(target, checkpoint, &events).await,
         Err(error) => Err(error),
     };
+    if let Ok(next) = &folded {
+        let crossed = |size| checkpoint.position < size && next.position >= size;
+        if COUNT_AT.into_iter().any(crossed) {
+            db::count_rows(target).await?;
+        }
+    }
     if let Err(ProjectionError::Parked { problem, .. }) = &folded {
         checkpoint.park(target, problem).await?;
     }
@@ -242,8 +258,9 @@ pub(crate) async fn catch_up(
     inner: &Inner,
     workspace: WorkspaceId,
 ) -> Result<u64, ProjectionError> {
+    let mut ahead = Ahead::new(inner.ledger.store(), workspace, PAGE);
     loop {
-        match step(inner, workspace).await {
+        match step(inner, &mut ahead).await {
             Ok(Step::Folded) | Err(ProjectionError::NotAlone) => {}
             Ok(Step::Nothing) => {
                 let live = inner.live(workspace).await?;

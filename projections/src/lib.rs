@@ -2,6 +2,7 @@
 //! actionability, progress and guidance, the read models that keep what follows from them, and the
 //! texts in which people read them.
 
+mod ahead;
 mod as_of;
 mod db;
 mod deadlines;

@@ -5,12 +5,15 @@ use std::time::Duration;
 use runledger_ledger::store::{Store, StoreError};
 use runledger_ledger::words::WorkspaceId;
 
-use crate::db::{Tx, on_tx};
+use crate::ahead::Ahead;
+use crate::db::{self, Tx, on_tx};
 use crate::follower;
 use crate::projections::{Inner, Projections};
 use crate::projector::{Checkpoint, ProjectionError};
 use crate::tables::Model;
 
+/// Events folded in one transaction: more than of a live page, for which somebody may be waiting.
+const PAGE: u32 = 10_000;
 /// How long readers of the old generation get to finish.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -50,12 +53,18 @@ pub(crate) async fn rebuild(
     }
     let model = Model { workspace, generation: newest + 1 };
     let mut building = Checkpoint::create(store, model, false).await?;
+    let mut ahead = Ahead::new(store, workspace, PAGE);
+    let mut counted = false;
     loop {
         let size = store.head(workspace).await?.map_or(0, |head| head.size());
-        let next = follower::advance(store, store, &building, u64::MAX).await?;
+        let next = follower::advance(&mut ahead, store, &building, u64::MAX).await?;
         progress(Progress { folded: next.position, size });
         let caught_up = next.position == building.position;
         building = next;
+        if caught_up && !counted {
+            counted = true;
+            db::count_rows(store).await?;
+        }
         if caught_up && swap(store, &building).await? {
             break;
         }

@@ -7,7 +7,7 @@ use runledger_ledger::words::{RunId, WorkspaceId};
 use sqlx::QueryBuilder;
 use uuid::Uuid;
 
-use crate::db::{Tx, on_tx, pieces, push_list};
+use crate::db::{Keys as _, Rows, Sought, Tx, on_tx};
 
 /// Which read models of which workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,7 +71,7 @@ impl RunRow {
     }
 }
 
-/// The columns of [`RunRow`], in the order in which [`upsert_runs`] binds them.
+/// The columns of [`RunRow`].
 pub(crate) const RUN_COLUMNS: &str = "run_id, state, first_position, last_position, operation, \
      family, environment, subject, subject_key, connection, queue, status, outcome, reconciled, \
      dispatched_at, waiting_since, queue_window, settled_at, deadline, abandon_at, success, open, key, \
@@ -99,51 +99,40 @@ pub(crate) async fn upsert_runs(
     model: Model,
     rows: &[RunRow],
 ) -> Result<(), StoreError> {
-    for piece in pieces(rows) {
-        on_tx!(tx, |connection| {
-            let mut query = QueryBuilder::<Db>::new("INSERT INTO runs (workspace_id, generation, ");
-            query.push(RUN_COLUMNS).push(") ");
-            query.push_values(piece, |mut values, row| {
-                values
-                    .push_bind(model.workspace.0)
-                    .push_bind(model.generation)
-                    .push_bind(row.run_id)
-                    .push_bind(row.state.as_str())
-                    .push_bind(row.first_position)
-                    .push_bind(row.last_position)
-                    .push_bind(row.operation.as_str())
-                    .push_bind(row.family.as_str())
-                    .push_bind(row.environment.as_str())
-                    .push_bind(row.subject.as_str())
-                    .push_bind(row.subject_key.as_deref())
-                    .push_bind(row.connection.as_str())
-                    .push_bind(row.queue.as_str())
-                    .push_bind(row.status)
-                    .push_bind(row.outcome)
-                    .push_bind(row.reconciled)
-                    .push_bind(row.dispatched_at)
-                    .push_bind(row.waiting_since)
-                    .push_bind(row.queue_window)
-                    .push_bind(row.settled_at)
-                    .push_bind(row.deadline)
-                    .push_bind(row.abandon_at)
-                    .push_bind(row.success)
-                    .push_bind(row.open)
-                    .push_bind(row.key.as_deref())
-                    .push_bind(row.superseded_by)
-                    .push_bind(row.superseded_at)
-                    .push_bind(row.actionability)
-                    .push_bind(row.reason.as_deref())
-                    .push_bind(row.proof.as_deref())
-                    .push_bind(row.follow_up)
-                    .push_bind(row.item_key.as_deref())
-                    .push_bind(row.search.as_str());
-            });
-            query.push(UPDATE_RUN);
-            query.build().execute(connection).await?;
-        });
-    }
-    Ok(())
+    Rows::of("runs", model)
+        .with("run_id", rows.iter().map(|row| row.run_id))
+        .with("state", rows.iter().map(|row| row.state.as_str()))
+        .with("first_position", rows.iter().map(|row| row.first_position))
+        .with("last_position", rows.iter().map(|row| row.last_position))
+        .with("operation", rows.iter().map(|row| row.operation.as_str()))
+        .with("family", rows.iter().map(|row| row.family.as_str()))
+        .with("environment", rows.iter().map(|row| row.environment.as_str()))
+        .with("subject", rows.iter().map(|row| row.subject.as_str()))
+        .with("subject_key", rows.iter().map(|row| row.subject_key.as_deref()))
+        .with("connection", rows.iter().map(|row| row.connection.as_str()))
+        .with("queue", rows.iter().map(|row| row.queue.as_str()))
+        .with("status", rows.iter().map(|row| row.status))
+        .with("outcome", rows.iter().map(|row| row.outcome))
+        .with("reconciled", rows.iter().map(|row| row.reconciled))
+        .with("dispatched_at", rows.iter().map(|row| row.dispatched_at))
+        .with("waiting_since", rows.iter().map(|row| row.waiting_since))
+        .with("queue_window", rows.iter().map(|row| row.queue_window))
+        .with("settled_at", rows.iter().map(|row| row.settled_at))
+        .with("deadline", rows.iter().map(|row| row.deadline))
+        .with("abandon_at", rows.iter().map(|row| row.abandon_at))
+        .with("success", rows.iter().map(|row| row.success))
+        .with("open", rows.iter().map(|row| row.open))
+        .with("key", rows.iter().map(|row| row.key.as_deref()))
+        .with("superseded_by", rows.iter().map(|row| row.superseded_by))
+        .with("superseded_at", rows.iter().map(|row| row.superseded_at))
+        .with("actionability", rows.iter().map(|row| row.actionability))
+        .with("reason", rows.iter().map(|row| row.reason.as_deref()))
+        .with("proof", rows.iter().map(|row| row.proof.as_deref()))
+        .with("follow_up", rows.iter().map(|row| row.follow_up))
+        .with("item_key", rows.iter().map(|row| row.item_key.as_deref()))
+        .with("search", rows.iter().map(|row| row.search.as_str()))
+        .write(tx, UPDATE_RUN)
+        .await
 }
 
 /// The rows of these runs, those that there are.
@@ -152,12 +141,13 @@ pub(crate) async fn load_runs(
     model: Model,
     ids: &[Uuid],
 ) -> Result<Vec<RunRow>, StoreError> {
+    let sought = Sought { table: "runs", column: "run_id", model, only: "" };
     let mut found = Vec::with_capacity(ids.len());
-    for piece in pieces(ids) {
+    for piece in tx.pieces(ids) {
         let rows: Vec<RunRow> = on_tx!(tx, |connection| {
-            let mut query = select::<Db>(model);
-            query.push(" AND run_id IN ");
-            push_list!(query, piece);
+            let mut query = QueryBuilder::<Db>::new("SELECT ");
+            query.push(RUN_COLUMNS).push(" FROM runs");
+            Db::push_where(&mut query, sought, piece, |_| {});
             query.build_query_as().fetch_all(connection).await?
         });
         found.extend(rows);

@@ -4,8 +4,12 @@
 pub mod append;
 pub mod baseline;
 pub mod copy;
+pub mod http;
+pub mod lag;
 pub mod project;
+pub mod reads;
 pub mod report;
+pub mod server;
 pub mod sizes;
 pub mod stand;
 pub mod traffic;

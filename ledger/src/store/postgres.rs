@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgPool, PgPoolOptions};
-use sqlx::{Postgres, Transaction};
+use sqlx::{Executor as _, Postgres, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
@@ -38,6 +38,11 @@ pub(super) struct PgTurn {
     room: OwnedSemaphorePermit,
 }
 
+/// Every statement of ours is answered from an index, and the statements are planned while the
+/// tables are small: a plan that reads a whole table would be kept when it has long grown. And none
+/// runs for so long that compiling it would pay.
+const SESSION: &str = "SET enable_seqscan = off; SET jit = off";
+
 /// Advances the head if it still has the expected size, and only then adds the rows: the whole
 /// batch in one statement, without a lock across round trips.
 const APPEND: &str = "\
@@ -64,19 +69,29 @@ SELECT $1, key, run_id FROM UNNEST($2::bytea[], $3::uuid[]) AS taken (key, run_i
 ON CONFLICT (workspace_id, key) DO UPDATE SET run_id = excluded.run_id";
 const FREE_RESERVATIONS: &str =
     "DELETE FROM reservations WHERE workspace_id = $1 AND key = ANY($2)";
+// Each stream and each id is looked up by itself. Every index begins with the workspace, and a
+// planner that has not counted the rows, or not those of a new workspace, would take one index for
+// as good as the other, and compare each event of the workspace with each key.
 const LOAD_STREAMS: &str = "\
-SELECT position, body, leaf_hash, recorded_at FROM events
-WHERE workspace_id = $1 AND aggregate_type = $2 AND aggregate_id = ANY($3)
-ORDER BY aggregate_id, sequence";
+SELECT event.position, event.body, event.leaf_hash, event.recorded_at
+FROM UNNEST($3::uuid[]) AS asked (id), LATERAL (
+    SELECT position, body, leaf_hash, recorded_at, sequence FROM events
+    WHERE workspace_id = $1 AND aggregate_type = $2 AND aggregate_id = asked.id
+    ORDER BY sequence OFFSET 0
+) AS event
+ORDER BY asked.id, event.sequence";
 const LAST_SEQUENCES: &str = "\
 SELECT kind, id, (SELECT max(sequence) FROM events
                   WHERE workspace_id = $1 AND aggregate_type = kind AND aggregate_id = id)
 FROM UNNEST($2::smallint[], $3::uuid[]) AS asked (kind, id)";
 const KNOWN_IDS: &str = "\
 SELECT event.source, event.event_id, position, content_hash, aggregate_type, aggregate_id
-FROM UNNEST($2::text[], $3::text[]) AS asked (source, event_id)
-JOIN events AS event ON event.workspace_id = $1 AND event.source = asked.source
-     AND event.event_id = asked.event_id AND event.event_id IS NOT NULL";
+FROM UNNEST($2::text[], $3::text[]) AS asked (source, event_id), LATERAL (
+    SELECT * FROM events
+    WHERE workspace_id = $1 AND source = asked.source AND event_id = asked.event_id
+      AND event_id IS NOT NULL
+    OFFSET 0
+) AS event";
 const RESERVATIONS: &str =
     "SELECT key, run_id FROM reservations WHERE workspace_id = $1 AND key = ANY($2)";
 const CREATE_WORKSPACE: &str = "\
@@ -96,6 +111,9 @@ impl PgStore {
         let pool = PgPoolOptions::new()
             .max_connections(CONNECTIONS)
             .acquire_timeout(std::time::Duration::from_secs(5))
+            .after_connect(|connection, _| {
+                Box::pin(async move { connection.execute(SESSION).await.map(drop) })
+            })
             .connect_with(options)
             .await?;
         let store = PgStore { pool, turns: Arc::new(Semaphore::new(TURNS)) };

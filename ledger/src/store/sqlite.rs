@@ -23,6 +23,9 @@ const ROWS_PER_STATEMENT: usize = 100;
 /// Ids a statement.
 const IDS_PER_STATEMENT: usize = 500;
 
+/// Memory for pages of each connection, in KiB and with a minus sign, as SQLite wants it.
+const CACHE: &str = "-16000";
+
 /// A writer and readers of one SQLite file.
 #[derive(Clone, Debug)]
 pub struct SqliteStore {
@@ -53,6 +56,9 @@ impl SqliteStore {
             .synchronous(if durable { SqliteSynchronous::Full } else { SqliteSynchronous::Off })
             .foreign_keys(true)
             .statement_cache_capacity(256)
+            .pragma("cache_size", CACHE)
+            // Pages that are written again and again go from the WAL to the file once.
+            .pragma("wal_autocheckpoint", "4000")
             .busy_timeout(std::time::Duration::from_secs(5));
         let writer = SqlitePoolOptions::new()
             .max_connections(1)

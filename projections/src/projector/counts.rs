@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use runledger_ledger::store::StoreError;
 use sqlx::QueryBuilder;
 
-use crate::db::{Tx, on_tx, pieces, push_list};
+use crate::db::{Keys as _, Rows, Sought, Tx, on_tx};
 use crate::fold::End;
 use crate::tables::{Model, RunRow};
 
@@ -58,7 +58,7 @@ impl Changes {
             self.kinds.into_iter().filter(|(_, difference)| *difference != 0).collect();
         write_kinds(tx, model, &kinds).await?;
         let items: Vec<(Vec<u8>, ItemChange)> = self.items.into_iter().collect();
-        for piece in pieces(&items) {
+        for piece in tx.pieces(&items) {
             write_items(tx, model, piece).await?;
         }
         Ok(())
@@ -78,32 +78,18 @@ fn item(row: &RunRow) -> (&Option<Vec<u8>>, i16, Option<i64>, &str, &str, &str) 
 }
 
 async fn write_kinds(tx: &mut Tx, model: Model, kinds: &[(Kind, i64)]) -> Result<(), StoreError> {
-    for piece in pieces(kinds) {
-        on_tx!(&mut *tx, |connection| {
-            let mut query = QueryBuilder::<Db>::new(
-                "INSERT INTO run_counts (workspace_id, generation, environment, operation, family, \
-                 status, outcome, actionability, runs) ",
-            );
-            query.push_values(piece, |mut values, (kind, difference)| {
-                values
-                    .push_bind(model.workspace.0)
-                    .push_bind(model.generation)
-                    .push_bind(kind.0.clone())
-                    .push_bind(kind.1.clone())
-                    .push_bind(kind.2.clone())
-                    .push_bind(kind.3)
-                    .push_bind(kind.4)
-                    .push_bind(kind.5)
-                    .push_bind(*difference);
-            });
-            query.push(
-                " ON CONFLICT (workspace_id, generation, environment, operation, family, status, \
-                 outcome, actionability) DO UPDATE SET runs = run_counts.runs + excluded.runs",
-            );
-            query.build().execute(connection).await?;
-        });
-    }
-    Ok(())
+    const ADD: &str = " ON CONFLICT (workspace_id, generation, environment, operation, family, \
+         status, outcome, actionability) DO UPDATE SET runs = run_counts.runs + excluded.runs";
+    Rows::of("run_counts", model)
+        .with("environment", kinds.iter().map(|(kind, _)| kind.0.as_str()))
+        .with("operation", kinds.iter().map(|(kind, _)| kind.1.as_str()))
+        .with("family", kinds.iter().map(|(kind, _)| kind.2.as_str()))
+        .with("status", kinds.iter().map(|(kind, _)| kind.3))
+        .with("outcome", kinds.iter().map(|(kind, _)| kind.4))
+        .with("actionability", kinds.iter().map(|(kind, _)| kind.5))
+        .with("runs", kinds.iter().map(|(_, difference)| *difference))
+        .write(tx, ADD)
+        .await
 }
 
 /// The oldest and the latest run of each item, and what the latest acted on, follow from the rows
@@ -129,8 +115,7 @@ UPDATE follow_up_items SET
         WHERE f.workspace_id = follow_up_items.workspace_id
           AND f.generation = follow_up_items.generation
           AND f.item_key = follow_up_items.item_key AND f.follow_up
-        ORDER BY f.settled_at DESC, f.run_id DESC LIMIT 1), latest_run_id)
-WHERE workspace_id = ";
+        ORDER BY f.settled_at DESC, f.run_id DESC LIMIT 1), latest_run_id)";
 const UPSERT_ITEM: &str = " ON CONFLICT (workspace_id, generation, item_key) DO UPDATE SET \
      actionability = excluded.actionability, operation = excluded.operation, \
      family = excluded.family, environment = excluded.environment, subject = excluded.subject, \
@@ -143,46 +128,35 @@ async fn write_items(
 ) -> Result<(), StoreError> {
     let keys: Vec<Vec<u8>> = items.iter().map(|(key, _)| key.clone()).collect();
     let before = item_kinds(tx, model, &keys).await?;
+    let settled_at = |change: &ItemChange| change.like.settled_at.unwrap_or_default();
+    Rows::of("follow_up_items", model)
+        .with("item_key", items.iter().map(|(key, _)| key.as_slice()))
+        .with("actionability", items.iter().map(|(_, item)| item.like.actionability))
+        .with("operation", items.iter().map(|(_, item)| item.like.operation.as_str()))
+        .with("family", items.iter().map(|(_, item)| item.like.family.as_str()))
+        .with("environment", items.iter().map(|(_, item)| item.like.environment.as_str()))
+        .with("subject", items.iter().map(|(_, item)| item.like.subject.as_str()))
+        .with("occurrences", items.iter().map(|(_, item)| item.occurrences))
+        .with("first_settled_at", items.iter().map(|(_, item)| settled_at(item)))
+        .with("last_settled_at", items.iter().map(|(_, item)| settled_at(item)))
+        .with("latest_run_id", items.iter().map(|(_, item)| item.like.run_id))
+        .write(tx, UPSERT_ITEM)
+        .await?;
     on_tx!(&mut *tx, |connection| {
-        let mut query = QueryBuilder::<Db>::new(
-            "INSERT INTO follow_up_items (workspace_id, generation, item_key, actionability, \
-             operation, family, environment, subject, occurrences, first_settled_at, \
-             last_settled_at, latest_run_id) ",
-        );
-        query.push_values(items, |mut values, (key, ItemChange { occurrences, like })| {
-            let settled_at = like.settled_at.unwrap_or_default();
-            values
-                .push_bind(model.workspace.0)
-                .push_bind(model.generation)
-                .push_bind(key.clone())
-                .push_bind(like.actionability)
-                .push_bind(like.operation.clone())
-                .push_bind(like.family.clone())
-                .push_bind(like.environment.clone())
-                .push_bind(like.subject.clone())
-                .push_bind(*occurrences)
-                .push_bind(settled_at)
-                .push_bind(settled_at)
-                .push_bind(like.run_id);
-        });
-        query.push(UPSERT_ITEM);
-        query.build().execute(connection).await?;
-    });
-    on_tx!(&mut *tx, |connection| {
-        let mut query =
-            QueryBuilder::<Db>::new("DELETE FROM follow_up_items WHERE workspace_id = ");
-        query.push_bind(model.workspace.0).push(" AND generation = ").push_bind(model.generation);
-        query.push(" AND occurrences <= 0 AND item_key IN ");
-        push_list!(query, &keys);
+        let mut query = QueryBuilder::<Db>::new("DELETE FROM follow_up_items");
+        let gone = Sought { only: " AND occurrences <= 0", ..items_of(model) };
+        Db::push_where(&mut query, gone, &keys, |_| {});
         query.build().execute(&mut *connection).await?;
         let mut query = QueryBuilder::<Db>::new(REFRESH_ITEMS);
-        query.push_bind(model.workspace.0).push(" AND generation = ").push_bind(model.generation);
-        query.push(" AND item_key IN ");
-        push_list!(query, &keys);
+        Db::push_where(&mut query, items_of(model), &keys, |_| {});
         query.build().execute(connection).await?;
     });
     let after = item_kinds(tx, model, &keys).await?;
     write_item_counts(tx, model, &before, &after).await
+}
+
+const fn items_of(model: Model) -> Sought {
+    Sought { table: "follow_up_items", column: "item_key", model, only: "" }
 }
 
 /// Environment and actionability of each item that there is.
@@ -192,12 +166,9 @@ async fn item_kinds(
     keys: &[Vec<u8>],
 ) -> Result<Vec<(String, i16)>, StoreError> {
     Ok(on_tx!(tx, |connection| {
-        let mut query = QueryBuilder::<Db>::new(
-            "SELECT environment, actionability FROM follow_up_items WHERE workspace_id = ",
-        );
-        query.push_bind(model.workspace.0).push(" AND generation = ").push_bind(model.generation);
-        query.push(" AND item_key IN ");
-        push_list!(query, keys);
+        let mut query =
+            QueryBuilder::<Db>::new("SELECT environment, actionability FROM follow_up_items");
+        Db::push_where(&mut query, items_of(model), keys, |_| {});
         query.build_query_as().fetch_all(connection).await?
     }))
 }
@@ -217,28 +188,14 @@ async fn write_item_counts(
     }
     let differences: Vec<(&(String, i16), i64)> =
         differences.into_iter().filter(|(_, difference)| *difference != 0).collect();
-    for piece in pieces(&differences) {
-        on_tx!(&mut *tx, |connection| {
-            let mut query = QueryBuilder::<Db>::new(
-                "INSERT INTO item_counts (workspace_id, generation, environment, actionability, \
-                 items) ",
-            );
-            query.push_values(piece, |mut values, (kind, difference)| {
-                values
-                    .push_bind(model.workspace.0)
-                    .push_bind(model.generation)
-                    .push_bind(kind.0.clone())
-                    .push_bind(kind.1)
-                    .push_bind(*difference);
-            });
-            query.push(
-                " ON CONFLICT (workspace_id, generation, environment, actionability) \
-                 DO UPDATE SET items = item_counts.items + excluded.items",
-            );
-            query.build().execute(connection).await?;
-        });
-    }
-    Ok(())
+    const ADD: &str = " ON CONFLICT (workspace_id, generation, environment, actionability) \
+         DO UPDATE SET items = item_counts.items + excluded.items";
+    Rows::of("item_counts", model)
+        .with("environment", differences.iter().map(|(kind, _)| kind.0.as_str()))
+        .with("actionability", differences.iter().map(|(kind, _)| kind.1))
+        .with("items", differences.iter().map(|(_, difference)| *difference))
+        .write(tx, ADD)
+        .await
 }
 
 /// How many of the last outcomes of an operation are kept.
@@ -250,36 +207,41 @@ pub(super) async fn write_outcomes(
     model: Model,
     ends: &BTreeMap<(String, String), Vec<End>>,
 ) -> Result<(), StoreError> {
-    const KNOWN: &str = "SELECT recent FROM operation_outcomes WHERE workspace_id = $1 \
-         AND generation = $2 AND operation = $3 AND environment = $4";
-    const KEEP: &str = "INSERT INTO operation_outcomes (workspace_id, generation, operation, \
-         environment, recent) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (workspace_id, generation, operation, environment) \
+    const KEEP: &str = " ON CONFLICT (workspace_id, generation, operation, environment) \
          DO UPDATE SET recent = excluded.recent";
-    on_tx!(tx, |connection| {
-        for ((operation, environment), ends) in ends {
-            let known: Option<(String,)> = sqlx::query_as(KNOWN)
-                .bind(model.workspace.0)
-                .bind(model.generation)
-                .bind(operation.as_str())
-                .bind(environment.as_str())
-                .fetch_optional(&mut *connection)
-                .await?;
-            let known = known.map_or_else(|| "[]".to_owned(), |(recent,)| recent);
-            let mut recent: Vec<End> = serde_json::from_str(&known).unwrap_or_default();
-            recent.extend(ends);
-            let first = recent.len().saturating_sub(OUTCOMES);
-            let recent = serde_json::to_string(&recent[first..])
-                .map_err(|error| StoreError::Corrupt(error.to_string()))?;
-            sqlx::query(KEEP)
-                .bind(model.workspace.0)
-                .bind(model.generation)
-                .bind(operation.as_str())
-                .bind(environment.as_str())
-                .bind(recent)
-                .execute(&mut *connection)
-                .await?;
-        }
-    });
-    Ok(())
+    let mut operations: Vec<String> = ends.keys().map(|(operation, _)| operation.clone()).collect();
+    operations.dedup();
+    let mut known: HashMap<(String, String), String> = HashMap::new();
+    for piece in tx.pieces(&operations) {
+        let found: Vec<(String, String, String)> = on_tx!(&mut *tx, |connection| {
+            let mut query = QueryBuilder::<Db>::new(
+                "SELECT operation, environment, recent FROM operation_outcomes",
+            );
+            let (table, column) = ("operation_outcomes", "operation");
+            let sought = Sought { table, column, model, only: "" };
+            Db::push_where(&mut query, sought, piece, |_| {});
+            query.build_query_as().fetch_all(connection).await?
+        });
+        known.extend(
+            found
+                .into_iter()
+                .map(|(operation, environment, recent)| ((operation, environment), recent)),
+        );
+    }
+    let mut kept = Vec::with_capacity(ends.len());
+    for (key, ends) in ends {
+        let before = known.get(key).map_or("[]", String::as_str);
+        let mut recent: Vec<End> = serde_json::from_str(before).unwrap_or_default();
+        recent.extend(ends);
+        let first = recent.len().saturating_sub(OUTCOMES);
+        let recent = serde_json::to_string(&recent[first..])
+            .map_err(|error| StoreError::Corrupt(error.to_string()))?;
+        kept.push((key, recent));
+    }
+    Rows::of("operation_outcomes", model)
+        .with("operation", kept.iter().map(|((operation, _), _)| operation.as_str()))
+        .with("environment", kept.iter().map(|((_, environment), _)| environment.as_str()))
+        .with("recent", kept.iter().map(|(_, recent)| recent.as_str()))
+        .write(tx, KEEP)
+        .await
 }

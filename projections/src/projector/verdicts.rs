@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use super::counts::Changes;
 use super::{Checkpoint, signed};
-use crate::db::{Tx, on_tx, pieces, push_list};
+use crate::db::{Keys as _, Rows, Sought, Tx, on_tx};
 use crate::fold::{Page, Seen, Tracked, row};
 use crate::rules::actionability::{Evidence, Observation, Superseding};
 use crate::tables::{Model, RunRow, load_runs, upsert_runs};
@@ -28,11 +28,13 @@ SELECT r.run_id,
         WHERE s.workspace_id = r.workspace_id AND s.generation = r.generation AND s.key = r.key
           AND s.success AND s.key IS NOT NULL AND s.dispatched_at > r.settled_at
         ORDER BY s.dispatched_at, s.first_position LIMIT 1),
-       o.state, o.verified_at, o.position
-FROM runs AS r
-LEFT JOIN subjects AS o ON o.workspace_id = r.workspace_id AND o.generation = r.generation
-     AND o.subject_key = r.subject_key
-WHERE r.open AND r.workspace_id = ";
+       (SELECT o.state FROM subjects AS o WHERE o.workspace_id = r.workspace_id
+            AND o.generation = r.generation AND o.subject_key = r.subject_key),
+       (SELECT o.verified_at FROM subjects AS o WHERE o.workspace_id = r.workspace_id
+            AND o.generation = r.generation AND o.subject_key = r.subject_key),
+       (SELECT o.position FROM subjects AS o WHERE o.workspace_id = r.workspace_id
+            AND o.generation = r.generation AND o.subject_key = r.subject_key)
+FROM runs AS r";
 
 type EvidenceRow = (Uuid, Option<Uuid>, Option<i64>, Option<String>, Option<i64>, Option<i64>);
 
@@ -60,38 +62,44 @@ pub(super) async fn affected(
         }
     }
     let keys: Vec<Vec<u8>> = keys.into_iter().collect();
-    for piece in pieces(&keys) {
-        let found: Vec<(Uuid,)> = on_tx!(&mut *tx, |connection| {
-            let mut query =
-                QueryBuilder::<Db>::new("SELECT run_id FROM runs WHERE workspace_id = ");
-            query.push_bind(model.workspace.0).push(" AND generation = ");
-            query.push_bind(model.generation);
-            query.push(" AND open AND superseded_by IS NULL AND key IS NOT NULL AND key IN ");
-            push_list!(query, piece);
-            query.push(" UNION SELECT run_id FROM runs WHERE workspace_id = ");
-            query.push_bind(model.workspace.0).push(" AND generation = ");
-            query.push_bind(model.generation).push(" AND superseded_by IS NOT NULL AND key IN ");
-            push_list!(query, piece);
-            query.push(" AND superseded_at >= ").push_bind(earliest);
-            query.build_query_as().fetch_all(connection).await?
-        });
-        affected.extend(found.into_iter().map(|(id,)| id));
-    }
+    affected.extend(found(tx, sought(model, "key", UNSUPERSEDED), &keys, None).await?);
+    affected.extend(found(tx, sought(model, "key", SUPERSEDED), &keys, Some(earliest)).await?);
     let subjects: Vec<Vec<u8>> = page.subjects.keys().map(|key| key.as_bytes().to_vec()).collect();
-    for piece in pieces(&subjects) {
+    let problems = sought(model, "subject_key", OPEN_SUBJECTS);
+    affected.extend(found(tx, problems, &subjects, None).await?);
+    Ok(affected.into_iter().collect())
+}
+
+/// The predicates of the indexes of the same names.
+const UNSUPERSEDED: &str = " AND open AND superseded_by IS NULL AND key IS NOT NULL";
+const SUPERSEDED: &str = " AND superseded_by IS NOT NULL";
+const OPEN_SUBJECTS: &str = " AND open AND superseded_by IS NULL AND subject_key IS NOT NULL";
+
+const fn sought(model: Model, column: &'static str, only: &'static str) -> Sought {
+    Sought { table: "runs", column, model, only }
+}
+
+/// The runs that are sought by `keys`, of superseded ones those superseded at `since` or later.
+async fn found(
+    tx: &mut Tx,
+    sought: Sought,
+    keys: &[Vec<u8>],
+    since: Option<i64>,
+) -> Result<Vec<Uuid>, StoreError> {
+    let mut all = Vec::new();
+    for piece in tx.pieces(keys) {
         let found: Vec<(Uuid,)> = on_tx!(&mut *tx, |connection| {
-            let mut query =
-                QueryBuilder::<Db>::new("SELECT run_id FROM runs WHERE workspace_id = ");
-            query.push_bind(model.workspace.0).push(" AND generation = ");
-            query.push_bind(model.generation);
-            query.push(" AND open AND superseded_by IS NULL AND subject_key IS NOT NULL");
-            query.push(" AND subject_key IN ");
-            push_list!(query, piece);
+            let mut query = QueryBuilder::<Db>::new("SELECT run_id FROM runs");
+            Db::push_where(&mut query, sought, piece, |query| {
+                if let Some(since) = since {
+                    query.push(" AND superseded_at >= ").push_bind(since);
+                }
+            });
             query.build_query_as().fetch_all(connection).await?
         });
-        affected.extend(found.into_iter().map(|(id,)| id));
+        all.extend(found.into_iter().map(|(id,)| id));
     }
-    Ok(affected.into_iter().collect())
+    Ok(all)
 }
 
 /// Judges runs by what is recorded now, and writes those whose rows changed.
@@ -125,12 +133,10 @@ async fn evidence(
     ids: &[Uuid],
 ) -> Result<HashMap<Uuid, Evidence>, StoreError> {
     let mut evidence = HashMap::with_capacity(ids.len());
-    for piece in pieces(ids) {
+    for piece in tx.pieces(ids) {
         let rows: Vec<EvidenceRow> = on_tx!(&mut *tx, |connection| {
             let mut query = QueryBuilder::<Db>::new(EVIDENCE);
-            query.push_bind(model.workspace.0).push(" AND r.generation = ");
-            query.push_bind(model.generation).push(" AND r.run_id IN ");
-            push_list!(query, piece);
+            Db::push_where(&mut query, sought(model, "run_id", " AND open"), piece, |_| {});
             query.build_query_as().fetch_all(connection).await?
         });
         for (id, run, dispatched_at, state, verified_at, position) in rows {
@@ -173,28 +179,16 @@ pub(super) async fn write_subjects(
     model: Model,
     subjects: &HashMap<Uuid, Seen>,
 ) -> Result<(), StoreError> {
-    let subjects: Vec<(&Uuid, &Seen)> = subjects.iter().collect();
-    for piece in pieces(&subjects) {
-        on_tx!(&mut *tx, |connection| {
-            let mut query = QueryBuilder::<Db>::new(
-                "INSERT INTO subjects (workspace_id, generation, subject_key, environment, \
-                 subject, state, verified_at, position) ",
-            );
-            query.push_values(piece, |mut values, (key, seen)| {
-                let environment = seen.key.environment.as_ref().map_or("", Name::as_str);
-                values
-                    .push_bind(model.workspace.0)
-                    .push_bind(model.generation)
-                    .push_bind(key.as_bytes().to_vec())
-                    .push_bind(environment.to_owned())
-                    .push_bind(seen.key.subject.to_string())
-                    .push_bind(seen.state)
-                    .push_bind(seen.verified_at.micros())
-                    .push_bind(signed(seen.position));
-            });
-            query.push(NEWER);
-            query.build().execute(connection).await?;
-        });
-    }
-    Ok(())
+    let keys = subjects.keys().map(|key| &key.as_bytes()[..]);
+    let names: Vec<String> = subjects.values().map(|seen| seen.key.subject.to_string()).collect();
+    let environments = subjects.values().map(|seen| seen.key.environment.as_ref());
+    Rows::of("subjects", model)
+        .with("subject_key", keys)
+        .with("environment", environments.map(|name| name.map_or("", Name::as_str)))
+        .with("subject", names.iter().map(String::as_str))
+        .with("state", subjects.values().map(|seen| seen.state))
+        .with("verified_at", subjects.values().map(|seen| seen.verified_at.micros()))
+        .with("position", subjects.values().map(|seen| signed(seen.position)))
+        .write(tx, NEWER)
+        .await
 }

@@ -14,6 +14,9 @@ pub enum Unit {
     /// Megabytes (2^20 bytes).
     #[serde(rename = "MB")]
     Megabytes,
+    /// How many times something else.
+    #[serde(rename = "times")]
+    Times,
 }
 
 /// One row of the table: what was measured, again and again.
@@ -161,6 +164,7 @@ fn written(figure: f64, unit: Unit) -> String {
         }
         Unit::Millis => format!("{figure:.2} ms"),
         Unit::Megabytes => format!("{figure:.1} MB"),
+        Unit::Times => format!("{figure:.2} ×"),
     }
 }
 

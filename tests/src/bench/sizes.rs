@@ -9,6 +9,8 @@ pub struct Sizes {
     pub repetitions: usize,
     /// How long callers of single events append in one repetition.
     pub time: Duration,
+    /// How long the read models are watched under load.
+    pub watched: Duration,
     /// Rows of a COPY, and of a load in batches.
     pub rows: usize,
     /// Events of the log that is folded.
@@ -24,6 +26,7 @@ impl Sizes {
     pub const FULL: Sizes = Sizes {
         repetitions: 5,
         time: Duration::from_secs(4),
+        watched: Duration::from_secs(15),
         rows: 60_000,
         folded: 300_000,
         runs: [10_000, 1_000_000],
@@ -33,6 +36,7 @@ impl Sizes {
     pub const QUICK: Sizes = Sizes {
         repetitions: 1,
         time: Duration::from_secs(1),
+        watched: Duration::from_secs(2),
         rows: 12_000,
         folded: 30_000,
         runs: [1_000, 10_000],

@@ -9,6 +9,7 @@ use runledger_ledger::run::{
 };
 use runledger_ledger::submission::{Command, Submission};
 use runledger_ledger::words::{Name, Note, Outcome, RunId, Subject, WordError};
+use serde_json::{Value, json};
 
 /// Signals of one life: dispatched, started, and an end.
 pub const SIGNALS: usize = 3;
@@ -59,7 +60,7 @@ pub fn life(run: RunId, number: u64) -> Result<[Submission; SIGNALS], WordError>
 fn dispatched(run: RunId, number: u64) -> Result<Submission, WordError> {
     let pick =
         |names: &[&str]| Name::new(names[usize::try_from(number).unwrap_or(0) % names.len()]);
-    let subject = number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % SUBJECTS;
+    let subject = subject(number);
     let dispatch = Dispatch {
         correlation_version: 1,
         operation: pick(&OPERATIONS)?,
@@ -94,6 +95,52 @@ fn dispatched(run: RunId, number: u64) -> Result<Submission, WordError> {
 fn signal(run: RunId, report: Report) -> Result<Submission, WordError> {
     let signal = SignalReport { named: Named::default(), origin: Origin::default(), report };
     sourced(Command::Run(run, RunCommand::Signal(Box::new(signal))))
+}
+
+/// The same life as events that are sent over HTTP.
+pub fn lines(run: RunId, number: u64) -> [String; SIGNALS] {
+    let pick = |names: &[&'static str]| names[usize::try_from(number).unwrap_or(0) % names.len()];
+    let subject = subject(number);
+    let event = |kind: &str, data: Value| {
+        json!({ "type": kind, "run_id": run.0, "source": "horizon", "data": data }).to_string()
+    };
+    let dispatched = json!({
+        "attempt": 1,
+        "connection": "redis",
+        "environment": pick(&ENVIRONMENTS),
+        "external_ids": [{ "id": format!("job-{number}"), "kind": "job", "source": "horizon" }],
+        "fingerprint": format!("{subject:032x}"),
+        "initiator": "scheduler",
+        "job_class": "App\\Jobs\\SyncProviderInventory",
+        "labels": { "team": "platform" },
+        "operation": pick(&OPERATIONS),
+        "queue": pick(&QUEUES),
+        "subject": { "id": subject.to_string(), "type": "provider_connection" },
+    });
+    let worker = format!("worker-{}", number % 16);
+    let end = if number % 20 == 7 {
+        let data = json!({
+            "message": "The provider answered 503 after three tries",
+            "outcome": "failed",
+            "reason_code": "provider_unavailable",
+            "retryable": true,
+        });
+        event("run.failed", data)
+    } else {
+        let scanned = number % 10_000;
+        let digest = format!("sha256:{number:064x}");
+        let summary = json!({ "changed": scanned / 7, "digest": digest, "scanned": scanned });
+        event("run.succeeded", json!({ "summary": summary }))
+    };
+    [
+        event("run.dispatched", dispatched),
+        event("run.started", json!({ "attempt": 1, "worker": worker })),
+        end,
+    ]
+}
+
+const fn subject(number: u64) -> u64 {
+    number.wrapping_mul(0x9e37_79b9_7f4a_7c15) % SUBJECTS
 }
 
 fn sourced(command: Command) -> Result<Submission, WordError> {

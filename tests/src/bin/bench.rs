@@ -6,17 +6,23 @@
 //! all of it down. `specs/0008-performance.md` explains each row.
 
 use std::io::Write;
+use std::process::ExitCode;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::{Parser, ValueEnum};
+use runledger_projections::Projections;
 use runledger_tests::bench::append::{self, Load, percentile};
 use runledger_tests::bench::baseline::{self, Baseline, CROWDS, Crowd};
 use runledger_tests::bench::copy::Rows;
+use runledger_tests::bench::reads::{self, Question};
 use runledger_tests::bench::report::{Aim, BASELINE, COPY, Report, Unit};
+use runledger_tests::bench::server::Served;
 use runledger_tests::bench::sizes::Sizes;
 use runledger_tests::bench::stand::{Database, Stand};
-use runledger_tests::bench::{project, traffic};
+use runledger_tests::bench::{http, lag, project, traffic};
 use runledger_tests::database::drop_database;
+use tokio::time::Instant;
 
 #[derive(Parser)]
 #[command(about = "Measures the speed of the ledger and prints one table")]
@@ -36,6 +42,9 @@ struct Arguments {
     /// How many events are folded in a rebuild
     #[arg(long, value_name = "NUMBER")]
     folded: Option<usize>,
+    /// How many runs the large history has
+    #[arg(long, value_name = "NUMBER")]
+    runs: Option<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -48,18 +57,38 @@ enum Part {
     Append,
     /// Commands in process, 1,000 events each
     Batch,
+    /// Events over HTTP, and what the server needs of memory
+    Http,
+    /// How far the read models are behind at half of the maximum
+    Lag,
     /// Deriving the read models again
     Rebuild,
+    /// The overview and lists over a small and a large history
+    Reads,
 }
 
 const CALLERS: [u64; 4] = [1, 8, 64, 256];
 
+fn main() -> ExitCode {
+    // The server that is measured is this program, in a process of its own.
+    if std::env::args().nth(1).as_deref() == Some("serve") {
+        return runledger::cli::run();
+    }
+    match measure(Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&format!("error: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
 #[tokio::main]
-async fn main() -> anyhow::Result<()> {
-    let arguments = Arguments::parse();
+async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     let mut sizes = if arguments.quick { Sizes::QUICK } else { Sizes::FULL };
     sizes.repetitions = arguments.repetitions.unwrap_or(sizes.repetitions);
     sizes.folded = arguments.folded.unwrap_or(sizes.folded);
+    sizes.runs[1] = arguments.runs.unwrap_or(sizes.runs[1]);
     let wanted = |part: Part| arguments.only.is_empty() || arguments.only.contains(&part);
     let postgres_es = match wanted(Part::PostgresEs) {
         true => Some(Baseline::build().await?),
@@ -82,11 +111,26 @@ async fn main() -> anyhow::Result<()> {
             if wanted(Part::Batch) {
                 batches(&stand, database, &sizes, &mut report).await?;
             }
+            if wanted(Part::Http) || wanted(Part::Lag) {
+                over_http(&stand, database, &sizes, &mut report).await?;
+            }
+        }
+    }
+    for database in Database::ALL {
+        if wanted(Part::Lag) {
+            say("watching the read models");
+            lag(&stand, database, &sizes, &mut report).await?;
         }
     }
     if wanted(Part::Rebuild) {
         say("rebuilding");
         rebuilds(&stand, &sizes, &mut report).await?;
+    }
+    if wanted(Part::Reads) {
+        for database in Database::ALL {
+            say(&format!("reading from {}", database.name()));
+            reads(&stand, database, &sizes, &mut report).await?;
+        }
     }
     let text = match arguments.json {
         true => serde_json::to_string_pretty(&report.rows())?,
@@ -167,8 +211,105 @@ async fn batches(
 
 fn add(report: &mut Report, name: &str, load: &Load) {
     report.add(name, Unit::Rate, load.rate);
-    let p99 = percentile(&load.latencies, 99).as_secs_f64() * 1_000.0;
+    let p99 = millis(percentile(&load.latencies, 99));
     report.add(format!("{name}, p99"), Unit::Millis, p99);
+}
+
+fn http_batch(database: Database) -> String {
+    format!("{}: HTTP, 1,000 events a request, 4 connections", database.name())
+}
+
+/// The server follows its log all the while, as it always does.
+async fn over_http(
+    stand: &Stand,
+    database: Database,
+    sizes: &Sizes,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let served = Served::start(stand, database).await?;
+    let (server, ledger) = (&served.server, &served.site.ledger);
+    let idle = format!("{}: memory of the server, idle", database.name());
+    report.add(&idle, Unit::Megabytes, served.memory()?.0);
+    report.aim(&idle, Aim::AtMost(40.0));
+    let load = http::batches(server, ledger, 4, sizes.rows, 1_000).await?;
+    let name = http_batch(database);
+    add(report, &name, &load);
+    if database == Database::Postgres {
+        report.aim(&name, Aim::OfCopy(0.5));
+    }
+    let load = http::singles(server, ledger, 64, sizes.time).await?;
+    add(report, &format!("{}: HTTP, single events, 64 connections", database.name()), &load);
+    let full = format!("{}: memory of the server, most under full load", database.name());
+    report.add(&full, Unit::Megabytes, served.memory()?.1);
+    report.aim(&full, Aim::AtMost(200.0));
+    served.stop().await?.close().await
+}
+
+async fn lag(
+    stand: &Stand,
+    database: Database,
+    sizes: &Sizes,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let most = report.median(&http_batch(database)).context("no maximum was measured")?;
+    let site = stand.site(database).await?;
+    let lags = lag::lags(&site, most / 2.0, sizes.watched).await?;
+    for percent in [50, 99] {
+        let name = format!("{}: lag at half of the HTTP maximum, p{percent}", database.name());
+        report.add(&name, Unit::Millis, millis(percentile(&lags, percent)));
+        if percent == 99 {
+            report.aim(&name, Aim::AtMost(100.0));
+        }
+    }
+    site.close().await
+}
+
+async fn reads(
+    stand: &Stand,
+    database: Database,
+    sizes: &Sizes,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let site = stand.site(database).await?;
+    let projections = Projections::new(site.ledger.clone())?;
+    let mut there = 0;
+    for (size, runs) in sizes.runs.into_iter().enumerate() {
+        let filled = Instant::now();
+        project::fill(&site, (runs - there) * traffic::SIGNALS, there as u64).await?;
+        let appended = filled.elapsed();
+        projections.catch_up(site.workspace).await?;
+        there = runs;
+        say(&format!("{runs} runs: {appended:?} to append, {:?} in all", filled.elapsed()));
+        for question in Question::ALL {
+            let taken = reads::ask(&site, &projections, question, sizes.reads).await?;
+            let name = |percent| {
+                format!("{}: {}, {runs} runs, p{percent}", database.name(), question.name())
+            };
+            for percent in [50, 99] {
+                report.add(name(percent), Unit::Millis, millis(percentile(&taken, percent)));
+            }
+            if size == 1 {
+                report.aim(&name(99), Aim::AtMost(10.0));
+                let small =
+                    name(50).replace(&format!("{runs} runs"), &format!("{} runs", sizes.runs[0]));
+                let times = report.median(&name(50)).zip(report.median(&small));
+                let times = times.map_or(f64::NAN, |(large, small)| large / small);
+                let name = format!("{}: {}, p50 by history", database.name(), question.name());
+                report.add(&name, Unit::Times, times);
+                report.aim(&name, Aim::AtMost(2.0));
+            }
+        }
+    }
+    let served = Served::over(stand, site).await?;
+    http::batches(&served.server, &served.site.ledger, 4, sizes.rows, 1_000).await?;
+    let name = format!("{}: memory of the server, most at {there} runs", database.name());
+    report.add(&name, Unit::Megabytes, served.memory()?.1);
+    report.aim(&name, Aim::AtMost(200.0));
+    served.stop().await?.close().await
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1_000.0
 }
 
 async fn rebuilds(stand: &Stand, sizes: &Sizes, report: &mut Report) -> anyhow::Result<()> {
