@@ -19,13 +19,10 @@ impl Tx {
         // Rows and checkpoint are written to the disk together and in order, so a crash loses at
         // most the last pages whole, and they are folded again. Nobody has to wait for the disk.
         const RELAXED: &str = "BEGIN; SET LOCAL synchronous_commit TO OFF";
-        if let Some(pool) = store.postgres() {
-            return Ok(Tx::Postgres(pool.begin_with(RELAXED).await?));
-        }
-        match store.sqlite() {
-            Some((writer, _)) => Ok(Tx::Sqlite(writer.begin_with("BEGIN IMMEDIATE").await?)),
-            None => Err(StoreError::Corrupt("the store is neither of the two databases".into())),
-        }
+        Ok(match store {
+            Store::Postgres(store) => Tx::Postgres(store.pool().begin_with(RELAXED).await?),
+            Store::Sqlite(store) => Tx::Sqlite(store.begin_relaxed().await?),
+        })
     }
 
     /// Begins to read: everything that is read in it is of one moment of the database.
@@ -50,7 +47,15 @@ impl Tx {
 /// Makes PostgreSQL count the rows that there are, and plan by them from now on.
 pub(crate) async fn count_rows(store: &Store) -> Result<(), StoreError> {
     if let Some(pool) = store.postgres() {
-        sqlx::query("ANALYZE runs, events, follow_up_items, subjects").execute(pool).await?;
+        // The columns by which rows are looked for; the wide ones say nothing and cost most.
+        const COUNT: &str = "ANALYZE \
+             runs (workspace_id, generation, run_id, operation, subject, queue, status, outcome, \
+                   actionability, dispatched_at, key, item_key, follow_up, success, open), \
+             events (workspace_id, position, aggregate_type, aggregate_id, sequence, event_type, \
+                     recorded_at), \
+             follow_up_items (workspace_id, generation, item_key, last_settled_at), \
+             subjects (workspace_id, generation, subject_key)";
+        sqlx::query(COUNT).execute(pool).await?;
     }
     Ok(())
 }
@@ -97,35 +102,7 @@ macro_rules! on_store {
 }
 pub(crate) use on_store;
 
-/// Most values of a list in one statement.
+/// Most keys of a list in one statement of SQLite.
 pub(crate) const LIST: usize = 512;
-
-/// `items` in pieces whose lengths are powers of two, so that a few prepared statements serve
-/// every number of rows.
-pub(crate) fn pieces<T>(mut items: &[T]) -> impl Iterator<Item = &[T]> {
-    std::iter::from_fn(move || {
-        let most = items.len().min(LIST);
-        if most == 0 {
-            return None;
-        }
-        let length = 1 << most.ilog2();
-        let (piece, rest) = items.split_at(length);
-        items = rest;
-        Some(piece)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pieces_hold_everything_in_order_in_few_lengths() {
-        for count in [0, 1, 3, 511, 512, 513, 1_300] {
-            let items: Vec<usize> = (0..count).collect();
-            let pieces: Vec<&[usize]> = pieces(&items).collect();
-            assert_eq!(pieces.concat(), items);
-            assert!(pieces.iter().all(|piece| piece.len().is_power_of_two()));
-        }
-    }
-}
+/// Most rows in one statement of SQLite: longer ones are slow to prepare.
+pub(crate) const ROWS: usize = 64;

@@ -9,6 +9,7 @@ use runledger_ledger::words::WorkspaceId;
 use serde::Serialize;
 
 use self::rows::TABLES;
+use crate::ahead::Ahead;
 use crate::as_of::{self, Replayed};
 use crate::db::Tx;
 use crate::follower;
@@ -185,16 +186,18 @@ async fn compare(
         return Ok(());
     }
     let mut derived = as_of::begin(workspace, found.events).await?;
+    let mut ahead = Ahead::new(store, workspace, follower::PAGE);
     while derived.checkpoint.position < known.position {
         let of = known.position;
         derived.checkpoint =
-            follower::advance(store, &derived.store, &derived.checkpoint, of).await?;
+            follower::advance(&mut ahead, &derived.store, &derived.checkpoint, of).await?;
         let done = derived.checkpoint.position;
         progress(VerifyProgress { step: VerifyStep::Derive, done, of });
         if done == 0 {
             break;
         }
     }
+    drop(ahead);
     for _ in 0..ATTEMPTS {
         let mut tx = Tx::read(store).await?;
         if let Seen::Here(live) = known.seen_in(&mut tx).await?

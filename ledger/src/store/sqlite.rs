@@ -7,10 +7,10 @@ use sqlx::sqlite::{
     SqliteConnectOptions, SqliteError, SqliteJournalMode, SqlitePool, SqlitePoolOptions,
     SqliteSynchronous,
 };
-use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
 use uuid::Uuid;
 
-use super::{Appended, Batch, KnownId, NewRow, StoreError, StoredEvent, signed, unsigned};
+use super::{Appended, Batch, KnownId, NewRow, StoreError, StoredEvent, pieces, signed, unsigned};
 use crate::event::{AggregateType, Stream};
 use crate::run::ReservationKey;
 use crate::time::Moment;
@@ -18,10 +18,15 @@ use crate::words::{Name, RunId, WorkspaceId};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite");
 
-/// Rows a statement: sqlx sends single rows slowly, and SQLite takes 32,766 values at most.
-const ROWS_PER_STATEMENT: usize = 100;
-/// Ids a statement.
-const IDS_PER_STATEMENT: usize = 500;
+/// Most rows a statement: sqlx sends single rows slowly, and long statements are slow to prepare.
+const ROWS_PER_STATEMENT: usize = 64;
+/// Most ids a statement.
+const IDS_PER_STATEMENT: usize = 512;
+/// How a durable transaction begins. Read models are written without waiting for the disk, on the
+/// same connection (see [`SqliteStore::begin_relaxed`]), so what must be durable says so.
+const BEGIN_DURABLE: &str = "PRAGMA synchronous = FULL; BEGIN IMMEDIATE";
+const BEGIN_RELAXED: &str = "PRAGMA synchronous = NORMAL; BEGIN IMMEDIATE";
+const BEGIN_SCRATCH: &str = "BEGIN IMMEDIATE";
 
 /// Memory for pages of each connection, in KiB and with a minus sign, as SQLite wants it.
 const CACHE: &str = "-16000";
@@ -31,6 +36,7 @@ const CACHE: &str = "-16000";
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
+    durable: bool,
 }
 
 const ADVANCE_HEAD: &str = "UPDATE heads SET size = $3, last_recorded_at = $4, frontier = $5 \
@@ -77,7 +83,7 @@ impl SqliteStore {
                     .await?
             }
         };
-        let store = SqliteStore { writer, readers };
+        let store = SqliteStore { writer, readers, durable };
         if durable {
             store.check_durability().await?;
         }
@@ -87,6 +93,17 @@ impl SqliteStore {
     /// The one connection that writes.
     pub const fn writer(&self) -> &SqlitePool {
         &self.writer
+    }
+
+    async fn begin_durable(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        self.writer.begin_with(if self.durable { BEGIN_DURABLE } else { BEGIN_SCRATCH }).await
+    }
+
+    /// Begins to write what can be derived again. It is committed in order with all else, but
+    /// nobody waits for the disk: a crash loses the last such transactions at most, each whole.
+    pub async fn begin_relaxed(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
+        let begin = if self.durable { BEGIN_RELAXED } else { BEGIN_SCRATCH };
+        Ok(self.writer.begin_with(begin).await?)
     }
 
     /// The connections that read.
@@ -109,7 +126,7 @@ impl SqliteStore {
     }
 
     pub(super) async fn append(&self, batch: &Batch<'_>) -> Result<Appended, StoreError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.begin_durable().await?;
         let advanced = sqlx::query(ADVANCE_HEAD)
             .bind(batch.workspace.0)
             .bind(signed(batch.expected_size))
@@ -122,7 +139,7 @@ impl SqliteStore {
             return Ok(Appended::HeadMoved);
         }
         let mut position = batch.expected_size;
-        for rows in batch.rows.chunks(ROWS_PER_STATEMENT) {
+        for rows in pieces(batch.rows, ROWS_PER_STATEMENT) {
             insert(&mut transaction, batch, position, rows).await?;
             position += rows.len() as u64;
         }
@@ -151,7 +168,7 @@ impl SqliteStore {
         name: &Name,
         at: Moment,
     ) -> Result<bool, StoreError> {
-        let mut transaction = self.writer.begin_with("BEGIN IMMEDIATE").await?;
+        let mut transaction = self.begin_durable().await?;
         let made = sqlx::query(CREATE_WORKSPACE)
             .bind(id.0)
             .bind(name.as_str())
@@ -175,7 +192,7 @@ impl SqliteStore {
         for kind in AggregateType::ALL {
             let ids: Vec<Uuid> =
                 streams.iter().filter(|stream| stream.kind == *kind).map(|s| s.id).collect();
-            for ids in ids.chunks(IDS_PER_STATEMENT) {
+            for ids in pieces(&ids, IDS_PER_STATEMENT) {
                 let mut query = QueryBuilder::<Sqlite>::new(
                     "SELECT position, body, leaf_hash, recorded_at FROM events WHERE workspace_id = ",
                 );
@@ -200,7 +217,7 @@ impl SqliteStore {
         streams: &[Stream],
     ) -> Result<Vec<(Stream, u64)>, StoreError> {
         let mut counts = Vec::with_capacity(streams.len());
-        for streams in streams.chunks(IDS_PER_STATEMENT) {
+        for streams in pieces(streams, IDS_PER_STATEMENT) {
             let mut query = QueryBuilder::<Sqlite>::new("WITH asked (kind, id) AS (");
             query.push_values(streams, |mut values, stream| {
                 values.push_bind(stream.kind.number()).push_bind(stream.id);
@@ -224,7 +241,7 @@ impl SqliteStore {
         ids: &[(Name, Name)],
     ) -> Result<Vec<KnownId>, StoreError> {
         let mut known = Vec::new();
-        for ids in ids.chunks(IDS_PER_STATEMENT) {
+        for ids in pieces(ids, IDS_PER_STATEMENT) {
             let mut query =
                 QueryBuilder::<Sqlite>::new("WITH asked (source, event_id) AS (VALUES ");
             let mut list = query.separated(", ");
@@ -261,7 +278,7 @@ impl SqliteStore {
         keys: &[ReservationKey],
     ) -> Result<Vec<(ReservationKey, RunId)>, StoreError> {
         let mut found = Vec::new();
-        for keys in keys.chunks(IDS_PER_STATEMENT) {
+        for keys in pieces(keys, IDS_PER_STATEMENT) {
             let mut query = QueryBuilder::<Sqlite>::new(
                 "SELECT key, run_id FROM reservations WHERE workspace_id = ",
             );

@@ -4,13 +4,13 @@
 //! PostgreSQL takes a list as one value, so any number of rows is one statement that is prepared
 //! once. SQLite takes values one by one, in statements of few lengths.
 
-use runledger_ledger::store::StoreError;
+use runledger_ledger::store::{StoreError, pieces};
 use sqlx::postgres::{PgHasArrayType, Postgres};
 use sqlx::sqlite::Sqlite;
 use sqlx::{AssertSqlSafe, Encode, QueryBuilder, Type};
 use uuid::Uuid;
 
-use super::{Tx, pieces};
+use super::{LIST, ROWS, Tx};
 use crate::tables::Model;
 
 /// Rows of one model that go into one table, column by column.
@@ -154,7 +154,7 @@ impl<'a> Rows<'a> {
     ) -> Result<(), StoreError> {
         let head = self.head();
         let places: Vec<usize> = (0..count).collect();
-        for piece in pieces(&places) {
+        for piece in pieces(&places, ROWS) {
             let mut query = QueryBuilder::<Sqlite>::new(head.as_str());
             query.push_values(piece, |mut row, place| {
                 row.push_bind(self.model.workspace.0).push_bind(self.model.generation);
@@ -255,7 +255,7 @@ impl Tx {
     pub(crate) fn pieces<'k, K>(&self, keys: &'k [K]) -> Vec<&'k [K]> {
         match self {
             Tx::Postgres(_) => keys.chunks(MOST).collect(),
-            Tx::Sqlite(_) => pieces(keys).collect(),
+            Tx::Sqlite(_) => pieces(keys, LIST).collect(),
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use runledger_ledger::store::StoreError;
+use runledger_ledger::store::{StoreError, pieces};
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::Name;
 use runledger_ledger::worker::WorkerKey;
 use sqlx::QueryBuilder;
 
-use crate::db::{Tx, on_tx, pieces};
+use crate::db::{ROWS, Tx, on_tx};
 use crate::fold::{QueueKey, QueueNow, WorkerNow};
 use crate::rules::blind::BlindTime;
 use crate::rules::queue::lease_until;
@@ -32,7 +32,7 @@ pub(super) async fn write_workers(
     workers: &BTreeMap<WorkerKey, WorkerNow>,
 ) -> Result<(), StoreError> {
     let workers: Vec<(&WorkerKey, &WorkerNow)> = workers.iter().collect();
-    for piece in pieces(&workers) {
+    for piece in pieces(&workers, ROWS) {
         on_tx!(&mut *tx, |connection| {
             let mut query =
                 QueryBuilder::<Db>::new("DELETE FROM worker_queues WHERE workspace_id = ");
@@ -71,7 +71,7 @@ pub(super) async fn write_workers(
         .iter()
         .flat_map(|(key, now)| now.queues.iter().map(|queue| (*key, queue, now.lease_until)))
         .collect();
-    for piece in pieces(&named) {
+    for piece in pieces(&named, ROWS) {
         on_tx!(&mut *tx, |connection| {
             let mut query = QueryBuilder::<Db>::new(
                 "INSERT INTO worker_queues (workspace_id, generation, connection, queue, worker, \
@@ -103,7 +103,7 @@ pub(super) async fn write_queues(
     queues: &BTreeMap<QueueKey, QueueNow>,
 ) -> Result<(), StoreError> {
     let queues: Vec<(&QueueKey, &QueueNow)> = queues.iter().collect();
-    for piece in pieces(&queues) {
+    for piece in pieces(&queues, ROWS) {
         type Row = (String, String, bool, Option<i64>, String);
         let known: Vec<Row> = on_tx!(&mut *tx, |connection| {
             let mut query = QueryBuilder::<Db>::new(
