@@ -31,8 +31,12 @@ use crate::workspace::{Workspace, WorkspaceEvent};
 
 /// Submissions that are decided together at most; a larger request goes alone.
 const BATCH: usize = 4_096;
-/// How often everybody else is let run, and brings nothing, before a batch is complete.
+/// How often in a row everybody else is let run, and brings nothing, before a batch is complete. A
+/// turn of which nobody makes use takes about a microsecond.
 const TURNS: u32 = 2;
+/// The same, while callers are expected who were just answered. Those who have gone away for good
+/// are waited for once.
+const PATIENT_TURNS: u32 = 100;
 /// How long a lane stays without work before it gives its memory back.
 const IDLE: Duration = Duration::from_secs(300);
 /// How often a failed write is looked into before its callers are told.
@@ -60,6 +64,7 @@ pub(crate) async fn run(
     mut waiting: mpsc::Receiver<Job>,
 ) {
     let mut lane = Lane { inner, workspace, known: None, runs: RunCache::default() };
+    let mut answered = 0;
     loop {
         let first = match tokio::time::timeout(IDLE, waiting.recv()).await {
             Ok(Some(job)) => job,
@@ -75,7 +80,8 @@ pub(crate) async fn run(
         };
         let mut jobs = Jobs::default();
         jobs.add(first);
-        jobs.gather(&mut waiting).await;
+        jobs.gather(&mut waiting, answered).await;
+        answered = jobs.jobs.len();
         lane.serve(jobs.jobs).await;
     }
 }
@@ -94,18 +100,22 @@ impl Jobs {
     }
 
     /// Adds what waits. Callers who have just been answered come with their next request as soon as
-    /// they get to run, so they are let run, as long as that brings more: otherwise they would be
-    /// half of one batch and half of the next, and every commit would do half of what it could.
-    async fn gather(&mut self, waiting: &mut mpsc::Receiver<Job>) {
+    /// they get to run: were they not let run, they would be half of one batch and half of the
+    /// next, and every commit would do half of what it could. So as long as fewer have come than
+    /// were answered last time, everybody else gets many turns to run, and then two.
+    async fn gather(&mut self, waiting: &mut mpsc::Receiver<Job>, expected: usize) {
         let mut idle = 0;
-        while idle < TURNS && self.submissions < BATCH {
-            let before = self.submissions;
+        while self.submissions < BATCH {
+            let before = self.jobs.len();
             while self.submissions < BATCH
                 && let Ok(job) = waiting.try_recv()
             {
                 self.add(job);
             }
-            idle = if self.submissions == before { idle + 1 } else { 0 };
+            idle = if self.jobs.len() == before { idle + 1 } else { 0 };
+            if idle >= if self.jobs.len() < expected { PATIENT_TURNS } else { TURNS } {
+                break;
+            }
             tokio::task::yield_now().await;
         }
     }

@@ -56,6 +56,18 @@ impl Connection {
         self.answer().await
     }
 
+    /// Gets what is at `path` of the workspace `main`.
+    ///
+    /// # Errors
+    /// When the connection breaks, or the answer is not 200.
+    pub async fn get(&mut self, path: &str) -> anyhow::Result<Vec<u8>> {
+        let request = format!("GET /v1/workspaces/main/{path} HTTP/1.1\r\n{}\r\n", self.head);
+        self.stream.get_mut().write_all(request.as_bytes()).await?;
+        let (status, body) = self.answer().await?;
+        ensure!(status == 200, "{path}: {status}: {}", String::from_utf8_lossy(&body));
+        Ok(body)
+    }
+
     async fn answer(&mut self) -> anyhow::Result<Answer> {
         let (mut line, mut status, mut length) = (String::new(), 0, None);
         loop {

@@ -1,92 +1,44 @@
-//! Questions to the read models, over a small and over a large history.
+//! Questions to the server, over a small and over a large history.
 
 use std::time::Duration;
 
-use runledger_ledger::words::{Outcome, Status};
-use runledger_projections::{AsOf, PageRequest, Projections, RunFilter};
 use tokio::time::Instant;
 
-use super::stand::Site;
+use super::http::Connection;
+use crate::process::ServerProcess;
 
-/// What is asked.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Question {
-    /// The workspace at a glance.
-    Overview,
-    /// The newest 50 runs.
-    Newest,
-    /// The newest 50 that failed: an index serves the filter.
-    Failed,
-    /// The newest 50 of an operation in an environment: an index serves half of the filter.
-    Operation,
-    /// 50 runs in whose texts something stands: no index serves the filter.
-    Text,
-    /// The newest 50 that are completed and in an environment: no index serves the filter.
-    Environment,
-}
+/// What is asked: its name in the table, and where the answer is.
+pub const QUESTIONS: [(&str, &str); 7] = [
+    ("overview", "overview"),
+    ("newest runs", "runs?limit=50"),
+    // An index serves the filter.
+    ("failed runs", "runs?limit=50&outcome=failed"),
+    // An index serves half of the filter.
+    (
+        "runs of an operation in an environment",
+        "runs?limit=50&operation=inventory.sync&environment=production",
+    ),
+    // No index serves the filter.
+    ("completed runs in an environment", "runs?limit=50&status=completed&environment=staging"),
+    ("runs found by text", "runs?limit=50&q=connection/42"),
+    ("follow-ups", "follow-ups?limit=50"),
+];
 
-impl Question {
-    /// All of them.
-    pub const ALL: [Question; 6] = [
-        Question::Overview,
-        Question::Newest,
-        Question::Failed,
-        Question::Operation,
-        Question::Environment,
-        Question::Text,
-    ];
-
-    /// Its name in the table.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Question::Overview => "overview",
-            Question::Newest => "newest runs",
-            Question::Failed => "failed runs",
-            Question::Operation => "runs of an operation in an environment",
-            Question::Environment => "completed runs in an environment",
-            Question::Text => "runs found by text",
-        }
-    }
-
-    fn filter(self) -> RunFilter {
-        let name = |text: &str| Some(text.to_owned());
-        let all = RunFilter::default();
-        match self {
-            Question::Overview | Question::Newest => all,
-            Question::Failed => RunFilter { outcome: Some(Outcome::Failed), ..all },
-            Question::Operation => RunFilter {
-                operation: name("inventory.sync"),
-                environment: name("production"),
-                ..all
-            },
-            Question::Environment => {
-                RunFilter { status: Some(Status::Completed), environment: name("staging"), ..all }
-            }
-            Question::Text => RunFilter { text: name("connection/42"), ..all },
-        }
-    }
-}
-
-/// Asks `question` `times` times; how long each answer took, sorted.
+/// Asks for `path` `times` times; how long each answer took, sorted.
 ///
 /// # Errors
-/// When the database fails.
+/// When it is not answered.
 pub async fn ask(
-    site: &Site,
-    projections: &Projections,
-    question: Question,
+    server: &ServerProcess,
+    path: &str,
     times: usize,
 ) -> anyhow::Result<Vec<Duration>> {
-    let (filter, request) = (question.filter(), PageRequest::first(50));
+    let mut connection = Connection::open(server).await?;
     let mut taken = Vec::with_capacity(times);
     // The first ones prepare statements and fill caches.
     for number in 0..times + times / 10 {
         let asked = Instant::now();
-        let view = projections.view(site.workspace, AsOf::Now).await?;
-        match question {
-            Question::Overview => drop(view.overview(None).await?),
-            _ => drop(view.runs(&filter, &request).await?),
-        }
+        connection.get(path).await?;
         if number >= times / 10 {
             taken.push(asked.elapsed());
         }

@@ -15,7 +15,7 @@ use runledger_projections::Projections;
 use runledger_tests::bench::append::{self, Load, percentile};
 use runledger_tests::bench::baseline::{self, Baseline, CROWDS, Crowd};
 use runledger_tests::bench::copy::Rows;
-use runledger_tests::bench::reads::{self, Question};
+use runledger_tests::bench::reads::{self, QUESTIONS};
 use runledger_tests::bench::report::{Aim, BASELINE, COPY, Report, Unit};
 use runledger_tests::bench::server::Served;
 use runledger_tests::bench::sizes::Sizes;
@@ -270,42 +270,48 @@ async fn reads(
     sizes: &Sizes,
     report: &mut Report,
 ) -> anyhow::Result<()> {
-    let site = stand.site(database).await?;
-    let projections = Projections::new(site.ledger.clone())?;
+    let mut site = stand.site(database).await?;
     let mut there = 0;
-    for (size, runs) in sizes.runs.into_iter().enumerate() {
+    for runs in sizes.runs {
         let filled = Instant::now();
         project::fill(&site, (runs - there) * traffic::SIGNALS, there as u64).await?;
         let appended = filled.elapsed();
-        projections.catch_up(site.workspace).await?;
+        Projections::new(site.ledger.clone())?.catch_up(site.workspace).await?;
         there = runs;
-        say(&format!("{runs} runs: {appended:?} to append, {:?} in all", filled.elapsed()));
-        for question in Question::ALL {
-            let taken = reads::ask(&site, &projections, question, sizes.reads).await?;
-            let name = |percent| {
-                format!("{}: {}, {runs} runs, p{percent}", database.name(), question.name())
-            };
+        say(&format!("{runs} runs: {appended:.1?} to append, {:.1?} in all", filled.elapsed()));
+        let served = Served::over(stand, site).await?;
+        for (question, path) in QUESTIONS {
+            let taken = reads::ask(&served.server, path, sizes.reads).await?;
             for percent in [50, 99] {
-                report.add(name(percent), Unit::Millis, millis(percentile(&taken, percent)));
+                let name = asked(database, question, runs, percent);
+                report.add(name, Unit::Millis, millis(percentile(&taken, percent)));
             }
-            if size == 1 {
-                report.aim(&name(99), Aim::AtMost(10.0));
-                let small =
-                    name(50).replace(&format!("{runs} runs"), &format!("{} runs", sizes.runs[0]));
-                let times = report.median(&name(50)).zip(report.median(&small));
-                let times = times.map_or(f64::NAN, |(large, small)| large / small);
-                let name = format!("{}: {}, p50 by history", database.name(), question.name());
-                report.add(&name, Unit::Times, times);
-                report.aim(&name, Aim::AtMost(2.0));
+            if runs == sizes.runs[1] {
+                judge(report, database, question, sizes);
             }
         }
+        if runs == sizes.runs[1] {
+            let name = format!("{}: memory of the server, most at {runs} runs", database.name());
+            report.add(&name, Unit::Megabytes, served.memory()?.1);
+            report.aim(&name, Aim::AtMost(200.0));
+        }
+        site = served.stop().await?;
     }
-    let served = Served::over(stand, site).await?;
-    http::batches(&served.server, &served.site.ledger, 4, sizes.rows, 1_000).await?;
-    let name = format!("{}: memory of the server, most at {there} runs", database.name());
-    report.add(&name, Unit::Megabytes, served.memory()?.1);
-    report.aim(&name, Aim::AtMost(200.0));
-    served.stop().await?.close().await
+    site.close().await
+}
+
+fn asked(database: Database, question: &str, runs: usize, percent: usize) -> String {
+    format!("{}: {question}, {runs} runs, p{percent}", database.name())
+}
+
+/// What is aimed at over the large history: by itself, and by the small one.
+fn judge(report: &mut Report, database: Database, question: &str, sizes: &Sizes) {
+    let [small, large] = sizes.runs.map(|runs| report.median(&asked(database, question, runs, 50)));
+    report.aim(&asked(database, question, sizes.runs[1], 99), Aim::AtMost(10.0));
+    let times = large.zip(small).map_or(f64::NAN, |(large, small)| large / small);
+    let name = format!("{}: {question}, large by small history, p50", database.name());
+    report.add(&name, Unit::Times, times);
+    report.aim(&name, Aim::AtMost(2.0));
 }
 
 fn millis(duration: Duration) -> f64 {
