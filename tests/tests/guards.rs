@@ -186,6 +186,8 @@ const RULES: &[Rule] = &[
             "projections/src/projector/",
             "projections/src/query/",
             "projections/src/rebuild.rs",
+            "projections/src/db.rs",
+            "projections/src/db/",
             "projections/src/tables.rs",
             "projections/src/verify",
         ],
