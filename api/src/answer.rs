@@ -165,6 +165,7 @@ impl ItemResult {
         match answer {
             Answer::Recorded(receipt) => ItemResult {
                 position: Some(receipt.position),
+                run_id: receipt.run.map(|run| run.0).or(run_id),
                 leaf_hash: Some(hex::encode(receipt.leaf_hash)),
                 recorded_at: Some(receipt.recorded_at.to_string()),
                 event_type: Some(receipt.event_type.as_str()),
@@ -177,7 +178,11 @@ impl ItemResult {
                 run_id: run.map(|run| run.0).or(run_id),
                 ..bare(ItemStatus::Duplicate)
             },
-            Answer::Coalesced | Answer::NoChange => bare(ItemStatus::Coalesced),
+            Answer::Coalesced { run } => ItemResult {
+                run_id: run.map(|run| run.0).or(run_id),
+                ..bare(ItemStatus::Coalesced)
+            },
+            Answer::NoChange => bare(ItemStatus::Coalesced),
             Answer::Existing(holder) => ItemResult {
                 run_id: Some(holder.0),
                 existing: Some(true),
@@ -272,7 +277,9 @@ impl From<Refusal> for ItemProblem {
 /// The HTTP status that says a refusal.
 const fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
-        Refusal::Run(RunRefusal::UnknownRun(_)) => StatusCode::NOT_FOUND,
+        Refusal::Run(RunRefusal::UnknownRun(_))
+        | Refusal::UnknownExternalId(_)
+        | Refusal::AmbiguousExternalId(_) => StatusCode::NOT_FOUND,
         Refusal::Run(
             RunRefusal::IdentityMismatch { .. }
             | RunRefusal::NotTerminal

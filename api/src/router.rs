@@ -18,7 +18,7 @@ use crate::boundary;
 use crate::ingest::REQUEST_BYTES;
 use crate::problem::{ApiError, Problem};
 use crate::routes::{
-    events, follow_ups, lineage, log, overview, runs, subjects, system, workspaces,
+    correlations, events, follow_ups, lineage, log, overview, runs, subjects, system, workspaces,
 };
 
 /// How long a request may take until its answer begins.
@@ -51,6 +51,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(workspaces::list_workspaces, workspaces::create_workspace))
         .routes(routes!(workspaces::publish_catalog))
         .routes(routes!(events::post_events))
+        .routes(routes!(correlations::correlate))
         .routes(routes!(runs::list_runs))
         .routes(routes!(runs::read_run))
         .routes(routes!(runs::run_events))

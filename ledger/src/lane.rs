@@ -232,6 +232,7 @@ impl Lane {
         }
         let head = draft.next_head();
         let (taken, freed) = draft.reservations();
+        let (claimed, dropped) = draft.claims();
         let batch = Batch {
             workspace: self.workspace,
             expected_size: known.head.size(),
@@ -239,6 +240,8 @@ impl Lane {
             rows: draft.rows(),
             taken: &taken,
             freed: &freed,
+            claimed: &claimed,
+            dropped: &dropped,
         };
         let mut pause = PAUSE;
         let mut attempt = 1;
@@ -330,6 +333,19 @@ impl Lane {
                     }
                 }
             }
+        }
+        let keys = draft.external_ids_to_know();
+        if !keys.is_empty() {
+            let claims = store.claims(self.workspace, &keys).await?;
+            for (_, id) in &claims {
+                if !draft.knows_run(*id) {
+                    match self.runs.take(*id) {
+                        Some(run) => draft.give_run(*id, run),
+                        None => drop(unknown.insert(Stream::run(*id))),
+                    }
+                }
+            }
+            draft.give_claims(&claims);
         }
         if !unknown.is_empty() {
             let streams: Vec<Stream> = unknown.into_iter().collect();

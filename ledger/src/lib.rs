@@ -5,6 +5,7 @@ pub mod audit;
 pub mod canonical;
 pub mod catalog;
 pub mod clock;
+pub mod correlation;
 pub mod cqrs;
 pub mod event;
 pub mod fact;

@@ -74,8 +74,11 @@ pub enum Scalar {
     Text(crate::words::Note),
 }
 
+/// Most external ids that a run takes over from later reports.
+pub const EXTERNAL_IDS: usize = 64;
+
 /// The id that another system knows a run by.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ExternalId {
     /// The id itself.

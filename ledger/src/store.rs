@@ -24,6 +24,7 @@ use crate::time::Moment;
 use crate::words::{Name, RunId, WorkspaceId};
 
 pub use audit::LogRow;
+pub use correlations::Claim;
 pub use error::StoreError;
 pub use pieces::pieces;
 pub use postgres::PgStore;
@@ -98,6 +99,10 @@ pub struct Batch<'a> {
     pub taken: &'a [(ReservationKey, RunId)],
     /// Keys that nobody holds any more.
     pub freed: &'a [ReservationKey],
+    /// External ids that runs claim from now on.
+    pub claimed: &'a [Claim],
+    /// Those that they do not claim any more.
+    pub dropped: &'a [Claim],
 }
 
 /// What became of a batch.
@@ -313,6 +318,7 @@ macro_rules! on_both {
 // Below the macro that they use.
 mod audit;
 mod background;
+mod correlations;
 
 const HEAD: &str = "SELECT size, last_recorded_at, frontier FROM heads WHERE workspace_id = $1";
 const LOG: &str = "SELECT position, body, leaf_hash, recorded_at FROM events \

@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::correlation::{Correlated, Correlation};
 use crate::event::{Actor, AnyEvent, SealError, Stream};
 use crate::fact::{EventType, Fact};
 use crate::merkle::Hash;
@@ -72,6 +73,7 @@ pub struct ReportId {
 #[expect(missing_docs, reason = "the variants are the aggregates")]
 pub enum Command {
     Run(RunId, RunCommand),
+    Correlated(Box<Correlated>),
     Subject(SubjectKey, Observe),
     Worker(WorkerKey, WorkerReport),
     Workspace(WorkspaceCommand),
@@ -79,12 +81,15 @@ pub enum Command {
 }
 
 impl Command {
-    /// The run that it is about, if it is about one.
+    /// The run that it is about, if it says so by the run's own id.
     pub fn run_id(&self) -> Option<RunId> {
         match self {
             Command::Run(id, _) => Some(*id),
             Command::Decided(decided) => decided.stream.run_id(),
-            Command::Subject(..) | Command::Worker(..) | Command::Workspace(_) => None,
+            Command::Correlated(_)
+            | Command::Subject(..)
+            | Command::Worker(..)
+            | Command::Workspace(_) => None,
         }
     }
 }
@@ -102,7 +107,10 @@ pub enum Answer {
         run: Option<RunId>,
     },
     /// A heartbeat that says nothing new.
-    Coalesced,
+    Coalesced {
+        /// Of which run.
+        run: Option<RunId>,
+    },
     /// A reconciliation that changes nothing.
     NoChange,
     /// A `unique` dispatch: this active run holds its key.
@@ -129,6 +137,8 @@ pub struct Receipt {
     pub recorded_at: Moment,
     /// The type of that event; a terminal signal may have become `run.late_signal`.
     pub event_type: EventType,
+    /// The run that it is of, if it is of one.
+    pub run: Option<RunId>,
 }
 
 /// Why a submission may not be recorded.
@@ -143,6 +153,17 @@ pub enum Refusal {
     /// It has no canonical bytes, or too many.
     #[error(transparent)]
     Seal(#[from] SealError),
+    /// No run of its scope is known by the external id, and the command cannot open one.
+    #[error(
+        "no run is known here by {0}; a run.dispatched makes one, and a signal does if it names its \
+         operation"
+    )]
+    UnknownExternalId(Correlation),
+    /// Several runs of its scope are known by the external id, so it names none of them.
+    #[error(
+        "several runs are known by {0}, so it names none of them; name the run by its `run_id`"
+    )]
+    AmbiguousExternalId(Correlation),
     /// Another item of an all-or-nothing request was refused.
     #[error("another event of this all-or-nothing request was refused, so none was recorded")]
     NotAlone,
@@ -164,6 +185,8 @@ impl Refusal {
             Refusal::Workspace(refusal) => refusal.code(),
             Refusal::Seal(SealError::TooLarge(_)) => "event_too_large",
             Refusal::Seal(SealError::Canonical(_)) => "not_canonical",
+            Refusal::UnknownExternalId(_) => "unknown_run",
+            Refusal::AmbiguousExternalId(_) => "ambiguous_external_id",
             Refusal::NotAlone => "atomic_request_refused",
             Refusal::Sequence { .. } => "sequence_conflict",
         }

@@ -4,6 +4,7 @@
 //! never quietly means nothing.
 
 mod data;
+mod named;
 mod read;
 mod schema;
 #[cfg(test)]
@@ -13,7 +14,7 @@ use std::borrow::Cow;
 use std::fmt::Display;
 
 use runledger_ledger::event::Actor;
-use runledger_ledger::run::{FollowUpAction, FollowUpCommand, RunCommand};
+use runledger_ledger::run::{ExternalId, FollowUpAction, FollowUpCommand, RunCommand};
 use runledger_ledger::submission::{Command, ReportId, Submission};
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::{Name, RunId};
@@ -55,7 +56,8 @@ pub type Item = Result<Parsed, ItemError>;
 pub struct Parsed {
     /// What is asked of the ledger. `strict` is for the caller to set.
     pub submission: Submission,
-    /// The run that the event named; none if its id was made here, or if it is of no run.
+    /// The run that the event named; none if its id was made here, if another system's id names the
+    /// run, or if it is of no run.
     pub run_id: Option<RunId>,
 }
 
@@ -72,6 +74,16 @@ pub struct EventRequest<'a> {
     #[serde(borrow, default)]
     #[schema(value_type = Option<EventData>)]
     data: Option<&'a RawValue>,
+    /// The scope of `external_id`; the `environment` of `data` if left out, and without one the
+    /// workspace itself.
+    #[schema(value_type = Option<String>)]
+    environment: Option<Name>,
+    /// Names the run by what another system calls it, instead of `run_id`: by an id that was
+    /// recorded among the `external_ids` of one run of this scope. If there is none, a
+    /// `run.dispatched` makes one, and so does a signal that names its operation.
+    #[serde(default, deserialize_with = "read::optional")]
+    #[schema(schema_with = schema::external_id)]
+    external_id: Option<ExternalId>,
     /// What the event is known by when it comes again, unique for its source.
     #[schema(value_type = Option<String>)]
     id: Option<Name>,
@@ -79,7 +91,7 @@ pub struct EventRequest<'a> {
     #[serde(default, deserialize_with = "read::time")]
     #[schema(value_type = Option<String>, format = DateTime)]
     occurred_at: Option<Moment>,
-    /// The run; a new one is made for a `run.dispatched` without it.
+    /// The run; a new one is made for a `run.dispatched` without it and without `external_id`.
     #[schema(value_type = Option<uuid::Uuid>)]
     run_id: Option<RunId>,
     /// The source that reports it; the token's if left out.
@@ -194,7 +206,7 @@ impl EventRequest<'_> {
         new_run_id: &mut impl FnMut() -> Result<RunId, E>,
     ) -> Item {
         let data = EventData::read(&self.kind, self.data)?;
-        self.check_run()?;
+        self.check_names()?;
         let actor = self.actor.as_ref().or(caller.actor);
         let run_id = self.run_id;
         let make = || match run_id {
@@ -205,7 +217,7 @@ impl EventRequest<'_> {
             }),
         };
         let submission = Submission {
-            command: data.command(actor, make)?,
+            command: self.named(data.command(actor, make)?)?,
             occurred_at: self.occurred_at,
             actor: actor.cloned(),
             id: self.report_id()?,
@@ -213,20 +225,6 @@ impl EventRequest<'_> {
             strict: false,
         };
         Ok(Parsed { submission, run_id })
-    }
-
-    /// Only a dispatch may leave its run out, and only events of runs have one.
-    fn check_run(&self) -> Result<(), ItemError> {
-        let of_run = self.kind.starts_with("run.");
-        if self.run_id.is_some() && !of_run {
-            let problem = format!("a {} is of no run; leave it out", self.kind);
-            return Err(ItemError::at("run_id_not_allowed", "/run_id", problem));
-        }
-        if self.run_id.is_none() && of_run && self.kind != "run.dispatched" {
-            let problem = format!("is missing; a {} must name the run that it is of", self.kind);
-            return Err(ItemError::at("run_id_missing", "/run_id", problem));
-        }
-        Ok(())
     }
 
     /// What the event is known by. What was left out is left out of its content, so that an event
@@ -244,6 +242,12 @@ impl EventRequest<'_> {
         let mut content = json!({ "type": self.kind, "data": data });
         if let Some(run_id) = self.run_id {
             content["run_id"] = Value::from(run_id.to_string());
+        }
+        if let Some(external_id) = &self.external_id {
+            content["external_id"] = named::content(external_id);
+        }
+        if let Some(environment) = &self.environment {
+            content["environment"] = Value::from(environment.as_str());
         }
         if let Some(occurred_at) = self.occurred_at {
             content["occurred_at"] = Value::from(occurred_at.micros());

@@ -150,8 +150,9 @@ impl<'a> RunEvent<'a> {
         let run = run_id(self.run_text);
         let time = event_time(self.event.get("eventTime"));
         let mut origin = facets::origin(self.event, time.assumption.as_deref());
+        let mut external_ids = facets::external_ids(self.event);
         if run.0.to_string() != self.run_text.to_ascii_lowercase() {
-            origin.external_ids.extend(facets::external_id(SOURCE, "run", self.run_text));
+            external_ids.extend(facets::external_id(SOURCE, "run", self.run_text));
         }
         origin.parent_run_id = origin.parent_run_id.filter(|parent| *parent != run);
         let Some((signal, report)) = self.report(origin.attempt)? else {
@@ -160,6 +161,7 @@ impl<'a> RunEvent<'a> {
         };
         let named = Named {
             environment: Some(name(self.namespace)?),
+            external_ids,
             operation: Some(word(OPERATION)?),
             subject: Some(Subject {
                 kind: word(SUBJECT_TYPE)?,

@@ -117,7 +117,7 @@ pub async fn lineage_batch(
             if !read? {
                 return Ok(());
             }
-            let missing = || ItemResult::answered(0, None, Answer::Coalesced);
+            let missing = || ItemResult::answered(0, None, Answer::Coalesced { run: None });
             let result = answers.next().unwrap_or_else(missing);
             let taken = taken(&result);
             recorded.push(result);

@@ -354,6 +354,7 @@ fn named(table: &Table<'_>) -> Named {
     Named {
         connection: None,
         environment: table.word("environment"),
+        external_ids: Vec::new(),
         fingerprint: table.word("fingerprint"),
         job_class: None,
         operation: table.word("operation"),

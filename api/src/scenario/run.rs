@@ -107,7 +107,7 @@ impl Runs {
         match answer {
             Answer::Recorded(_) => format!("recorded{}", of(names)),
             Answer::Duplicate { .. } => format!("duplicate{}", of(names)),
-            Answer::Coalesced => "coalesced".to_owned(),
+            Answer::Coalesced { .. } => "coalesced".to_owned(),
             Answer::NoChange => "no change".to_owned(),
             Answer::Existing(_) => format!("existing{}", of(names)),
             Answer::Conflict { position } => format!("in conflict with position {position}"),

@@ -4,20 +4,24 @@
 //! somewhere else.
 
 mod atomic;
+mod correlated;
+mod runs;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use serde_json::Value;
 
+use self::correlated::{Claims, run_command};
 use super::{Known, workspace_event};
 use crate::catalog::Catalog;
 use crate::clock::{Entropy, NoEntropy};
+use crate::correlation::CorrelationKey;
 use crate::event::{AnyEvent, Envelope, Stream, content_hash};
 use crate::fact::{EventKind, Fact};
 use crate::merkle::Hash;
-use crate::run::{Decision, ReservationKey, Run, RunCommand, RunContext, RunEvent, RunRefusal};
-use crate::store::{Head, Identity, KnownId, NewRow};
+use crate::run::{ReservationKey, Run, RunCommand, RunRefusal};
+use crate::store::{Claim, Head, Identity, KnownId, NewRow};
 use crate::submission::{Answer, Command, Receipt, Refusal, ReportId, Submission};
 use crate::time::Moment;
 use crate::words::{Name, RunId, WorkspaceId};
@@ -46,6 +50,7 @@ pub(super) struct Draft<'a> {
     changed_keys: HashMap<ReservationKey, Option<RunId>>,
     /// What was there before each change of `changed_keys`, so that changes can be put back.
     key_changes: Vec<(ReservationKey, Option<Option<RunId>>)>,
+    claims: Claims,
 }
 
 /// The source of a report that names none.
@@ -76,6 +81,7 @@ impl<'a> Draft<'a> {
             keys: HashMap::new(),
             changed_keys: HashMap::new(),
             key_changes: Vec::new(),
+            claims: Claims::default(),
         }
     }
 
@@ -84,16 +90,17 @@ impl<'a> Draft<'a> {
         if let Some(id) = id_of(submission) {
             self.ids.insert(id, None);
         }
-        match &submission.command {
-            Command::Run(_, RunCommand::Dispatch(dispatch)) => {
-                let operation = self.known.catalog.canonical(dispatch.operation.as_str());
-                if let Some(key) = ReservationKey::asked(dispatch, operation) {
-                    self.keys.insert(key, None);
-                }
+        if let Some(RunCommand::Dispatch(dispatch)) = run_command(&submission.command) {
+            let operation = self.known.catalog.canonical(dispatch.operation.as_str());
+            if let Some(key) = ReservationKey::asked(dispatch, operation) {
+                self.keys.insert(key, None);
             }
+        }
+        match &submission.command {
             Command::Run(..) => {}
+            Command::Correlated(correlated) => self.claims.ask(correlated),
             Command::Subject(..) | Command::Worker(..) | Command::Workspace(_) => {
-                self.streams.insert(self.stream(&submission.command));
+                self.streams.extend(self.stream(&submission.command));
             }
             Command::Decided(decided) => {
                 if decided.stream.run_id().is_none() {
@@ -106,14 +113,16 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn stream(&self, command: &Command) -> Stream {
-        match command {
+    /// The stream that a command is about.
+    fn stream(&self, command: &Command) -> Result<Stream, Refusal> {
+        Ok(match command {
             Command::Run(id, _) => Stream::run(*id),
+            Command::Correlated(correlated) => Stream::run(self.run_of(correlated)?),
             Command::Subject(key, _) => Stream::subject(key),
             Command::Worker(key, _) => Stream::worker(key),
             Command::Workspace(_) => Stream::workspace(self.workspace),
             Command::Decided(decided) => decided.stream,
-        }
+        })
     }
 
     pub(super) fn knows_run(&self, id: RunId) -> bool {
@@ -155,6 +164,19 @@ impl<'a> Draft<'a> {
         for (key, run) in holders {
             self.keys.insert(key, Some(run));
         }
+    }
+
+    pub(super) fn external_ids_to_know(&self) -> Vec<CorrelationKey> {
+        self.claims.keys_to_know()
+    }
+
+    pub(super) fn give_claims(&mut self, claims: &[Claim]) {
+        self.claims.give(claims);
+    }
+
+    /// The external ids that runs claim from now on, and those that they do not any more.
+    pub(super) fn claims(&self) -> (Vec<Claim>, Vec<Claim>) {
+        self.claims.changed()
     }
 
     pub(super) fn rows(&self) -> &[NewRow] {
@@ -215,7 +237,8 @@ impl<'a> Draft<'a> {
     }
 
     fn submission(&mut self, submission: &'a Submission) -> Result<Answer, NoEntropy> {
-        let decided = self.decide(submission);
+        let stream = self.stream(&submission.command);
+        let decided = stream.clone().and_then(|stream| self.decide(submission, stream));
         // Identity comes first: a report of another run than the id's is no duplicate of it.
         if let Err(refusal @ Refusal::Run(RunRefusal::IdentityMismatch { .. })) = decided {
             return Ok(Answer::Refused(refusal));
@@ -224,17 +247,17 @@ impl<'a> Draft<'a> {
             Ok(identity) => identity,
             Err(answer) => return Ok(answer),
         };
-        let facts = match decided {
-            Ok(Decided::Record(facts)) => facts,
-            Ok(Decided::Answer(answer)) => return Ok(answer),
-            Err(refusal) => return Ok(Answer::Refused(refusal)),
+        let (stream, facts) = match (stream, decided) {
+            (Ok(stream), Ok(Decided::Record(facts))) => (stream, facts),
+            (_, Ok(Decided::Answer(answer))) => return Ok(answer),
+            (Err(refusal), _) | (_, Err(refusal)) => return Ok(Answer::Refused(refusal)),
         };
-        match self.seal(submission, &facts, identity.clone())? {
+        match self.seal(submission, stream, &facts, identity.clone())? {
             Err(refusal) => Ok(Answer::Refused(refusal)),
             Ok(receipt) => {
-                self.apply(submission, facts);
+                self.apply(stream, facts);
                 if let (Some(slot), Some(identity)) = (id_of(submission), identity) {
-                    let run = self.stream(&submission.command).run_id();
+                    let run = stream.run_id();
                     let used = Use { position: receipt.position, content: identity.content, run };
                     self.ids.insert(slot, Some(used));
                 }
@@ -263,30 +286,18 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn decide(&mut self, submission: &Submission) -> Result<Decided, Refusal> {
+    fn decide(&mut self, submission: &Submission, stream: Stream) -> Result<Decided, Refusal> {
         let recorded_at = self.recorded_at;
         let occurred_at = submission.occurred_at.unwrap_or(recorded_at);
         match &submission.command {
-            Command::Run(id, command) => {
-                let context = RunContext {
-                    catalog: &self.known.catalog,
-                    holder: self.holder(command),
-                    occurred_at,
-                    recorded_at,
-                    run_id: *id,
-                    strict: submission.strict,
-                };
-                let run = self.runs.entry(*id).or_default();
-                Ok(match run.decide(command, &context)? {
-                    Decision::Record(facts) => {
-                        Decided::Record(facts.into_iter().map(Fact::any).collect())
+            Command::Run(id, command) => Ok(self.decide_run(*id, command, submission)?),
+            Command::Correlated(correlated) => {
+                let run = self.decide_run(RunId(stream.id), correlated.command(), submission);
+                run.map_err(|refusal| match refusal {
+                    RunRefusal::UnknownRun(_) => {
+                        Refusal::UnknownExternalId(correlated.correlation().clone())
                     }
-                    Decision::Duplicate => {
-                        Decided::Answer(Answer::Duplicate { position: None, run: Some(*id) })
-                    }
-                    Decision::Coalesced => Decided::Answer(Answer::Coalesced),
-                    Decision::NoChange => Decided::Answer(Answer::NoChange),
-                    Decision::Existing(holder) => Decided::Answer(Answer::Existing(holder)),
+                    refusal => refusal.into(),
                 })
             }
             Command::Subject(key, observe) => {
@@ -320,13 +331,6 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// The active run that holds the key that a dispatch asks for.
-    fn holder(&self, command: &RunCommand) -> Option<RunId> {
-        let RunCommand::Dispatch(dispatch) = command else { return None };
-        let operation = self.known.catalog.canonical(dispatch.operation.as_str());
-        self.held(&ReservationKey::asked(dispatch, operation)?)
-    }
-
     fn held(&self, key: &ReservationKey) -> Option<RunId> {
         *self.changed_keys.get(key).or_else(|| self.keys.get(key))?
     }
@@ -335,10 +339,10 @@ impl<'a> Draft<'a> {
     fn seal(
         &mut self,
         submission: &Submission,
+        stream: Stream,
         facts: &[Fact<AnyEvent>],
         mut identity: Option<Identity>,
     ) -> Result<Result<Receipt, Refusal>, NoEntropy> {
-        let stream = self.stream(&submission.command);
         let first_position = self.known.head.size() + self.rows.len() as u64;
         let first_row = self.rows.len();
         let mut sequence = self.sequence(stream);
@@ -372,6 +376,7 @@ impl<'a> Draft<'a> {
                 leaf_hash: sealed.leaf_hash,
                 recorded_at: fact.recorded_at,
                 event_type: fact.event.event_type(),
+                run: stream.run_id(),
             });
             self.rows.push(NewRow {
                 stream,
@@ -394,8 +399,7 @@ impl<'a> Draft<'a> {
     }
 
     /// Takes what was decided for true, for what is decided after it in the same batch.
-    fn apply(&mut self, submission: &Submission, facts: Vec<Fact<AnyEvent>>) {
-        let stream = self.stream(&submission.command);
+    fn apply(&mut self, stream: Stream, facts: Vec<Fact<AnyEvent>>) {
         if let Some(count) = self.sequences.get_mut(&stream) {
             *count += facts.len() as u64;
         }
@@ -419,22 +423,6 @@ impl<'a> Draft<'a> {
                 }
             }
         }
-    }
-}
-
-impl Draft<'_> {
-    /// A run that becomes active takes its key, and one that completes frees it.
-    fn apply_to_run(&mut self, id: RunId, fact: &Fact<RunEvent>) {
-        let run = self.runs.entry(id).or_default();
-        let was_active = run.is_active();
-        run.apply(fact);
-        let Some(key) = ReservationKey::of_run(run) else { return };
-        let holder = match (was_active, run.is_active()) {
-            (false, true) => Some(id),
-            (true, false) => None,
-            _ => return,
-        };
-        self.key_changes.push((key, self.changed_keys.insert(key, holder)));
     }
 }
 

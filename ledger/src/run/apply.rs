@@ -80,6 +80,7 @@ impl Run {
         self.fill(&Named {
             connection: record.connection.clone(),
             environment: event.environment.clone(),
+            external_ids: event.external_ids.clone(),
             fingerprint: event.fingerprint.clone(),
             job_class: record.job_class.clone(),
             operation: None,
@@ -94,11 +95,6 @@ impl Run {
         fill(&mut self.retry_of, &event.retry_of);
         for (key, value) in &event.labels {
             self.labels.entry(key.clone()).or_insert_with(|| value.clone());
-        }
-        for id in &event.external_ids {
-            if !self.external_ids.contains(id) {
-                self.external_ids.push(id.clone());
-            }
         }
     }
 
@@ -213,6 +209,11 @@ impl Run {
         if self.queue.is_none() && named.queue.is_some() {
             self.queue.clone_from(&named.queue);
             self.connection.clone_from(&named.connection);
+        }
+        for id in &named.external_ids {
+            if !self.external_ids.contains(id) {
+                self.external_ids.push(id.clone());
+            }
         }
     }
 }

@@ -31,6 +31,10 @@ pub struct Named {
     /// The environment.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub environment: Option<Name>,
+    /// What other systems call it. They never contradict each other: each one that the run does
+    /// not have yet is one more, on any run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub external_ids: Vec<ExternalId>,
     /// The fingerprint.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fingerprint: Option<Name>,
@@ -60,8 +64,6 @@ impl Named {
 pub struct Origin {
     /// Which try of the same work this is, from 1.
     pub attempt: Option<u32>,
-    /// What other systems call this run.
-    pub external_ids: Vec<ExternalId>,
     /// Who or what asked for it.
     pub initiator: Option<Name>,
     /// Free labels.
@@ -81,7 +83,8 @@ pub struct Dispatch {
     pub correlation_version: u32,
     /// Its operation type; an alias is resolved.
     pub operation: Name,
-    /// Environment, subject, fingerprint and queue. An operation in here does not count.
+    /// Environment, subject, fingerprint, queue and external ids. An operation in here does not
+    /// count.
     pub named: Named,
     /// Where it comes from.
     pub origin: Origin,

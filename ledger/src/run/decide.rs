@@ -345,7 +345,8 @@ impl Run {
         Ok(Decision::Record(vec![Fact { occurred_at: at, recorded_at: at, event }]))
     }
 
-    /// Checks that `named` names no other run, and returns what of it an inferred run takes over.
+    /// Checks that `named` names no other run, and returns what of it the run takes over: of an
+    /// inferred run whatever is open, of every run external ids that it does not have yet.
     fn fills(&self, named: &Named, context: &RunContext<'_>) -> Result<Named, RunRefusal> {
         if let (Some(is), Some(named)) = (&self.operation, &named.operation) {
             // What the run has is resolved as well: since it was recorded, a newer catalog may have
@@ -365,12 +366,14 @@ impl Run {
             let operation = self.operation.clone();
             check_environment(&Named { operation, ..filled.clone() }, context)?;
         }
+        let external_ids = self.new_external_ids(&named.external_ids);
         if !self.inferred {
-            return Ok(Named::default());
+            return Ok(Named { external_ids, ..Named::default() });
         }
         let queue = named.queue.clone().filter(|_| self.queue.is_none());
         Ok(Named {
             connection: named.connection.clone().filter(|_| queue.is_some()),
+            external_ids,
             job_class: named.job_class.clone().filter(|_| self.job_class.is_none()),
             queue,
             ..filled
@@ -442,7 +445,7 @@ fn dispatched(
             run_id: context.run_id,
         },
         environment: named.environment.clone(),
-        external_ids: origin.external_ids.clone(),
+        external_ids: named.external_ids.clone(),
         fingerprint: named.fingerprint.clone(),
         inferred: false,
         initiator: origin.initiator.clone(),

@@ -126,7 +126,7 @@ pub struct Started {
     /// Which try this is, where the source counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
-    /// What this signal filled in of an inferred run.
+    /// What this signal filled in: of an inferred run what was open, of any run new external ids.
     #[serde(default, skip_serializing_if = "Named::is_empty")]
     pub fills: Named,
     /// Whether a heartbeat told of it, and no start.
@@ -140,7 +140,7 @@ pub struct Started {
 /// A run is alive.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Heartbeat {
-    /// What this signal filled in of an inferred run.
+    /// What this signal filled in: of an inferred run what was open, of any run new external ids.
     #[serde(default, skip_serializing_if = "Named::is_empty")]
     pub fills: Named,
     /// How far it is; none leaves it as it was.
@@ -154,7 +154,7 @@ pub struct Succeeded {
     /// What it made.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub artifacts: Vec<Related>,
-    /// What this signal filled in of an inferred run.
+    /// What this signal filled in: of an inferred run what was open, of any run new external ids.
     #[serde(default, skip_serializing_if = "Named::is_empty")]
     pub fills: Named,
     /// Counts and states it wants to keep.
@@ -165,7 +165,7 @@ pub struct Succeeded {
 /// A run ended with a problem.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Failed {
-    /// What this signal filled in of an inferred run.
+    /// What this signal filled in: of an inferred run what was open, of any run new external ids.
     #[serde(default, skip_serializing_if = "Named::is_empty")]
     pub fills: Named,
     /// A sentence for people.
@@ -186,7 +186,7 @@ pub struct Cancelled {
     /// Who stopped it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<Name>,
-    /// What this signal filled in of an inferred run.
+    /// What this signal filled in: of an inferred run what was open, of any run new external ids.
     #[serde(default, skip_serializing_if = "Named::is_empty")]
     pub fills: Named,
     /// Why.
@@ -197,7 +197,7 @@ pub struct Cancelled {
 /// A run ended; the source does not say how. Never read as success.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Ended {
-    /// What this signal filled in of an inferred run.
+    /// What this signal filled in: of an inferred run what was open, of any run new external ids.
     #[serde(default, skip_serializing_if = "Named::is_empty")]
     pub fills: Named,
     /// What the source says of it.
@@ -245,7 +245,7 @@ pub struct LateSignal {
     /// What the signal carried.
     #[serde(default, skip_serializing_if = "serde_json::Value::is_null")]
     pub data: serde_json::Value,
-    /// What this signal filled in of an inferred run.
+    /// What this signal filled in: of an inferred run what was open, of any run new external ids.
     #[serde(default, skip_serializing_if = "Named::is_empty")]
     pub fills: Named,
     /// The outcome it speaks for.

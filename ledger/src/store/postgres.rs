@@ -9,7 +9,9 @@ use sqlx::{Executor as _, Postgres, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
-use super::{Appended, Batch, Identity, KnownId, StoreError, StoredEvent, signed, unsigned};
+use super::{
+    Appended, Batch, Identity, KnownId, StoreError, StoredEvent, correlations, signed, unsigned,
+};
 use crate::event::{AggregateType, Stream};
 use crate::merkle::Hash;
 use crate::run::ReservationKey;
@@ -44,13 +46,18 @@ pub(super) struct PgTurn {
 /// compiling it would pay.
 const SESSION: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off";
 
-/// Advances the head if it still has the expected size, and only then adds the rows: the whole
-/// batch in one statement, without a lock across round trips.
-const APPEND: &str = "\
+/// Advances the head if it still has the expected size, and only then adds the rows, and whatever
+/// `$claims` adds beside them: the whole batch in one statement, without a lock across round trips.
+macro_rules! append {
+    ($claims:literal) => {
+        concat!(
+            "\
 WITH head AS (
     UPDATE heads SET size = $3, last_recorded_at = $4, frontier = $5
     WHERE workspace_id = $1 AND size = $2 RETURNING 1
-)
+)",
+            $claims,
+            "
 INSERT INTO events (workspace_id, position, aggregate_type, aggregate_id, sequence, event_type,
                     recorded_at, body, leaf_hash, source, event_id, content_hash)
 SELECT $1, $2 + row.place - 1, row.aggregate_type, row.aggregate_id, row.sequence, row.event_type,
@@ -58,7 +65,20 @@ SELECT $1, $2 + row.place - 1, row.aggregate_type, row.aggregate_id, row.sequenc
 FROM head, UNNEST($6::smallint[], $7::uuid[], $8::bigint[], $9::smallint[], $10::bytea[],
                   $11::bytea[], $12::text[], $13::text[], $14::bytea[])
      WITH ORDINALITY AS row (aggregate_type, aggregate_id, sequence, event_type, body, leaf_hash,
-                             source, event_id, content_hash, place)";
+                             source, event_id, content_hash, place)"
+        )
+    };
+}
+const APPEND: &str = append!("");
+/// With claims of external ids. Only who uses them pays for them.
+const APPEND_CLAIMING: &str = append!(
+    ", claims AS (
+    INSERT INTO correlations (workspace_id, key, run_id)
+    SELECT $1, claim.key, claim.run_id
+    FROM head, UNNEST($15::bytea[], $16::uuid[]) AS claim (key, run_id)
+    ON CONFLICT DO NOTHING
+)"
+);
 // A server that is cut off in its turn must not keep the others waiting: the database ends the
 // turn of one that says nothing for ten seconds.
 const TAKE_TURN: &str = "\
@@ -159,7 +179,10 @@ impl PgStore {
     ) -> Result<Appended, StoreError> {
         let (mut transaction, _room) = match turn {
             Some(turn) => (turn.transaction, Some(turn.room)),
-            None if batch.taken.is_empty() && batch.freed.is_empty() => {
+            None if batch.taken.is_empty()
+                && batch.freed.is_empty()
+                && batch.dropped.is_empty() =>
+            {
                 let rows = insert(batch).execute(&self.pool).await?.rows_affected();
                 return appended(rows, batch);
             }
@@ -186,6 +209,10 @@ impl PgStore {
                 .bind(batch.workspace.0)
                 .bind(freed)
                 .execute(&mut *transaction)
+                .await?;
+        }
+        if !batch.dropped.is_empty() {
+            correlations::drop_on_postgres(&mut transaction, batch.workspace, batch.dropped)
                 .await?;
         }
         transaction.commit().await?;
@@ -294,7 +321,8 @@ fn insert<'q>(
     let source = |identity: &'q Identity| identity.source.as_str();
     let id = |identity: &'q Identity| identity.id.as_str();
     let content = |identity: &'q Identity| &identity.content[..];
-    sqlx::query(APPEND)
+    let claiming = !batch.claimed.is_empty();
+    let query = sqlx::query(if claiming { APPEND_CLAIMING } else { APPEND })
         .bind(batch.workspace.0)
         .bind(signed(batch.expected_size))
         .bind(signed(batch.head.size()))
@@ -308,7 +336,12 @@ fn insert<'q>(
         .bind(rows.iter().map(|row| &row.leaf_hash[..]).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| identity(row).map(source)).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| identity(row).map(id)).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| identity(row).map(content)).collect::<Vec<_>>())
+        .bind(rows.iter().map(|row| identity(row).map(content)).collect::<Vec<_>>());
+    if !claiming {
+        return query;
+    }
+    let (keys, runs) = correlations::columns(batch.claimed);
+    query.bind(keys).bind(runs)
 }
 
 fn appended(rows: u64, batch: &Batch<'_>) -> Result<Appended, StoreError> {

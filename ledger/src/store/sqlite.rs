@@ -10,7 +10,10 @@ use sqlx::sqlite::{
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
 use uuid::Uuid;
 
-use super::{Appended, Batch, KnownId, NewRow, StoreError, StoredEvent, pieces, signed, unsigned};
+use super::{
+    Appended, Batch, KnownId, NewRow, StoreError, StoredEvent, correlations, pieces, signed,
+    unsigned,
+};
 use crate::event::{AggregateType, Stream};
 use crate::run::ReservationKey;
 use crate::time::Moment;
@@ -143,6 +146,8 @@ impl SqliteStore {
             insert(&mut transaction, batch, position, rows).await?;
             position += rows.len() as u64;
         }
+        let (claimed, dropped) = (batch.claimed, batch.dropped);
+        correlations::write_on_sqlite(&mut transaction, batch.workspace, claimed, dropped).await?;
         for (key, run) in batch.taken {
             sqlx::query(TAKE_RESERVATION)
                 .bind(batch.workspace.0)

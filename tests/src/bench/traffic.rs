@@ -67,6 +67,11 @@ fn dispatched(run: RunId, number: u64) -> Result<Submission, WordError> {
         named: Named {
             connection: Some(Name::new("redis")?),
             environment: Some(pick(&ENVIRONMENTS)?),
+            external_ids: vec![ExternalId {
+                id: Name::new(format!("job-{number}"))?,
+                kind: Name::new("job")?,
+                source: Name::new("horizon")?,
+            }],
             fingerprint: Some(Name::new(format!("{subject:032x}"))?),
             job_class: Some(Name::new("App\\Jobs\\SyncProviderInventory")?),
             queue: Some(pick(&QUEUES)?),
@@ -78,11 +83,6 @@ fn dispatched(run: RunId, number: u64) -> Result<Submission, WordError> {
         },
         origin: Origin {
             attempt: Some(1),
-            external_ids: vec![ExternalId {
-                id: Name::new(format!("job-{number}"))?,
-                kind: Name::new("job")?,
-                source: Name::new("horizon")?,
-            }],
             initiator: Some(Name::new("scheduler")?),
             labels: BTreeMap::from([(Name::new("team")?, Note::new("platform")?)]),
             ..Origin::default()

@@ -165,7 +165,7 @@ pub(crate) fn words(answers: &[Answer]) -> Vec<String> {
         Answer::Recorded(receipt) => receipt.position.to_string(),
         Answer::Duplicate { position: Some(position), .. } => format!("duplicate of {position}"),
         Answer::Duplicate { position: None, .. } => "duplicate".to_owned(),
-        Answer::Coalesced => "coalesced".to_owned(),
+        Answer::Coalesced { .. } => "coalesced".to_owned(),
         Answer::NoChange => "no_change".to_owned(),
         Answer::Existing(_) => "existing".to_owned(),
         Answer::Conflict { position } => format!("conflict with {position}"),

@@ -7,6 +7,7 @@
 mod atomic;
 mod audit;
 mod bed;
+mod correlations;
 mod framework;
 mod ids;
 mod immutable;

@@ -81,6 +81,7 @@ macro_rules! run_data {
                 let named = Named {
                     connection: self.connection.take(),
                     environment: self.environment.take(),
+                    external_ids: std::mem::take(&mut self.external_ids),
                     fingerprint: self.fingerprint.take(),
                     job_class: self.job_class.take(),
                     operation: None,
@@ -89,7 +90,6 @@ macro_rules! run_data {
                 };
                 let origin = Origin {
                     attempt: self.attempt.map(NonZeroU32::get),
-                    external_ids: std::mem::take(&mut self.external_ids),
                     labels: std::mem::take(&mut self.labels),
                     parent_run_id: self.parent_run_id,
                     ..Origin::default()

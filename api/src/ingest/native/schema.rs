@@ -69,12 +69,20 @@ pub(super) fn things() -> Schema {
 
 /// A list of `{"source": …, "kind": …, "id": …}`.
 pub(super) fn external_ids() -> Schema {
+    ArrayBuilder::new().items(one_external_id()).max_items(Some(EXTERNAL_IDS)).into()
+}
+
+/// `{"source": …, "kind": …, "id": …}`.
+pub(super) fn external_id() -> Schema {
+    one_external_id().into()
+}
+
+fn one_external_id() -> ObjectBuilder {
     let fields = ["source", "kind", "id"];
     let object = fields
         .into_iter()
         .fold(ObjectBuilder::new(), |object, field| object.property(field, name()).required(field));
-    let object = object.additional_properties(closed());
-    ArrayBuilder::new().items(object).max_items(Some(EXTERNAL_IDS)).into()
+    object.additional_properties(closed())
 }
 
 /// Who makes something happen.

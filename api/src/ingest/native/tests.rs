@@ -74,7 +74,7 @@ fn a_dispatch_carries_all_that_it_names() {
     assert_eq!(dispatch.unique, Some(UniqueMode::Subject));
     assert_eq!(dispatch.named.subject.unwrap().to_string(), "database/7");
     assert_eq!(dispatch.origin.attempt, Some(3));
-    assert_eq!(dispatch.origin.external_ids.len(), 1);
+    assert_eq!(dispatch.named.external_ids.len(), 1);
     assert!(dispatch.origin.retry_of.is_some() && dispatch.origin.parent_run_id.is_some());
 }
 

@@ -38,7 +38,6 @@ pub(super) fn origin(event: &Value, assumption: Option<&str>) -> Origin {
     let processing = text(event, "/job/facets/jobType/processingType");
     Origin {
         attempt: attempt(event),
-        external_ids: external_ids(event),
         initiator: None,
         labels: labels(event, assumption),
         parent_run_id: text(event, "/run/facets/parent/run/runId").map(run_id),
@@ -59,7 +58,8 @@ fn attempt(event: &Value) -> Option<u32> {
     u32::try_from(tries).ok().filter(|tries| *tries > 0)
 }
 
-fn external_ids(event: &Value) -> Vec<ExternalId> {
+/// What other systems call the run of `event`.
+pub(super) fn external_ids(event: &Value) -> Vec<ExternalId> {
     let query = text(event, "/run/facets/externalQuery/externalQueryId").and_then(|id| {
         let source = text(event, "/run/facets/externalQuery/source").unwrap_or("unknown");
         external_id(source, "query", id)

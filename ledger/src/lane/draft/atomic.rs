@@ -17,13 +17,14 @@ pub(super) struct Before<'a> {
     sequences: HashMap<Stream, Option<u64>>,
     ids: HashMap<(&'a str, &'a str), Option<Use>>,
     key_changes: usize,
+    claims: usize,
     known: Option<Known>,
 }
 
 impl<'a> Draft<'a> {
     pub(super) fn before(&self, submissions: &'a [Submission]) -> Before<'a> {
-        let runs = submissions.iter().filter_map(|submission| submission.command.run_id());
-        let streams = submissions.iter().map(|submission| self.stream(&submission.command));
+        let runs = submissions.iter().flat_map(|submission| self.runs_of(&submission.command));
+        let streams = submissions.iter().flat_map(|submission| self.stream(&submission.command));
         let ids = submissions.iter().filter_map(id_of);
         let of_workspace = |submission: &Submission| {
             matches!(submission.command, Command::Workspace(_) | Command::Decided(_))
@@ -36,6 +37,7 @@ impl<'a> Draft<'a> {
                 .collect(),
             ids: ids.map(|id| (id, self.ids.get(&id).copied().flatten())).collect(),
             key_changes: self.key_changes.len(),
+            claims: self.claims.mark(),
             known: submissions.iter().any(of_workspace).then(|| self.known.clone()),
         }
     }
@@ -63,6 +65,7 @@ impl<'a> Draft<'a> {
                 None => self.changed_keys.remove(&key),
             };
         }
+        self.claims.put_back(before.claims);
         if let Some(known) = before.known {
             self.known = known;
         }

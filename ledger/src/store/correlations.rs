@@ -1,0 +1,115 @@
+//! Claims of external ids (see [`crate::correlation`]): read for many keys at a time, written with
+//! the events that they follow from.
+
+use sqlx::{PgConnection, QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
+use uuid::Uuid;
+
+use super::{Store, StoreError, pieces};
+use crate::correlation::{CLAIMS, CorrelationKey};
+use crate::words::{RunId, WorkspaceId};
+
+/// A key, and a run that claims it.
+pub type Claim = (CorrelationKey, RunId);
+
+/// However many runs claim a key, only so many of them are read.
+const CLAIMS_OF: &str = "\
+SELECT asked.key, claim.run_id FROM UNNEST($2::bytea[]) AS asked (key), LATERAL (
+    SELECT run_id FROM correlations WHERE workspace_id = $1 AND key = asked.key
+    ORDER BY run_id LIMIT $3
+) AS claim";
+const DROP: &str = "\
+DELETE FROM correlations AS claim USING UNNEST($2::bytea[], $3::uuid[]) AS gone (key, run_id)
+WHERE claim.workspace_id = $1 AND claim.key = gone.key AND claim.run_id = gone.run_id";
+const DROP_ONE: &str =
+    "DELETE FROM correlations WHERE workspace_id = $1 AND key = $2 AND run_id = $3";
+/// SQLite takes 500 parts of a UNION at most, and is slow with many.
+const KEYS_PER_STATEMENT: usize = 64;
+const CLAIMS_PER_STATEMENT: usize = 64;
+
+impl Store {
+    /// The runs that claim each of `keys`, the first few of each.
+    pub(crate) async fn claims(
+        &self,
+        workspace: WorkspaceId,
+        keys: &[CorrelationKey],
+    ) -> Result<Vec<Claim>, StoreError> {
+        let rows: Vec<(Vec<u8>, Uuid)> = match self {
+            Store::Postgres(store) => {
+                let keys: Vec<&[u8]> = keys.iter().map(|key| &key.0[..]).collect();
+                sqlx::query_as(CLAIMS_OF)
+                    .bind(workspace.0)
+                    .bind(keys)
+                    .bind(most())
+                    .fetch_all(store.pool())
+                    .await?
+            }
+            Store::Sqlite(store) => claims_on_sqlite(store.readers(), workspace, keys).await?,
+        };
+        let claim =
+            |(key, run): (Vec<u8>, Uuid)| Ok((CorrelationKey(super::hash(&key)?), RunId(run)));
+        rows.into_iter().map(claim).collect()
+    }
+}
+
+fn most() -> i64 {
+    i64::try_from(CLAIMS).unwrap_or(i64::MAX)
+}
+
+async fn claims_on_sqlite(
+    pool: &SqlitePool,
+    workspace: WorkspaceId,
+    keys: &[CorrelationKey],
+) -> Result<Vec<(Vec<u8>, Uuid)>, sqlx::Error> {
+    let mut found = Vec::new();
+    for keys in pieces(keys, KEYS_PER_STATEMENT) {
+        let mut query = QueryBuilder::<Sqlite>::new("");
+        for (index, key) in keys.iter().enumerate() {
+            query.push(if index == 0 { "" } else { " UNION ALL " });
+            query.push("SELECT * FROM (SELECT key, run_id FROM correlations WHERE workspace_id = ");
+            query.push_bind(workspace.0).push(" AND key = ").push_bind(&key.0[..]);
+            query.push(" ORDER BY run_id LIMIT ").push_bind(most()).push(")");
+        }
+        let rows: Vec<(Vec<u8>, Uuid)> = query.build_query_as().fetch_all(pool).await?;
+        found.extend(rows);
+    }
+    Ok(found)
+}
+
+/// Removes claims, within the transaction of an append.
+pub(super) async fn drop_on_postgres(
+    connection: &mut PgConnection,
+    workspace: WorkspaceId,
+    dropped: &[Claim],
+) -> Result<(), sqlx::Error> {
+    let (keys, runs) = columns(dropped);
+    let statement = sqlx::query(DROP).bind(workspace.0).bind(keys).bind(runs);
+    statement.execute(connection).await.map(drop)
+}
+
+/// Claims as PostgreSQL takes many rows at once.
+pub(super) fn columns(claims: &[Claim]) -> (Vec<&[u8]>, Vec<Uuid>) {
+    claims.iter().map(|(key, run)| (&key.0[..], run.0)).unzip()
+}
+
+/// Adds and removes claims, within the transaction of an append.
+pub(super) async fn write_on_sqlite(
+    connection: &mut SqliteConnection,
+    workspace: WorkspaceId,
+    claimed: &[Claim],
+    dropped: &[Claim],
+) -> Result<(), sqlx::Error> {
+    for claims in pieces(claimed, CLAIMS_PER_STATEMENT) {
+        let mut query =
+            QueryBuilder::<Sqlite>::new("INSERT INTO correlations (workspace_id, key, run_id) ");
+        query.push_values(claims, |mut values, (key, run)| {
+            values.push_bind(workspace.0).push_bind(&key.0[..]).push_bind(run.0);
+        });
+        query.push(" ON CONFLICT DO NOTHING");
+        query.build().execute(&mut *connection).await?;
+    }
+    for (key, run) in dropped {
+        let statement = sqlx::query(DROP_ONE).bind(workspace.0).bind(&key.0[..]).bind(run.0);
+        statement.execute(&mut *connection).await?;
+    }
+    Ok(())
+}
