@@ -60,7 +60,7 @@ fn write_at(out: &mut Vec<u8>, value: &Value, depth: usize) -> Result<(), Canoni
                 }
                 None => return Err(CanonicalError::Fraction(number.to_string())),
             };
-            if integer.abs() > LARGEST_INTEGER {
+            if integer.unsigned_abs() > LARGEST_INTEGER.unsigned_abs() {
                 return Err(CanonicalError::TooLarge(number.to_string()));
             }
             out.extend_from_slice(integer.to_string().as_bytes());
@@ -124,7 +124,12 @@ mod tests {
         assert!(matches!(to_bytes(&json!(1.5)), Err(CanonicalError::Fraction(_))));
         assert!(matches!(to_bytes(&json!(1e300)), Err(CanonicalError::Fraction(_))));
         assert!(matches!(to_bytes(&json!(1_i64 << 53)), Err(CanonicalError::TooLarge(_))));
+        assert!(matches!(to_bytes(&json!(-(1_i64 << 53))), Err(CanonicalError::TooLarge(_))));
         assert!(matches!(to_bytes(&json!(u64::MAX)), Err(CanonicalError::TooLarge(_))));
+        assert!(matches!(to_bytes(&json!(i64::MAX)), Err(CanonicalError::TooLarge(_))));
+        assert!(matches!(to_bytes(&json!(i64::MIN)), Err(CanonicalError::TooLarge(_))));
+        assert!(matches!(to_bytes(&json!(-0.0)), Err(CanonicalError::Fraction(_))));
+        assert_eq!(text(&json!(LARGEST_INTEGER)), "9007199254740991");
         assert_eq!(text(&json!(-LARGEST_INTEGER)), "-9007199254740991");
     }
 

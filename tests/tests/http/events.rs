@@ -239,3 +239,28 @@ async fn a_dispatch_that_finds_its_key_taken_is_told_who_holds_it() {
     }
     assert_eq!(service.size().await, 3);
 }
+
+#[tokio::test]
+async fn a_number_that_readers_would_round_is_refused_and_harms_nobody() {
+    let service = Service::on(Database::Sqlite).await;
+    let body = |number: &str| {
+        format!(
+            r#"{{"type":"subject.observed","data":{{"subject":{{"type":"database","id":"1"}},
+            "state":"healthy","evidence":{{"n":{number}}}}}}}"#
+        )
+    };
+    for number in [
+        "-9223372036854775808",
+        "9223372036854775807",
+        "18446744073709551615",
+        "9007199254740992",
+        "-9007199254740992",
+        "1e400",
+        "-0.0",
+        "1.5",
+    ] {
+        let list = format!("[{},{}]", body(number), body("-9007199254740991"));
+        let reply = service.post(EVENTS, list).await.ok(200);
+        assert_eq!(statuses(&reply), ["refused", "recorded"], "{number}: {reply}");
+    }
+}
