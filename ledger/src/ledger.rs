@@ -12,10 +12,10 @@ use crate::catalog::Catalog;
 use crate::clock::{Clock, Entropy, NoEntropy};
 use crate::lane::{self, Job};
 use crate::store::{Store, StoreError};
-use crate::submission::{Answer, Command, Submission};
+use crate::submission::{Answer, Command, Refusal, Submission};
 use crate::time::Moment;
 use crate::words::{Name, RunId, WorkspaceId};
-use crate::workspace::WorkspaceCommand;
+use crate::workspace::{WorkspaceCommand, WorkspaceRefusal};
 
 /// Most submissions in one request.
 pub const MOST_SUBMISSIONS: usize = 5_000;
@@ -84,7 +84,12 @@ pub enum CreateError {
     /// The name is taken.
     #[error("a workspace named {0} exists already")]
     Exists(Name),
-    /// Its first events could not be written.
+    /// Its first events were refused: the catalog is too long for one event. There is no such
+    /// workspace, and its name is free.
+    #[error("the workspace could not be made with this catalog")]
+    Refused(#[source] Refusal),
+    /// Its first events could not be written. The same call may be made again: it finishes what
+    /// was begun.
     #[error("the workspace could not be made")]
     Submit(#[from] SubmitError),
     /// The database failed.
@@ -120,22 +125,37 @@ impl Ledger {
         self.inner.appended.subscribe()
     }
 
-    /// Makes a workspace, with `catalog` in force from its first moment.
+    /// Makes a workspace, with `catalog` in force from its first moment. There is one only when its
+    /// first two events are in its log; until then its name is for whoever makes it first.
     pub async fn create_workspace(
         &self,
         name: &Name,
         catalog: &Catalog,
     ) -> Result<WorkspaceId, CreateError> {
         let now = self.inner.clock.now();
-        let id = WorkspaceId(self.inner.entropy.uuid_v7(now).map_err(SubmitError::from)?);
+        let mut id = WorkspaceId(self.inner.entropy.uuid_v7(now).map_err(SubmitError::from)?);
         if !self.inner.store.create_workspace(id, name, now).await? {
-            return Err(CreateError::Exists(name.clone()));
+            let exists = || CreateError::Exists(name.clone());
+            id = self.inner.store.unfinished_workspace(name).await?.ok_or_else(exists)?;
         }
         let create = WorkspaceCommand::Create { name: name.clone() };
         let publish = WorkspaceCommand::PublishCatalog { text: catalog.text().to_owned() };
         let commands =
             [create, publish].map(|command| Submission::new(Command::Workspace(command)));
-        self.submit(id, commands.into(), true).await?;
+        for answer in self.submit(id, commands.into(), true).await? {
+            match answer {
+                Answer::Refused(Refusal::Workspace(WorkspaceRefusal::Exists)) => {
+                    // Somebody else finished it in between.
+                    return Err(CreateError::Exists(name.clone()));
+                }
+                Answer::Refused(Refusal::NotAlone) | Answer::Recorded(_) => {}
+                Answer::Refused(refusal) => return Err(CreateError::Refused(refusal)),
+                other => {
+                    let problem = format!("a new workspace answered {other:?}");
+                    return Err(StoreError::Corrupt(problem).into());
+                }
+            }
+        }
         Ok(id)
     }
 

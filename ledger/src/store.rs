@@ -333,8 +333,14 @@ const SIZE_AT: &str = "SELECT position + 1 FROM events \
      WHERE workspace_id = $1 AND recorded_at <= $2 ORDER BY recorded_at DESC, position DESC LIMIT 1";
 const RECORDED_AT: &str =
     "SELECT recorded_at FROM events WHERE workspace_id = $1 AND position = $2";
-const WORKSPACE_BY_NAME: &str = "SELECT workspace_id FROM workspaces WHERE name = $1";
-const WORKSPACES: &str = "SELECT workspace_id, name FROM workspaces ORDER BY name";
+// A name in the directory whose log is empty is a workspace that is still being made, or whose
+// making was cut off: nobody finds it, and whoever makes it next finishes it.
+const WORKSPACE_BY_NAME: &str = "SELECT w.workspace_id FROM workspaces AS w \
+     JOIN heads AS h ON h.workspace_id = w.workspace_id WHERE w.name = $1 AND h.size > 0";
+const UNFINISHED: &str = "SELECT w.workspace_id FROM workspaces AS w \
+     JOIN heads AS h ON h.workspace_id = w.workspace_id WHERE w.name = $1 AND h.size = 0";
+const WORKSPACES: &str = "SELECT w.workspace_id, w.name FROM workspaces AS w \
+     JOIN heads AS h ON h.workspace_id = w.workspace_id WHERE h.size > 0 ORDER BY w.name";
 
 impl Store {
     /// The head of a log; none if there is no such log.
@@ -437,7 +443,7 @@ impl Store {
         Ok(row.map(|(micros,)| Moment::from_micros(micros)))
     }
 
-    /// The workspace of a name.
+    /// The workspace of a name, once its log has begun.
     pub async fn workspace_by_name(&self, name: &str) -> Result<Option<WorkspaceId>, StoreError> {
         let row: Option<(Uuid,)> = on_both!(read self, |pool| {
             sqlx::query_as(WORKSPACE_BY_NAME).bind(name).fetch_optional(pool).await?
@@ -445,7 +451,18 @@ impl Store {
         Ok(row.map(|(id,)| WorkspaceId(id)))
     }
 
-    /// All workspaces, by name.
+    /// A name that is taken by a workspace whose log has not begun.
+    pub(crate) async fn unfinished_workspace(
+        &self,
+        name: &Name,
+    ) -> Result<Option<WorkspaceId>, StoreError> {
+        let row: Option<(Uuid,)> = on_both!(write self, |pool| {
+            sqlx::query_as(UNFINISHED).bind(name.as_str()).fetch_optional(pool).await?
+        });
+        Ok(row.map(|(id,)| WorkspaceId(id)))
+    }
+
+    /// All workspaces whose logs have begun, by name.
     pub async fn workspaces(&self) -> Result<Vec<(WorkspaceId, String)>, StoreError> {
         let rows: Vec<(Uuid, String)> = on_both!(read self, |pool| {
             sqlx::query_as(WORKSPACES).fetch_all(pool).await?

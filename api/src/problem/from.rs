@@ -48,6 +48,10 @@ impl From<CreateError> for ApiError {
             CreateError::Exists(_) => {
                 ApiError::new(StatusCode::CONFLICT, "workspace_exists", error.to_string())
             }
+            CreateError::Refused(refusal) => {
+                let detail = format!("`catalog`: {refusal}; nothing was made");
+                ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, refusal.code(), detail)
+            }
             CreateError::Submit(error) => error.into(),
             CreateError::Store(error) => error.into(),
         }

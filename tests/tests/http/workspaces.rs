@@ -63,3 +63,14 @@ async fn a_catalog_comes_into_force_once(#[case] database: Database) {
     let reply = service.post("/v1/workspaces/other/catalog", text).await;
     assert_eq!(reply.problem(404), "unknown_workspace");
 }
+
+#[tokio::test]
+async fn a_workspace_whose_catalog_is_too_long_is_not_made() {
+    let service = Service::on(Database::Sqlite).await;
+    let built_in = runledger_ledger::catalog::Catalog::built_in();
+    let long = format!("{}\n# {}\n", built_in.text(), "\"".repeat(40_000));
+    let reply = service.post_json(ALL, &json!({"name": "x", "catalog": long})).await;
+    assert_eq!(reply.problem(422), "invalid_catalog");
+    assert_eq!(service.get("/v1/workspaces/x/runs").await.problem(404), "unknown_workspace");
+    service.post_json(ALL, &json!({"name": "x"})).await.ok(201);
+}

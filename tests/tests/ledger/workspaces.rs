@@ -16,6 +16,7 @@ on_every_store!(
     a_catalog_is_in_force_in_its_own_workspace,
     a_workspace_that_does_not_exist_takes_nothing,
     a_name_is_given_once,
+    a_workspace_whose_making_was_cut_off_is_finished_by_the_next_one,
 );
 
 async fn runs_ids_and_keys_of_two_workspaces_do_not_meet(bed: Bed) {
@@ -66,4 +67,20 @@ async fn a_name_is_given_once(bed: Bed) {
     assert!(matches!(error, CreateError::Exists(_)), "{error}");
     assert_eq!(bed.store().workspaces().await.unwrap(), [(bed.workspace, "main".to_owned())]);
     assert_eq!(bed.store().workspace_by_name("main").await.unwrap(), Some(bed.workspace));
+}
+
+async fn a_workspace_whose_making_was_cut_off_is_finished_by_the_next_one(bed: Bed) {
+    let cut_off = WorkspaceId(bed.new_run().0);
+    assert!(bed.store().create_workspace(cut_off, &name("half"), bed.clock.now()).await.unwrap());
+    assert_eq!(bed.store().workspace_by_name("half").await.unwrap(), None);
+    assert_eq!(bed.store().workspaces().await.unwrap().len(), 1);
+    let text = Catalog::built_in().text().replace("[\"inventory_sync\"]", "[\"stock\"]");
+    let catalog = Catalog::parse(&text).unwrap();
+    let made = bed.ledger.create_workspace(&name("half"), &catalog).await.unwrap();
+    assert_eq!(made, cut_off);
+    assert_eq!(bed.ledger.catalog(made).await.unwrap().text(), text);
+    assert_eq!(bed.store().head(made).await.unwrap().unwrap().size(), 2);
+    audit(bed.store(), made).await;
+    let error = bed.ledger.create_workspace(&name("half"), &catalog).await.unwrap_err();
+    assert!(matches!(error, CreateError::Exists(_)), "{error}");
 }
