@@ -101,6 +101,8 @@ pub fn run() -> ExitCode {
         Command::Rebuild(arguments) => maintenance::rebuild(&arguments),
     };
     match done {
+        // What was found is worth more than how much of it arrived.
+        Ok(Answer::Yes) if output::is_lost() => ExitCode::from(1),
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
         Ok(Answer::Unusable) => ExitCode::from(2),

@@ -3,15 +3,19 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
-use runledger_ledger::time::Moment;
+use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::WorkspaceId;
-use runledger_projections::{AsOf, PageError, ProjectionError, View, ViewError};
+use runledger_projections::{AsOf, FOLLOWER_LEASE, PageError, ProjectionError, View, ViewError};
 
 use crate::app::App;
 use crate::problem::{ApiError, ApiResult, unknown_workspace};
 
 /// How long a read waits for the event that it must come after.
-const PATIENCE: Duration = Duration::from_secs(5);
+const PATIENCE: Duration = Duration::from_secs(PATIENCE_SECONDS.unsigned_abs());
+const PATIENCE_SECONDS: i64 = 5;
+/// A server that is started again after a `kill -9` follows its logs when the dead one's leases are
+/// over: who asks meanwhile waits, and is not sent away.
+const _: () = assert!(Span::from_secs(PATIENCE_SECONDS).micros() > FOLLOWER_LEASE.micros());
 /// How long a write waits that tells of something besides.
 const BRIEFLY: Duration = Duration::from_secs(1);
 

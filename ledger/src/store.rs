@@ -26,6 +26,7 @@ use crate::words::{Name, RunId, WorkspaceId};
 pub use audit::LogRow;
 pub use correlations::Claim;
 pub use error::StoreError;
+pub use integrity::Integrity;
 pub use pieces::pieces;
 pub use postgres::PgStore;
 pub use scratch::{Scratch, ScratchError};
@@ -319,6 +320,7 @@ macro_rules! on_both {
 mod audit;
 mod background;
 mod correlations;
+mod integrity;
 
 const HEAD: &str = "SELECT size, last_recorded_at, frontier FROM heads WHERE workspace_id = $1";
 const LOG: &str = "SELECT position, body, leaf_hash, recorded_at FROM events \

@@ -35,10 +35,11 @@ const COUNT_AT: [u64; 3] = [1_000, 30_000, 1_000_000];
 const LOOK: Duration = Duration::from_millis(200);
 /// How long a follower waits for more before it gives its workspace back.
 const LINGER: Duration = Duration::from_secs(2);
-/// How long a dead server's workspaces wait for another one.
-const LEASE: Span = Span::from_secs(10);
-/// How often a follower that goes on renews its lease.
-const RENEW: Duration = Duration::from_secs(3);
+/// How long a dead server's workspaces wait for another one. A reader that waits for what it wrote
+/// is to have more patience than that.
+pub const FOLLOWER_LEASE: Span = Span::from_secs(3);
+/// How often a follower renews its lease.
+const RENEW: Duration = Duration::from_secs(1);
 
 const LAGS: &str = "SELECT h.workspace_id, h.size, coalesce(p.position, 0), p.failure \
      FROM heads AS h LEFT JOIN projections AS p ON p.workspace_id = h.workspace_id AND p.live";
@@ -147,56 +148,69 @@ async fn follow_one(
 ) {
     let store = inner.ledger.store();
     let lease = lease_name(workspace);
-    let take = || store.take_lease(&lease, inner.process, inner.ledger.now(), LEASE);
+    let take = || store.take_lease(&lease, inner.process, inner.ledger.now(), FOLLOWER_LEASE);
     match take().await {
         Ok(true) => {}
         Ok(false) => return,
         Err(error) => return tracing::warn!(%workspace, %error, "no lease could be taken"),
     }
-    let mut renewed = Instant::now();
-    let mut ahead = Ahead::new(store, workspace, PAGE);
-    loop {
+    // Beside the work, and not between its steps: a rebuild takes longer than a lease.
+    let lost = async {
+        loop {
+            tokio::time::sleep(RENEW).await;
+            match take().await {
+                Ok(true) => {}
+                Ok(false) => return tracing::debug!(%workspace, "somebody else follows"),
+                Err(error) => return tracing::warn!(%workspace, %error, "no lease was renewed"),
+            }
+        }
+    };
+    tokio::select! {
+        () = fold(inner, workspace, wake, &mut shutdown) => {}
+        // Whoever follows now folds again what was under way.
+        () = lost => return,
+    }
+    if let Err(error) = store.drop_lease(&lease, inner.process).await {
+        tracing::debug!(%workspace, %error, "a lease ends by itself");
+    }
+}
+
+/// Folds what there is, and what comes, until nothing has come for a while.
+async fn fold(
+    inner: &Inner,
+    workspace: WorkspaceId,
+    wake: &Notify,
+    shutdown: &mut watch::Receiver<bool>,
+) {
+    let mut ahead = Ahead::new(inner.ledger.store(), workspace, PAGE);
+    while !*shutdown.borrow() {
         let begun = Instant::now();
         match step(inner, &mut ahead).await {
             Ok(Step::Folded) => {
                 tokio::select! {
                     () = tokio::time::sleep_until(begun + PACE) => {}
-                    () = stopped(&mut shutdown) => {}
+                    () = stopped(shutdown) => {}
                 }
             }
             Ok(Step::Nothing) => {
                 let more = tokio::select! {
                     () = wake.notified() => true,
                     () = tokio::time::sleep(LINGER) => false,
-                    () = stopped(&mut shutdown) => false,
+                    () = stopped(shutdown) => false,
                 };
                 if !more {
-                    break;
+                    return;
                 }
             }
             Err(ProjectionError::NotAlone) => tracing::debug!(%workspace, "late follower"),
             Err(ProjectionError::Parked { position, problem }) => {
-                tracing::error!(%workspace, position, problem, "read models are parked");
-                break;
+                return tracing::error!(%workspace, position, problem, "read models are parked");
             }
             Err(error) => {
                 tracing::warn!(%workspace, %error, "read models could not be advanced");
-                tokio::time::sleep(LOOK).await;
-                break;
+                return tokio::time::sleep(LOOK).await;
             }
         }
-        if renewed.elapsed() >= RENEW {
-            renewed = Instant::now();
-            if !matches!(take().await, Ok(true)) {
-                return;
-            }
-        }
-        if *shutdown.borrow() {
-            break;
-        }
-    }
-    if let Err(error) = store.drop_lease(&lease, inner.process).await {
-        tracing::debug!(%workspace, %error, "a lease ends by itself");
     }
 }
 

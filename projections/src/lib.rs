@@ -20,6 +20,7 @@ mod view;
 
 pub use as_of::AsOf;
 pub use deadlines::Overdue;
+pub use follower::FOLLOWER_LEASE;
 pub use projections::{Lag, Projections};
 pub use projector::{ProjectionError, VERSION};
 pub use query::{

@@ -5,6 +5,13 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
+use runledger_ledger::catalog::Catalog;
+use runledger_ledger::clock::{Clock, Entropy};
+use runledger_ledger::ledger::Ledger;
+use runledger_ledger::store::{Store, StoreUrl};
+use runledger_ledger::submission::{Command as Report, Submission};
+use runledger_ledger::words::Name;
+use runledger_ledger::worker::{WorkerKey, WorkerReport};
 use runledger_tests::process::{ServerProcess, client};
 use runledger_tests::test_database;
 use serde_json::{Value, json};
@@ -245,6 +252,114 @@ async fn flip(stand: &Stand, position: i64) {
         sqlx::query_scalar::<_, Vec<u8>>(BODY).bind(position).fetch_one(&mut connection).await;
     let change = sqlx::query(CHANGE).bind(position).bind(flipped(body.unwrap()));
     change.execute(&mut connection).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_answer_that_cannot_be_written_is_no_success_and_a_reader_who_leaves_changes_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let bad = directory.path().join("catalog.toml");
+    std::fs::write(&bad, "oops = 1").unwrap();
+    let bad = bad.to_str().unwrap();
+    for (arguments, full, left) in
+        [(&["catalog", "check"][..], 1, 0), (&["catalog", "check", bad], 1, 1)]
+    {
+        let out = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        let status = bare_program(arguments).stdout(out).status().await.unwrap();
+        assert_eq!(status.code(), Some(full), "{arguments:?} > /dev/full");
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let status = bare_program(arguments).stdout(writer).status().await.unwrap();
+        assert_eq!(status.code(), Some(left), "{arguments:?} into a closed pipe");
+    }
+}
+
+/// What `verify` says of a data directory that no server uses any more, and its exit code.
+async fn verified(directory: &TempDir) -> (String, Option<i32>) {
+    let data_dir = directory.path().to_str().unwrap();
+    let output = bare_program(&["verify", "--data-dir", data_dir]).output().await.unwrap();
+    (format!("{}{}", out(&output), err(&output)), output.status.code())
+}
+
+async fn on_file(directory: &TempDir, statement: &'static str) {
+    let file = directory.path().join("ledger.db");
+    let mut connection = sqlx::SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
+    sqlx::query(statement).execute(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn a_byte_that_flips_in_an_index_is_found() {
+    const ID: &str = "an-id-like-no-other";
+    let stand = Stand::on(None).await;
+    let event = json!({ "type": "run.dispatched", "id": ID, "source": "somebody",
+        "data": { "operation": "backup.create" } });
+    stand.post("workspaces/main/events", event).await;
+    let Stand { server, directory, .. } = stand;
+    server.kill().await.unwrap();
+    on_file(&directory, "PRAGMA wal_checkpoint(TRUNCATE)").await;
+    let file = directory.path().join("ledger.db");
+    let mut bytes = std::fs::read(&file).unwrap();
+    let key = format!("somebody{ID}");
+    // A page of the index holds the key, and no event.
+    let holds =
+        |page: &[u8], text: &str| page.windows(text.len()).position(|at| at == text.as_bytes());
+    let page = bytes
+        .chunks_mut(4096)
+        .find(|page| holds(page, &key).is_some() && holds(page, "run.dispatched").is_none());
+    let page = page.unwrap();
+    let at = holds(page, ID).unwrap();
+    page[at] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let (said, code) = verified(&directory).await;
+    assert!(said.contains("the database: ") && said.contains("events_id"), "{said}");
+    assert_eq!(code, Some(1));
+}
+
+#[tokio::test]
+async fn a_directory_that_says_something_else_than_the_logs_is_found() {
+    let Stand { server, directory, .. } = Stand::on(None).await;
+    server.kill().await.unwrap();
+    on_file(&directory, "UPDATE workspaces SET name = 'other'").await;
+    let (said, code) = verified(&directory).await;
+    assert!(said.contains("is called other, and its log says that it is main"), "{said}");
+    assert_eq!(code, Some(1));
+    on_file(&directory, "DELETE FROM workspaces").await;
+    let (said, code) = verified(&directory).await;
+    assert!(said.contains("which was made as main, and no name of it"), "{said}");
+    assert_eq!(code, Some(1));
+}
+
+#[tokio::test]
+async fn read_models_that_are_not_there_yet_or_behind_are_told_and_keep_nobody_from_going_on() {
+    let stand = Stand::on(None).await;
+    stand.ask_after(&["overview"]).await;
+    let Stand { server, directory, last, .. } = stand;
+    server.kill().await.unwrap();
+    // Recorded while nobody follows.
+    let url = StoreUrl::SqliteFile(directory.path().join("ledger.db"));
+    let ledger = Ledger::new(Store::open(&url).await.unwrap(), Clock::system(), Entropy::system());
+    let young = Name::new("a-young-one").unwrap();
+    ledger.create_workspace(&young, &Catalog::built_in()).await.unwrap();
+    let main = ledger.store().workspace_by_name("main").await.unwrap().unwrap();
+    let key = WorkerKey { connection: None, worker: Name::new("w1").unwrap() };
+    let seen = WorkerReport::Seen { lease_seconds: 60, queues: Default::default() };
+    let seen = Submission::new(Report::Worker(key, seen));
+    ledger.submit(main, vec![seen], false).await.unwrap();
+    ledger.store().close().await;
+    let (said, code) = verified(&directory).await;
+    assert_eq!(code, Some(0), "{said}");
+    assert!(
+        said.contains("a-young-one: intact; ") && said.contains("no read models yet"),
+        "{said}"
+    );
+    let behind = format!("main: the read models reach position {last}; ");
+    assert!(said.contains(&behind) && said.contains("1 events are not in them yet"), "{said}");
+    let data_dir = directory.path().to_str().unwrap();
+    let output =
+        bare_program(&["verify", "--json", "--data-dir", data_dir]).output().await.unwrap();
+    let found: Value = serde_json::from_str(out(&output)).unwrap();
+    let [young, main] = [0, 1].map(|at| &found["workspaces"][at]["read_models"]);
+    assert_eq!((&young["events"], &main["behind"]), (&Value::Null, &json!(1)), "{found}");
 }
 
 #[tokio::test]

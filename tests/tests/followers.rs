@@ -76,12 +76,12 @@ async fn a_dead_servers_workspaces_are_followed_by_another_one() {
     assert!(second.folded(workspace, position).await);
     let holder = first.holder(workspace).await;
 
-    // It dies without giving anything back. Its lease is over ten seconds later, by the clock that
+    // It dies without giving anything back. Its lease is over three seconds later, by the clock that
     // both servers share, and then the second one follows.
     dies.abort();
     let follows = second.follow(&stop);
     let position = second.report(workspace).await;
-    clock.advance(Span::from_secs(11));
+    clock.advance(Span::from_secs(4));
     assert!(first.folded(workspace, position).await);
     let taken_over = second.holder(workspace).await;
     assert!(taken_over.is_some() && taken_over != holder, "{holder:?} {taken_over:?}");

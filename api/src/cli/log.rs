@@ -69,6 +69,9 @@ impl Tail {
             } else {
                 show(&text)?;
             }
+            if !output::is_heard() {
+                return Ok(Answer::Yes);
+            }
             from += seen;
             if seen < PAGE {
                 if !self.follow {

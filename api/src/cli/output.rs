@@ -1,10 +1,9 @@
 //! What the command line says: answers on standard output, everything else on standard error. The
 //! only place that prints.
 
-#![expect(clippy::print_stderr, reason = "this is the command line's voice")]
-
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::sync::{Mutex, PoisonError};
 
 use runledger_ledger::time::Moment;
 
@@ -23,7 +22,8 @@ pub fn body(text: &str) {
 
 /// Something that is worth knowing and no answer.
 pub fn note(text: impl Display) {
-    eprintln!("{text}");
+    // `eprintln!` would end the process if standard error is gone, and with it the verdict.
+    let _ = writeln!(std::io::stderr().lock(), "{text}");
 }
 
 /// How a list goes on after this page, if it does.
@@ -58,17 +58,47 @@ pub fn is_terminal() -> bool {
 pub fn error(error: &anyhow::Error) {
     let mut causes = error.chain();
     if let Some(what) = causes.next() {
-        eprintln!("runledger: {what}");
+        note(format!("runledger: {what}"));
     }
     for cause in causes {
-        eprintln!("  because: {cause}");
+        note(format!("  because: {cause}"));
     }
 }
 
+/// Whether what was to be said could be said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Voice {
+    /// Everything so far.
+    Heard,
+    /// Whoever read has left, as after `| head`: what a command finds stays what it is.
+    Alone,
+    /// It could not be written: nobody may take what arrived for the whole answer.
+    Lost,
+}
+
+static VOICE: Mutex<Voice> = Mutex::new(Voice::Heard);
+
+/// Whether a part of an answer was lost on its way. That its reader left is no loss.
+pub fn is_lost() -> bool {
+    *VOICE.lock().unwrap_or_else(PoisonError::into_inner) == Voice::Lost
+}
+
+/// Whether anybody reads on.
+pub fn is_heard() -> bool {
+    *VOICE.lock().unwrap_or_else(PoisonError::into_inner) == Voice::Heard
+}
+
 fn text_of(text: &str) {
+    let mut voice = VOICE.lock().unwrap_or_else(PoisonError::into_inner);
+    if *voice != Voice::Heard {
+        return;
+    }
     let mut out = std::io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-        // Nobody reads on, as after `| head`: end as quietly as every program of a pipe.
-        std::process::exit(0);
+    let Err(failure) = out.write_all(text.as_bytes()).and_then(|()| out.flush()) else { return };
+    if failure.kind() == ErrorKind::BrokenPipe {
+        *voice = Voice::Alone;
+    } else {
+        *voice = Voice::Lost;
+        note(format!("runledger: the answer could not be written: {failure}"));
     }
 }

@@ -1,0 +1,133 @@
+//! What a database says of itself: whether its indexes hold what its tables hold, and whether the
+//! directory of workspaces names what the logs say.
+
+use sqlx::PgPool;
+use uuid::Uuid;
+
+use super::{Store, StoreError};
+use crate::event::{AnyEvent, Recorded, Stream};
+use crate::fact::EventType;
+use crate::words::WorkspaceId;
+use crate::workspace::WorkspaceEvent;
+
+/// What a check of the database itself found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Integrity {
+    /// What is wrong, in the words of the database.
+    pub problems: Vec<String>,
+    /// Why its indexes could not be checked, and what to do, if they could not.
+    pub unchecked: Option<String>,
+}
+
+const UNNAMED_LOGS: &str = "SELECT workspace_id FROM heads UNION SELECT workspace_id FROM events \
+     EXCEPT SELECT workspace_id FROM workspaces";
+const HAS_AMCHECK: &str = "SELECT to_regprocedure('bt_index_check(regclass,boolean)') IS NOT NULL";
+const INDEXES: &str = "\
+SELECT i.indexrelid::bigint, i.indexrelid::regclass::text
+FROM pg_index AS i JOIN pg_class AS c ON c.oid = i.indexrelid JOIN pg_am AS a ON a.oid = c.relam
+WHERE a.amname = 'btree' AND c.relkind = 'i' AND c.relpersistence = 'p' AND i.indisvalid
+  AND c.relnamespace = current_schema()::regnamespace ORDER BY 2";
+const CHECK_INDEX: &str = "SELECT bt_index_check($1::oid::regclass, true)";
+const NO_AMCHECK: &str = "PostgreSQL's extension amcheck is not installed in this database; \
+     `CREATE EXTENSION amcheck` makes it possible";
+const NOT_ALLOWED: &str = "this role may not use PostgreSQL's extension amcheck; grant it EXECUTE \
+     on bt_index_check(regclass, boolean)";
+
+impl Store {
+    /// Asks the database whether its indexes hold what its tables hold. What is read by an index
+    /// that does not would be answered wrongly, though every event is whole.
+    ///
+    /// # Errors
+    /// When the database fails. What it finds damaged is no error.
+    pub async fn check_indexes(&self) -> Result<Integrity, StoreError> {
+        match self {
+            Store::Postgres(store) => on_postgres(store.pool()).await,
+            Store::Sqlite(store) => {
+                let checked: Result<Vec<String>, sqlx::Error> =
+                    sqlx::query_scalar("PRAGMA integrity_check").fetch_all(store.readers()).await;
+                let mut problems = match checked.map_err(StoreError::from) {
+                    Ok(lines) => lines,
+                    // Damage that keeps it from looking any further.
+                    Err(StoreError::Corrupt(problem)) => vec![problem],
+                    Err(error) => return Err(error),
+                };
+                problems.retain(|line| line != "ok");
+                Ok(Integrity { problems, unchecked: None })
+            }
+        }
+    }
+
+    /// What is wrong with the directory of workspaces: a name that is not the one in the log, and
+    /// a log that no name leads to.
+    pub async fn check_directory(&self) -> Result<Vec<String>, StoreError> {
+        let mut problems = Vec::new();
+        for (id, name) in self.workspaces().await? {
+            match self.name_in_log(id).await? {
+                Ok(said) if said == name => {}
+                // Its server died between the two: the next one that makes it takes it over.
+                Err(_)
+                    if self
+                        .head(id)
+                        .await
+                        .is_ok_and(|head| head.is_some_and(|h| h.size() == 0)) => {}
+                Ok(said) => problems.push(format!(
+                    "the workspace {id} is called {name}, and its log says that it is {said}"
+                )),
+                Err(problem) => problems.push(format!("the workspace {name} ({id}): {problem}")),
+            }
+        }
+        let unnamed: Vec<(Uuid,)> = on_both!(read self, |pool| {
+            sqlx::query_as(UNNAMED_LOGS).fetch_all(pool).await?
+        });
+        for (id,) in unnamed {
+            let id = WorkspaceId(id);
+            let said = self.name_in_log(id).await?.ok();
+            let said = said.map(|name| format!(", which was made as {name}")).unwrap_or_default();
+            problems.push(format!("there is a log of the workspace {id}{said}, and no name of it"));
+        }
+        Ok(problems)
+    }
+
+    /// The name that a log gives its workspace, or why it gives none.
+    async fn name_in_log(&self, id: WorkspaceId) -> Result<Result<String, String>, StoreError> {
+        let created = EventType::WorkspaceCreated;
+        let Some(event) = self.last_of_type(id, Stream::workspace(id), created).await? else {
+            let nothing = "its log has no workspace.created".to_owned();
+            return Ok(Err(nothing));
+        };
+        Ok(match Recorded::decode(&event.body).map(|event| event.fact.event) {
+            Ok(AnyEvent::Workspace(WorkspaceEvent::Created(created))) => {
+                Ok(created.name.to_string())
+            }
+            Ok(_) => Err("what should be its workspace.created is something else".to_owned()),
+            Err(error) => Err(format!("its workspace.created cannot be read: {error}")),
+        })
+    }
+}
+
+async fn on_postgres(pool: &PgPool) -> Result<Integrity, StoreError> {
+    let there: bool = sqlx::query_scalar(HAS_AMCHECK).fetch_one(pool).await?;
+    if !there {
+        return Ok(Integrity { unchecked: Some(NO_AMCHECK.to_owned()), ..Integrity::default() });
+    }
+    let mut found = Integrity::default();
+    let indexes: Vec<(i64, String)> = sqlx::query_as(INDEXES).fetch_all(pool).await?;
+    for (index, name) in indexes {
+        let checked = sqlx::query(CHECK_INDEX).bind(index).execute(pool).await;
+        let Err(error) = checked else { continue };
+        let code = error.as_database_error().and_then(|error| error.code());
+        let code = code.unwrap_or_default();
+        match &error {
+            // Internal errors, of which XX001 and XX002 are damaged data and a damaged index.
+            sqlx::Error::Database(said) if code.starts_with("XX") => {
+                found.problems.push(format!("the index {name}: {}", said.message()));
+            }
+            _ if code == "42501" => {
+                found.unchecked = Some(NOT_ALLOWED.to_owned());
+                break;
+            }
+            _ => return Err(error.into()),
+        }
+    }
+    Ok(found)
+}
