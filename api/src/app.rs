@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::answer::{ItemResult, Summary};
 use crate::metrics::Metrics;
+use crate::reconciler::Reconciler;
 use crate::token::TokenHash;
 use crate::workspaces::{WorkspaceName, Workspaces};
 
@@ -29,6 +30,7 @@ pub struct App {
 #[derive(Debug)]
 struct Inner {
     projections: Projections,
+    reconciler: Reconciler,
     administrator: TokenHash,
     actor: Actor,
     default_workspace: WorkspaceName,
@@ -38,14 +40,17 @@ struct Inner {
 }
 
 impl App {
-    /// A service over `projections` and their ledger that takes orders from whoever has the administrator's token.
+    /// A service over `projections` and their ledger, with the `reconciler` of both, that takes
+    /// orders from whoever has the administrator's token.
     pub fn new(
         projections: Projections,
+        reconciler: Reconciler,
         administrator: TokenHash,
         default_workspace: WorkspaceName,
     ) -> Result<Self, WordError> {
         let inner = Inner {
             projections,
+            reconciler,
             administrator,
             actor: Actor { id: Name::new("administrator")?, kind: Name::new("token")? },
             default_workspace,
@@ -64,6 +69,11 @@ impl App {
     /// The read models.
     pub fn projections(&self) -> &Projections {
         &self.inner.projections
+    }
+
+    /// Who asks the adapters.
+    pub fn reconciler(&self) -> &Reconciler {
+        &self.inner.reconciler
     }
 
     /// What the administrator's token is known by.

@@ -3,6 +3,7 @@
 //! Each command has its file in `cli/`. None has wording of its own for what is true of a run or a
 //! queue: that comes from the server.
 
+mod adapters;
 mod catalog;
 mod connection;
 mod demo;
@@ -61,6 +62,9 @@ enum Command {
     /// Check a catalog of operations, or what has arrived that it does not name.
     #[command(subcommand)]
     Catalog(catalog::Command),
+    /// Show or check what proves from elsewhere how runs ended.
+    #[command(subcommand)]
+    Adapters(adapters::Command),
     /// Test a catalog, or the rules themselves, by stories with a clock of their own.
     #[command(subcommand)]
     Scenario(scenario::Command),
@@ -92,6 +96,7 @@ pub fn run() -> ExitCode {
         Command::Scenario(command) => scenario::run(&command),
         Command::Demo(arguments) => demo::run(&arguments),
         Command::Catalog(command) => catalog::run(&command),
+        Command::Adapters(command) => adapters::run(&command),
         Command::Runs(command) => runs::run(&command),
         Command::FollowUps(follow_ups) => follow_ups::run(&follow_ups),
         Command::Queues(queues) => queues::run(&queues),

@@ -4,6 +4,7 @@
 //! `runledger_ledger`, what is true is derived in `runledger_projections`; nothing here knows
 //! better.
 
+pub mod adapters;
 pub mod answer;
 pub mod app;
 mod boundary;

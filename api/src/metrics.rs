@@ -1,6 +1,6 @@
 //! What the server counts of itself, in the text form of OpenMetrics.
 //!
-//! Labels come from fixed sets (routes, methods, statuses, answers), never from what a client
+//! Labels come from fixed sets (routes, methods, statuses, answers, adapters), never from what a client
 //! sends, so the number of series has an end.
 
 use std::fmt;
@@ -32,6 +32,8 @@ pub struct Metrics {
     lag: Gauge,
     parked: Gauge,
     memory: Gauge,
+    adapter_failures: Family<AdapterLabels, Gauge>,
+    adapter_backlog: Family<AdapterLabels, Gauge>,
 }
 
 impl Default for Metrics {
@@ -53,7 +55,23 @@ impl Default for Metrics {
         let memory = Gauge::default();
         let help = "Memory of the process that is in RAM";
         registry.register_with_unit("resident_memory", help, Unit::Bytes, memory.clone());
-        Metrics { registry, requests, latency, events, lag, parked, memory }
+        let adapter_failures = Family::<AdapterLabels, Gauge>::default();
+        let help = "Pages of runs in a row for which an adapter's source gave no answer";
+        registry.register("adapter_failures", help, adapter_failures.clone());
+        let adapter_backlog = Family::<AdapterLabels, Gauge>::default();
+        let help = "Runs that are due for an adapter and not decided";
+        registry.register("adapter_backlog", help, adapter_backlog.clone());
+        Metrics {
+            registry,
+            requests,
+            latency,
+            events,
+            lag,
+            parked,
+            memory,
+            adapter_failures,
+            adapter_backlog,
+        }
     }
 }
 
@@ -80,6 +98,15 @@ impl Metrics {
     pub fn lag(&self, events: u64, parked: usize) {
         self.lag.set(i64::try_from(events).unwrap_or(i64::MAX));
         self.parked.set(i64::try_from(parked).unwrap_or(i64::MAX));
+    }
+
+    /// Notes how the source of an adapter of the server answers, in the workspace where it is worst,
+    /// and how many runs wait for it.
+    pub fn adapter(&self, adapter: &str, failures: u64, backlog: u64) {
+        let labels = AdapterLabels { adapter: adapter.to_owned() };
+        let count = |count| i64::try_from(count).unwrap_or(i64::MAX);
+        self.adapter_failures.get_or_create(&labels).set(count(failures));
+        self.adapter_backlog.get_or_create(&labels).set(count(backlog));
     }
 
     /// All metrics as text.
@@ -124,6 +151,11 @@ struct RequestLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RouteLabels {
     route: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct AdapterLabels {
+    adapter: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

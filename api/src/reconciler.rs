@@ -1,37 +1,54 @@
-//! The reconciler: asks what adapters have to say of runs, and hands their decisions to the ledger.
+//! The reconciler: asks adapters what domain truth says of runs, and hands their decisions to the
+//! ledger (DESIGN section 9).
 //!
-//! It takes no input. What there is to do, the read models say, and a decision that no longer fits
-//! its run is refused by the ledger and made again. So several servers may run it over one
-//! database, and a crash in between costs time and nothing else.
+//! What there is to do, the database says: wakes, runs to be given up, events that were not looked
+//! at yet, and rounds over what is active, so that a lost wake costs time and nothing else. A
+//! decision that no longer fits its run is refused by the ledger and made again. So several servers
+//! may run it over one database, and a crash in between costs time, too.
 
+mod follow;
+mod give_up;
+mod page;
+mod preview;
+mod schedule;
+mod visit;
+
+use std::sync::Arc;
 use std::time::Duration;
 
-use runledger_adapters::{evidence, lifecycle};
+use futures::{FutureExt, StreamExt};
+use runledger_adapters::registry::Registry;
+use runledger_ledger::clock::Entropy;
 use runledger_ledger::ledger::SubmitError;
-use runledger_ledger::run::RunCommand;
 use runledger_ledger::store::StoreError;
-use runledger_ledger::submission::{Answer, Command, Submission};
 use runledger_ledger::time::{Moment, Span};
-use runledger_ledger::words::{WordError, WorkspaceId};
+use runledger_ledger::words::WordError;
 use runledger_projections::{ProjectionError, Projections};
-use tokio::sync::watch;
+use tokio::sync::{Notify, broadcast, watch};
+
+pub use give_up::act;
+pub use preview::{AskError, Asked, Preview};
 
 use crate::listening;
+use visit::Owner;
 
-/// Runs that are looked at in one go.
+/// Runs that are judged in one go: one gathering of an adapter.
 const PAGE: u32 = 500;
-/// How long it sleeps at most: a run that falls due is noticed this much later.
+/// Workspaces that are visited side by side, so that a slow source of one holds up no other.
+const VISITS: usize = 4;
+/// How long it sleeps at most: what falls due is noticed this much later.
 const PACE: Duration = Duration::from_secs(1);
-/// How long a dead server's workspaces wait for another one.
-const LEASE: Span = Span::from_secs(30);
-/// How long it waits for read models that lag behind their log.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long it lets events of a busy log gather before it looks at them.
+const GATHER: Duration = Duration::from_millis(200);
+/// How long a dead server's workspaces wait for another one. Longer than a page may take: an
+/// adapter's time limit twice, and what comes before and after.
+pub const LEASE: Span = Span::from_secs(60);
 
 /// Why nothing was reconciled. The next look tries again.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
-    /// What is due could not be read.
-    #[error("the runs that are due could not be read")]
+    /// What is due could not be read, or not be written down.
+    #[error("the runs that are due could not be read or noted")]
     Projection(#[from] ProjectionError),
     /// The database failed.
     #[error("the database failed while runs were reconciled")]
@@ -44,122 +61,131 @@ pub enum ReconcileError {
     Word(#[from] WordError),
 }
 
-/// Gives up the runs of a workspace that are due at `now`, as far as its read models know of them,
-/// and returns how many decisions were recorded. A run that has moved since is left to the next
-/// look.
-///
-/// Called again once the read models have folded what it recorded, it records nothing.
-pub async fn act(
-    projections: &Projections,
-    workspace: WorkspaceId,
-    now: Moment,
-) -> Result<usize, ReconcileError> {
-    Ok(give_up(projections, workspace, now).await?.len())
+/// Asks the adapters of a registry about the runs of all workspaces. Clones are the same one.
+#[derive(Clone, Debug)]
+pub struct Reconciler {
+    inner: Arc<Inner>,
 }
 
-/// Reconciles what falls due in every workspace until `shutdown` is true. Several servers may run it
-/// over one database: a lease gives each workspace to one of them at a time.
-pub async fn run(projections: Projections, mut shutdown: watch::Receiver<bool>) {
-    let mut failing = false;
-    loop {
-        let sleep = match look(&projections).await {
-            Ok(next) => {
-                failing = false;
-                next.map_or(PACE, |due| pause(due, projections.ledger().now()))
-            }
-            Err(error) => {
-                if !failing {
-                    let cause = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(%error, cause, "runs that are due were not reconciled");
-                    failing = true;
-                }
-                PACE
-            }
+#[derive(Debug)]
+struct Inner {
+    projections: Projections,
+    registry: Registry,
+    /// The adapters that have operation types of their own and something to judge them with.
+    owners: Vec<Owner>,
+    /// For the jitter of retries.
+    entropy: Entropy,
+    page: u32,
+    /// Somebody asked for a look.
+    asked: Notify,
+}
+
+impl Reconciler {
+    /// A reconciler over these read models and their ledger.
+    pub fn new(projections: Projections, registry: Registry, entropy: Entropy) -> Self {
+        let owners = visit::owners(&registry);
+        let asked = Notify::new();
+        let inner = Inner { projections, registry, owners, entropy, page: PAGE, asked };
+        Reconciler { inner: Arc::new(inner) }
+    }
+
+    /// The same, judging so many runs in one go.
+    #[must_use]
+    pub fn with_page(&self, page: u32) -> Self {
+        let Inner { projections, registry, owners, entropy, .. } = &*self.inner;
+        let inner = Inner {
+            projections: projections.clone(),
+            registry: registry.clone(),
+            owners: owners.clone(),
+            entropy: entropy.clone(),
+            page,
+            asked: Notify::new(),
         };
-        tokio::select! {
-            _ = shutdown.wait_for(|stop| *stop) => return,
-            () = tokio::time::sleep(sleep) => {}
-        }
+        Reconciler { inner: Arc::new(inner) }
     }
-}
 
-/// Reconciles what is due now in every workspace that no other server is at. Returns when something
-/// falls due next, as far as that is known.
-///
-/// While the ledger could not listen, silence meant nothing. So it does nothing until the listening
-/// mark is fresh, and then nothing before the read models have folded what was recorded until then.
-pub async fn look(projections: &Projections) -> Result<Option<Moment>, ReconcileError> {
-    let (store, process) = (projections.ledger().store(), projections.process());
-    let now = projections.ledger().now();
-    // Blind time is recorded before the mark moves on: with a fresh mark, all of it is in the logs.
-    if store.listened_at().await?.is_none_or(|at| now.since(at) > listening::GAP) {
-        return Ok(None);
+    /// The adapters.
+    pub fn registry(&self) -> &Registry {
+        &self.inner.registry
     }
-    let mut next = None;
-    for (workspace, due) in projections.next_overdue_of_all().await? {
-        if due > now {
-            next = next.map_or(Some(due), |soonest: Moment| Some(soonest.min(due)));
-            continue;
-        }
-        let lease = format!("reconciler/{workspace}");
-        if store.take_lease(&lease, process, now, LEASE).await? {
-            let done = reconcile(projections, workspace, now).await;
-            store.drop_lease(&lease, process).await?;
-            done?;
-        }
-    }
-    Ok(next)
-}
 
-/// Acts on one workspace until nothing is due there any more.
-async fn reconcile(
-    projections: &Projections,
-    workspace: WorkspaceId,
-    now: Moment,
-) -> Result<(), ReconcileError> {
-    // A blind time that is in the log and not yet in the read models would make a run look due.
-    let head = projections.ledger().store().head(workspace).await?;
-    let mut wanted = head.and_then(|head| head.size().checked_sub(1));
-    while let Some(position) = wanted {
-        if !projections.wait(workspace, position, PATIENCE).await? {
-            return Ok(());
-        }
-        let recorded = give_up(projections, workspace, now).await?;
-        if !recorded.is_empty() {
-            let count = recorded.len();
-            tracing::info!(%workspace, count, "silent runs were given up");
-        }
-        wanted = recorded.into_iter().max();
-    }
-    Ok(())
-}
-
-/// Gives up what is due, and returns the positions that it wrote.
-async fn give_up(
-    projections: &Projections,
-    workspace: WorkspaceId,
-    now: Moment,
-) -> Result<Vec<u64>, ReconcileError> {
-    let mut decisions = Vec::new();
-    for due in projections.overdue(workspace, now, PAGE).await? {
-        if let Some(decision) = lifecycle::abandon(&due.run, due.due_at, now)? {
-            if let Err(forbidden) = evidence::check(&decision.evidence) {
-                tracing::error!(%workspace, run = %due.run_id, %forbidden, "a decision was dropped");
-                continue;
+    /// Reconciles what falls due in every workspace until `shutdown` is true. Several servers may
+    /// run it over one database: a lease gives each workspace to one of them at a time.
+    pub async fn run(self, mut shutdown: watch::Receiver<bool>) {
+        let mut grew = self.inner.projections.ledger().grew();
+        let mut failing = false;
+        while !*shutdown.borrow() {
+            let sleep = match self.look_until(&shutdown).await {
+                Ok(next) => {
+                    failing = false;
+                    next.map_or(PACE, |due| pause(due, self.now()))
+                }
+                Err(error) => {
+                    if !failing {
+                        let cause = std::error::Error::source(&error).map(ToString::to_string);
+                        tracing::error!(%error, cause, "runs that are due were not reconciled");
+                        failing = true;
+                    }
+                    PACE
+                }
+            };
+            tokio::select! {
+                _ = shutdown.wait_for(|stop| *stop) => return,
+                () = self.inner.asked.notified() => {}
+                () = self.news(&mut grew) => {}
+                () = tokio::time::sleep(sleep) => {}
             }
-            let command = RunCommand::Reconcile(Box::new(decision));
-            decisions.push(Submission::new(Command::Run(due.run_id, command)));
         }
     }
-    let mut recorded = Vec::with_capacity(decisions.len());
-    for answer in projections.ledger().submit(workspace, decisions, false).await? {
-        match answer {
-            Answer::Recorded(receipt) => recorded.push(receipt.position),
-            Answer::Refused(refusal) => tracing::debug!(%workspace, %refusal, "looked at again"),
-            answer => tracing::debug!(%workspace, ?answer, "nothing to reconcile"),
-        }
+
+    /// Reconciles what is due now in every workspace that no other server is at. Returns when
+    /// something falls due next, as far as that is known.
+    ///
+    /// While the ledger could not listen, silence meant nothing. So it does nothing until the
+    /// listening mark is fresh, and then nothing before the read models have folded what was
+    /// recorded until then.
+    pub async fn look(&self) -> Result<Option<Moment>, ReconcileError> {
+        let (_going_on, stop) = watch::channel(false);
+        self.look_until(&stop).await
     }
-    Ok(recorded)
+
+    async fn look_until(
+        &self,
+        stop: &watch::Receiver<bool>,
+    ) -> Result<Option<Moment>, ReconcileError> {
+        let (projections, now) = (&self.inner.projections, self.now());
+        // Blind time is recorded before the mark moves on: with a fresh mark, all of it is in the
+        // logs.
+        let mark = projections.ledger().store().listened_at().await?;
+        if mark.is_none_or(|at| now.since(at) > listening::GAP) {
+            return Ok(None);
+        }
+        let names: Vec<String> = self.inner.owners.iter().map(|owner| owner.name.clone()).collect();
+        let agenda = projections.agenda(&names).await?;
+        let visits: Vec<_> =
+            agenda.iter().map(|agenda| self.visit(agenda, now, stop).boxed()).collect();
+        let visits: Vec<_> = futures::stream::iter(visits).buffer_unordered(VISITS).collect().await;
+        let mut next: Option<Moment> = None;
+        for soonest in visits {
+            next = [next, soonest?].into_iter().flatten().min();
+        }
+        Ok(next)
+    }
+
+    /// Done when a log has grown and some time for more has passed; never if no adapter cares.
+    async fn news(&self, grew: &mut broadcast::Receiver<runledger_ledger::ledger::LogGrew>) {
+        if self.inner.owners.is_empty() {
+            return std::future::pending().await;
+        }
+        // One that lags has missed wake-ups and nothing else.
+        let _ = grew.recv().await;
+        tokio::time::sleep(GATHER).await;
+        *grew = grew.resubscribe();
+    }
+
+    fn now(&self) -> Moment {
+        self.inner.projections.ledger().now()
+    }
 }
 
 /// How long to sleep until `due`, at most [`PACE`], at least long enough to let others work.

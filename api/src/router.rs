@@ -18,7 +18,8 @@ use crate::boundary;
 use crate::ingest::REQUEST_BYTES;
 use crate::problem::{ApiError, Problem};
 use crate::routes::{
-    correlations, events, follow_ups, lineage, log, overview, runs, subjects, system, workspaces,
+    adapters, correlations, events, follow_ups, lineage, log, overview, runs, subjects, system,
+    workspaces,
 };
 
 /// How long a request may take until its answer begins.
@@ -56,6 +57,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(runs::read_run))
         .routes(routes!(runs::run_events))
         .routes(routes!(runs::follow_up))
+        .routes(routes!(adapters::reconcile))
+        .routes(routes!(adapters::list_adapters))
         .routes(routes!(follow_ups::list_follow_ups))
         .routes(routes!(follow_ups::read_follow_up))
         .routes(routes!(overview::overview))

@@ -1,5 +1,6 @@
 //! The handlers, one family of routes each. Which path leads to which is in `router.rs`.
 
+pub mod adapters;
 pub mod correlations;
 pub mod events;
 pub mod follow_ups;

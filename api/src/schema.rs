@@ -2,6 +2,7 @@
 //! transport, so they cannot describe themselves; tests hold every answer against what is said
 //! here, and refuse members that are not described.
 
+pub mod adapters;
 pub mod answers;
 pub mod standing;
 

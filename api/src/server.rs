@@ -18,9 +18,10 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::adapters::{Adapters, SourceFault};
 use crate::app::App;
 use crate::listening;
-use crate::reconciler;
+use crate::reconciler::Reconciler;
 use crate::router::router;
 use crate::settings::Settings;
 use crate::token;
@@ -52,8 +53,10 @@ impl Server {
         let entropy = Entropy::system();
         let administrator = token::load_or_make(&settings.token_file(), &entropy)?;
         let store = Store::open(&settings.database).await.context("the database cannot be used")?;
-        let ledger = Ledger::new(store, clock, entropy);
+        let ledger = Ledger::new(store, clock, entropy.clone());
+        let adapters = Adapters::set_up(&settings.adapters, &catalog)?;
         ensure_workspace(&ledger, &settings.workspace, &catalog).await?;
+        check_adapters(&adapters, &ledger).await?;
         let address = settings.listen;
         let listener = TcpListener::bind(address).await.with_context(|| {
             format!("{address} cannot be listened on; choose another address with --listen")
@@ -65,7 +68,9 @@ impl Server {
             listening::silence_counts(&projections, id, from)
         })
         .await?;
-        let app = App::new(projections, administrator, settings.workspace.clone())?;
+        let reconciler = Reconciler::new(projections.clone(), adapters.registry, entropy);
+        let workspace = settings.workspace.clone();
+        let app = App::new(projections, reconciler, administrator, workspace)?;
         Ok(Server { app, listener, address })
     }
 
@@ -86,7 +91,7 @@ impl Server {
         let (stopping, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         tasks.spawn(keep_listening(projections.clone(), stopped.clone()));
-        tasks.spawn(reconciler::run(projections.clone(), stopped.clone()));
+        tasks.spawn(app.reconciler().clone().run(stopped.clone()));
         tasks.spawn(async move { projections.follow(stopped).await });
 
         let (closing, mut closed) = watch::channel(false);
@@ -115,7 +120,7 @@ impl Server {
 }
 
 /// The catalog that new workspaces begin with.
-fn catalog(settings: &Settings) -> anyhow::Result<Arc<Catalog>> {
+pub(crate) fn catalog(settings: &Settings) -> anyhow::Result<Arc<Catalog>> {
     let Some(path) = &settings.catalog else {
         return Ok(Catalog::built_in());
     };
@@ -140,6 +145,28 @@ async fn ensure_workspace(
         Ok(_) | Err(CreateError::Exists(_)) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Refuses adapters that do not fit the catalogs in force, or that could write to what they read. A
+/// source that is only not there at the moment stops nobody.
+async fn check_adapters(adapters: &Adapters, ledger: &Ledger) -> anyhow::Result<()> {
+    for (id, name) in ledger.store().workspaces().await? {
+        let catalog = ledger.catalog(id).await?;
+        let fits = adapters.registry.check(&catalog);
+        fits.with_context(|| format!("the adapters do not fit the catalog of workspace {name}"))?;
+    }
+    match adapters.check().await {
+        Err(error) if error.may_pass() => {
+            let cause = source_of(&error);
+            tracing::warn!(%error, cause, "a source of adapters gives no answer yet");
+            Ok(())
+        }
+        checked => Ok(checked?),
+    }
+}
+
+fn source_of(error: &SourceFault) -> Option<String> {
+    std::error::Error::source(error).map(ToString::to_string)
 }
 
 async fn keep_listening(projections: Projections, stopped: watch::Receiver<bool>) {

@@ -29,6 +29,23 @@ pub struct Settings {
     pub catalog: Option<PathBuf>,
     /// The workspace that exists from the first start, and that requests without one mean.
     pub workspace: WorkspaceName,
+    /// What adapters read.
+    pub adapters: AdapterSettings,
+}
+
+/// What adapters read. In the file, the table `adapters`.
+#[derive(Clone, Default)]
+pub struct AdapterSettings {
+    /// The URL of the domain database. It may hold a password: it is shown nowhere.
+    pub domain_url: Option<String>,
+    /// The file of the probes.
+    pub probes: Option<PathBuf>,
+}
+
+impl fmt::Debug for AdapterSettings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AdapterSettings").field("probes", &self.probes).finish_non_exhaustive()
+    }
 }
 
 /// How log lines are written.
@@ -152,8 +169,11 @@ struct Given {
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The names of all settings, as they stand in the file.
-const NAMES: [&str; 7] =
-    ["listen", "data_dir", "database_url", "log", "log_format", "catalog", "workspace"];
+const NAMES: [&str; 8] =
+    ["listen", "data_dir", "database_url", "log", "log_format", "catalog", "workspace", ADAPTERS];
+/// The table of what adapters read, and its names.
+const ADAPTERS: &str = "adapters";
+const ADAPTER_NAMES: [&str; 2] = ["domain_url", "probes"];
 
 impl Settings {
     /// Puts the settings together.
@@ -177,6 +197,10 @@ impl Settings {
             log_format: sources.or("log_format", "text").log_format()?,
             catalog: sources.find("catalog").map(|given| given.value.into()),
             workspace: sources.or("workspace", "main").read(WorkspaceName::FORM)?,
+            adapters: AdapterSettings {
+                domain_url: sources.find("domain_url").map(Given::domain_url).transpose()?,
+                probes: sources.find("probes").map(|given| given.value.into()),
+            },
             data_dir,
         })
     }
@@ -222,6 +246,10 @@ impl<'a> Sources<'a> {
             return Some(given(value, Origin::Environment(variable)));
         }
         let (path, table) = self.file.as_ref()?;
+        let table = match ADAPTER_NAMES.contains(&name) {
+            true => table.get(ADAPTERS)?.as_table()?,
+            false => table,
+        };
         // A value of another type is kept as it is written; reading it then tells what is wrong.
         let value = match table.get(name)? {
             toml::Value::String(text) => text.clone(),
@@ -259,14 +287,21 @@ fn read_file(path: &Path) -> Result<toml::Table, SettingsError> {
         .map_err(|error| SettingsError::Unreadable(path.to_owned(), error))?;
     let table: toml::Table =
         toml::from_str(&text).map_err(|error| SettingsError::NotToml(path.to_owned(), error))?;
-    match table.keys().find(|key| !NAMES.contains(&key.as_str())) {
-        Some(key) => Err(SettingsError::Unknown {
-            path: path.to_owned(),
-            key: key.clone(),
-            known: NAMES.join(", "),
-        }),
+    let adapters = table.get(ADAPTERS).map(|adapters| match adapters.as_table() {
+        Some(adapters) => unknown(adapters, &ADAPTER_NAMES, "adapters."),
+        None => Some((ADAPTERS.to_owned(), "[adapters], a table".to_owned())),
+    });
+    match unknown(&table, &NAMES, "").or(adapters.flatten()) {
+        Some((key, known)) => Err(SettingsError::Unknown { path: path.to_owned(), key, known }),
         None => Ok(table),
     }
+}
+
+/// What a table sets that is none of `names`, and what it may set.
+fn unknown(table: &toml::Table, names: &[&str], within: &str) -> Option<(String, String)> {
+    let key = table.keys().find(|key| !names.contains(&key.as_str()))?;
+    let known: Vec<String> = names.iter().map(|name| format!("{within}{name}")).collect();
+    Some((format!("{within}{key}"), known.join(", ")))
 }
 
 impl Given {
@@ -299,6 +334,21 @@ impl Given {
                 value: None,
             }),
         }
+    }
+
+    /// A URL may hold a password, so none is ever shown.
+    fn domain_url(self) -> Result<String, SettingsError> {
+        let url = self.value.as_str();
+        if url.starts_with("postgres://") || url.starts_with("postgresql://") {
+            return Ok(self.value);
+        }
+        Err(SettingsError::Bad {
+            name: self.name,
+            origin: self.origin,
+            wanted: "postgres://ROLE:PASSWORD@HOST/DATABASE, for a role that may only read"
+                .to_owned(),
+            value: None,
+        })
     }
 
     fn log_filter(self) -> Result<String, SettingsError> {
@@ -385,6 +435,29 @@ mod tests {
         let (_directory, flags) = file("listn = '127.0.0.1:1'");
         let error = resolve(&flags, &[HOME]).unwrap_err().to_string();
         assert!(error.contains("`listn`") && error.contains("listen, data_dir"), "{error}");
+    }
+
+    #[test]
+    fn what_adapters_read_is_a_table_of_its_own_and_a_password_in_it_is_never_shown() {
+        let url = "postgres://reader:hunter2@db/domain";
+        let text = format!("[adapters]\ndomain_url = '{url}'\nprobes = 'probes.toml'");
+        let (_directory, flags) = file(&text);
+        let settings = resolve(&flags, &[HOME]).unwrap();
+        assert_eq!(settings.adapters.domain_url.as_deref(), Some(url));
+        assert_eq!(settings.adapters.probes, Some("probes.toml".into()));
+        assert!(!format!("{settings:?}").contains("hunter2"));
+        let set = [HOME, ("RUNLEDGER_DOMAIN_URL", "postgres://elsewhere")];
+        let settings = resolve(&flags, &set).unwrap();
+        assert_eq!(settings.adapters.domain_url.as_deref(), Some("postgres://elsewhere"));
+
+        let set = [HOME, ("RUNLEDGER_DOMAIN_URL", "mysql://root:hunter2@db")];
+        let error = resolve(&Flags::default(), &set).unwrap_err().to_string();
+        assert!(error.contains("RUNLEDGER_DOMAIN_URL") && !error.contains("hunter2"), "{error}");
+        let (_directory, flags) = file("[adapters]\ndomain = 'x'");
+        let error = resolve(&flags, &[HOME]).unwrap_err().to_string();
+        assert!(error.contains("`adapters.domain`") && error.contains("adapters.domain_url"));
+        let (_directory, flags) = file("adapters = 'x'");
+        assert!(resolve(&flags, &[HOME]).is_err());
     }
 
     #[test]

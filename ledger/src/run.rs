@@ -8,6 +8,7 @@ mod apply;
 mod command;
 mod decide;
 mod event;
+mod reconcile;
 mod reservation;
 mod state;
 #[cfg(test)]

@@ -3,7 +3,6 @@
 use runledger_ledger::run::Run;
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::{RunId, WorkspaceId};
-use uuid::Uuid;
 
 use crate::db::on_store;
 use crate::projections::Projections;
@@ -23,10 +22,6 @@ pub struct Overdue {
 
 const NEXT: &str = "SELECT min(abandon_at) FROM runs \
      WHERE workspace_id = $1 AND generation = $2 AND abandon_at IS NOT NULL";
-const NEXT_OF_ALL: &str = "SELECT p.workspace_id, (SELECT min(r.abandon_at) FROM runs AS r \
-     WHERE r.workspace_id = p.workspace_id AND r.generation = p.generation \
-       AND r.abandon_at IS NOT NULL) \
-     FROM projections AS p WHERE p.live ORDER BY p.workspace_id";
 const OVERDUE: &str = "SELECT * FROM runs WHERE workspace_id = $1 AND generation = $2 \
      AND abandon_at IS NOT NULL AND abandon_at <= $3 ORDER BY abandon_at LIMIT $4";
 const ACTIVE: &str = "SELECT EXISTS (SELECT 1 FROM runs WHERE workspace_id = $1 \
@@ -44,16 +39,6 @@ impl Projections {
             sqlx::query_as(NEXT).bind(workspace.0).bind(generation).fetch_one(pool).await?
         });
         Ok(next.map(Moment::from_micros))
-    }
-
-    /// The same of every workspace that has such a run, in one query.
-    pub async fn next_overdue_of_all(&self) -> Result<Vec<(WorkspaceId, Moment)>, ProjectionError> {
-        let rows: Vec<(Uuid, Option<i64>)> =
-            on_store!(self.store(), |pool| sqlx::query_as(NEXT_OF_ALL).fetch_all(pool).await?);
-        let due = |(workspace, at): (Uuid, Option<i64>)| {
-            Some((WorkspaceId(workspace), Moment::from_micros(at?)))
-        };
-        Ok(rows.into_iter().filter_map(due).collect())
     }
 
     /// The runs that are due at `at`, the longest due first, at most `limit`.
@@ -100,7 +85,10 @@ impl Projections {
         Ok(active)
     }
 
-    async fn model(&self, workspace: WorkspaceId) -> Result<Option<Model>, ProjectionError> {
+    pub(crate) async fn model(
+        &self,
+        workspace: WorkspaceId,
+    ) -> Result<Option<Model>, ProjectionError> {
         Ok(self.inner.live(workspace).await?.map(|live| live.model))
     }
 }

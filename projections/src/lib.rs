@@ -2,6 +2,7 @@
 //! actionability, progress and guidance, the read models that keep what follows from them, and the
 //! texts in which people read them.
 
+mod adapter_health;
 mod ahead;
 mod as_of;
 mod db;
@@ -17,7 +18,9 @@ mod tables;
 pub mod texts;
 mod verify;
 mod view;
+mod wakes;
 
+pub use adapter_health::{AdapterHealth, HealthNote};
 pub use as_of::AsOf;
 pub use deadlines::Overdue;
 pub use follower::FOLLOWER_LEASE;
@@ -31,3 +34,6 @@ pub use query::{
 pub use rebuild::Progress;
 pub use verify::{Difference, Verification, VerifyProgress, VerifyStep};
 pub use view::{View, ViewError};
+pub use wakes::{
+    Agenda, Candidate, Followed, Forgotten, Rescheduled, Round, RunNews, Selection, Wake,
+};

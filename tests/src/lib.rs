@@ -1,9 +1,11 @@
 //! What the tests of Runledger share: private PostgreSQL clusters, and fresh databases on them.
 
 pub mod bench;
+pub mod book;
 pub mod cargo;
 pub mod cluster;
 pub mod database;
+pub mod domain;
 pub mod process;
 pub mod world;
 

@@ -180,6 +180,7 @@ const RULES: &[Rule] = &[
             "adapters/src/review.rs",
             "ledger/src/store.rs",
             "ledger/src/store/",
+            "projections/src/adapter_health.rs",
             "projections/src/deadlines.rs",
             "projections/src/follower.rs",
             "projections/src/projector.rs",
@@ -190,6 +191,7 @@ const RULES: &[Rule] = &[
             "projections/src/db/",
             "projections/src/tables.rs",
             "projections/src/verify",
+            "projections/src/wakes",
         ],
     },
     Rule {
@@ -205,6 +207,20 @@ const RULES: &[Rule] = &[
             "adapters/src/lifecycle.rs",
             "adapters/src/seam.rs",
             "api/src/demo/",
+            "api/src/scenario/",
+            "ledger/src/",
+        ],
+    },
+    Rule {
+        says: "a decision is submitted by the reconciler, from what the seam has let through; \
+               scenarios and the demo play decisions of their own, and the conformance kit asks \
+               the rules without a log",
+        words: &["RunCommand::Reconcile("],
+        homes: &[
+            "adapters/src/conformance/",
+            "api/src/demo/",
+            "api/src/reconciler/give_up.rs",
+            "api/src/reconciler/page.rs",
             "api/src/scenario/",
             "ledger/src/",
         ],

@@ -1,12 +1,15 @@
 //! Which problem each error of the crates below is. One place, so that a status is decided once.
 
 use axum::http::StatusCode;
+use runledger_adapters::registry::RegistryErrors;
 use runledger_ledger::catalog::CatalogErrors;
 use runledger_ledger::ledger::{CreateError, SubmitError};
 use runledger_ledger::store::StoreError;
+use runledger_projections::ViewError;
 
 use super::{ApiError, Flaw};
 use crate::ingest::{BodyError, ItemError};
+use crate::reconciler::ReconcileError;
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
@@ -68,6 +71,30 @@ impl From<CatalogErrors> for ApiError {
         let detail = "the catalog cannot be used; `errors` says what is wrong, by line";
         ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_catalog", detail)
             .with_errors(errors.errors().iter().map(flaw))
+    }
+}
+
+impl From<RegistryErrors> for ApiError {
+    fn from(errors: RegistryErrors) -> Self {
+        let flaw = |error: &runledger_adapters::registry::RegistryError| Flaw {
+            detail: error.to_string(),
+            pointer: None,
+            line: None,
+        };
+        let detail = "the catalog does not fit the adapters of the server; `errors` says where";
+        ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "adapters_do_not_fit", detail)
+            .with_errors(errors.errors().iter().map(flaw))
+    }
+}
+
+impl From<ReconcileError> for ApiError {
+    fn from(error: ReconcileError) -> Self {
+        match error {
+            ReconcileError::Projection(error) => ViewError::from(error).into(),
+            ReconcileError::Store(error) => error.into(),
+            ReconcileError::Submit(error) => error.into(),
+            ReconcileError::Word(error) => ApiError::internal(error),
+        }
     }
 }
 

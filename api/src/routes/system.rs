@@ -100,8 +100,20 @@ pub async fn get_metrics(State(app): State<App>, _: Query<Nothing>) -> ApiResult
     if let Some(ReadModels { behind, parked }) = read_models(&app).await {
         app.metrics().lag(behind, parked);
     }
+    adapters(&app).await;
     let text = app.metrics().encode().map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response())
+}
+
+/// Notes how the adapters' sources answer, as far as the database says so in time.
+async fn adapters(app: &App) {
+    let totals = app.projections().adapter_totals(app.ledger().now());
+    let Ok(Ok(totals)) = tokio::time::timeout(PATIENCE, totals).await else { return };
+    for adapter in app.reconciler().registry().adapters() {
+        let name = adapter.manifest.name.as_str();
+        let (failures, backlog) = totals.get(name).copied().unwrap_or_default();
+        app.metrics().adapter(name, failures, backlog);
+    }
 }
 
 /// The description of all routes.

@@ -64,6 +64,7 @@ pub async fn create_workspace(
         Some(text) => Catalog::parse(&text)?.into(),
         None => Catalog::built_in(),
     };
+    app.reconciler().registry().check(&catalog)?;
     let id = app.ledger().create_workspace(name.name(), &catalog).await?;
     let view = WorkspaceView { id: id.0, name: new.name };
     Ok((StatusCode::CREATED, axum::Json(view)).into_response())
@@ -113,7 +114,8 @@ pub async fn publish_catalog(
         ApiError::new(StatusCode::BAD_REQUEST, "not_text", detail)
     })?;
     // Read here as well, so that all that is wrong with it can be told one by one.
-    Catalog::parse(&text)?;
+    let catalog = Catalog::parse(&text)?;
+    app.reconciler().registry().check(&catalog)?;
     let command = Command::Workspace(WorkspaceCommand::PublishCatalog { text });
     let submission = Submission::new(command).by(app.actor().clone());
     Ok(app.submit_one(workspace, submission).await?.into_response())

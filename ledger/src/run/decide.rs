@@ -3,10 +3,9 @@
 use serde_json::Value;
 
 use super::{
-    AdapterDecision, Cancelled, Dispatch, DispatchRecord, Dispatched, Ended, Failed,
-    FollowUpAction, FollowUpCommand, FollowUpRecord, Heartbeat, LateSignal, Named, Origin,
-    PreviousTruth, Progress, Reconcile, Reconciled, Report, Run, RunCommand, RunEvent,
-    SignalReport, Started, Succeeded,
+    Cancelled, Dispatch, DispatchRecord, Dispatched, Ended, Failed, FollowUpAction,
+    FollowUpCommand, FollowUpRecord, Heartbeat, LateSignal, Named, Origin, Progress, Report, Run,
+    RunCommand, RunEvent, SignalReport, Started, Succeeded,
 };
 use crate::catalog::{Catalog, Lifecycle, OperationScope};
 use crate::fact::Fact;
@@ -302,47 +301,6 @@ impl Run {
             FollowUpAction::Reopen => RunEvent::FollowUpReopened(record),
         };
         Ok(Decision::Record(vec![context.fact(event)]))
-    }
-
-    fn decide_reconcile(
-        &self,
-        reconcile: &Reconcile,
-        context: &RunContext<'_>,
-    ) -> Result<Decision, RunRefusal> {
-        if !self.exists() {
-            return Err(RunRefusal::UnknownRun(context.run_id));
-        }
-        if let Some(expected) = reconcile.expected_events.filter(|count| *count != self.events) {
-            return Err(RunRefusal::Moved { expected, found: self.events });
-        }
-        let same = self.reconciliation.as_ref().is_some_and(|last| {
-            last.adapter == reconcile.adapter
-                && last.decision == reconcile.decision
-                && last.reason_code == reconcile.reason_code
-                && last.related == reconcile.related
-        });
-        let news = match self.status {
-            Status::Completed => {
-                reconcile.decision == AdapterDecision::Succeeded && self.outcome.is_problem()
-            }
-            Status::Queued | Status::Running => reconcile.decision != AdapterDecision::NoChange,
-        };
-        if same || !news {
-            return Ok(Decision::NoChange);
-        }
-        let event = Reconciled {
-            adapter: reconcile.adapter.clone(),
-            adapter_version: reconcile.adapter_version,
-            decision: reconcile.decision,
-            evaluated_at: reconcile.evaluated_at,
-            evidence: reconcile.evidence.clone(),
-            previous: PreviousTruth { outcome: self.outcome, status: self.status },
-            reason_code: reconcile.reason_code.clone(),
-            related: reconcile.related.clone(),
-        };
-        let event = RunEvent::Reconciled(Box::new(event));
-        let at = context.recorded_at;
-        Ok(Decision::Record(vec![Fact { occurred_at: at, recorded_at: at, event }]))
     }
 
     /// Checks that `named` names no other run, and returns what of it the run takes over: of an

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use runledger::server::Server;
-use runledger::settings::{LogFormat, Settings};
+use runledger::settings::{AdapterSettings, LogFormat, Settings};
 use runledger_ledger::store::{Store, StoreUrl};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -19,6 +19,7 @@ fn settings(data_dir: &Path) -> Settings {
         log_format: LogFormat::Text,
         catalog: None,
         workspace: "main".parse().unwrap(),
+        adapters: AdapterSettings::default(),
     }
 }
 

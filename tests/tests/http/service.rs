@@ -5,6 +5,7 @@ use axum::body::{Body, Bytes};
 use axum::http::request::Builder;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use runledger::app::App;
+use runledger::reconciler::Reconciler;
 use runledger::router::router;
 use runledger::token::TokenHash;
 use runledger_ledger::catalog::Catalog;
@@ -14,6 +15,7 @@ use runledger_ledger::store::{Store, StoreUrl};
 use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::WorkspaceId;
 use runledger_projections::Projections;
+use runledger_tests::book::Book;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tower::ServiceExt;
@@ -39,6 +41,8 @@ pub(crate) struct Service {
     pub(crate) app: App,
     pub(crate) clock: Clock,
     pub(crate) main: WorkspaceId,
+    /// What the one adapter reads that is not idle.
+    pub(crate) book: Book,
     router: Router,
     description: Option<Description>,
     _following: Option<watch::Sender<bool>>,
@@ -58,14 +62,19 @@ impl Service {
             Database::Sqlite => StoreUrl::SqliteMemory,
             Database::Postgres => StoreUrl::Postgres(runledger_tests::test_database().await),
         };
+        let book = Book::default();
         let clock = Clock::manual(START.parse::<Moment>().unwrap());
         let store = Store::open(&url).await.unwrap();
         let ledger = Ledger::new(store, clock.clone(), Entropy::seeded(7));
         let name = "main".parse::<runledger::workspaces::WorkspaceName>().unwrap();
         let main = ledger.create_workspace(name.name(), &Catalog::built_in()).await.unwrap();
-        let app = App::new(Projections::new(ledger).unwrap(), TokenHash::of(TOKEN), name).unwrap();
+        let projections = Projections::new(ledger).unwrap();
+        let registry = book.registry().unwrap();
+        let reconciler = Reconciler::new(projections.clone(), registry, Entropy::seeded(8));
+        let app = App::new(projections, reconciler, TokenHash::of(TOKEN), name).unwrap();
         let router = router(app.clone());
-        let mut service = Service { router, app, clock, main, description: None, _following: None };
+        let mut service =
+            Service { router, app, clock, main, book, description: None, _following: None };
         let description = service.get("/openapi.json").await.ok(200);
         service.description = Some(Description(description));
         service

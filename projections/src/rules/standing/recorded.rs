@@ -226,7 +226,8 @@ impl LateView {
 }
 
 impl ReconciliationView {
-    fn of(word: &Reconciled) -> ReconciliationView {
+    /// A decision, recorded or as it would be: every read shows it in this one shape.
+    pub fn of(word: &Reconciled) -> ReconciliationView {
         ReconciliationView {
             adapter: word.adapter.clone(),
             adapter_version: word.adapter_version,

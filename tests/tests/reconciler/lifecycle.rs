@@ -1,89 +1,36 @@
-//! What falls due by itself, on both databases: runs that nobody reports of any more.
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+//! What falls due by itself: runs that nobody reports of any more.
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use rstest::rstest;
+use runledger::listening;
 use runledger::server::Server;
-use runledger::settings::{LogFormat, Settings};
-use runledger::{listening, reconciler};
+use runledger::settings::{AdapterSettings, LogFormat, Settings};
 use runledger_adapters::lifecycle;
-use runledger_ledger::catalog::Catalog;
 use runledger_ledger::clock::{Clock, Entropy};
 use runledger_ledger::ledger::Ledger;
-use runledger_ledger::run::{Dispatch, Named, Origin, Report, Run, RunCommand, SignalReport};
+use runledger_ledger::run::RunCommand;
 use runledger_ledger::store::{Store, StoreUrl};
 use runledger_ledger::submission::{Answer, Command, Submission};
-use runledger_ledger::time::{Moment, Span};
-use runledger_ledger::words::{Name, Outcome, RunId, Status, WorkspaceId};
+use runledger_ledger::time::Span;
+use runledger_ledger::words::{Outcome, RunId, Status};
 use runledger_projections::{AsOf, ProjectionError, Projections};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
-const START: Moment = Moment::from_micros(1_767_225_600_000_000);
+use crate::world::{START, World, alone, database, dispatch, signal, started};
+
 const ANOTHER_SERVER: Uuid = Uuid::from_u128(2);
 /// A run of the family waits ten minutes, and is given up a day later.
 const DUE: Span = Span::from_secs(600 + 86_400);
 
-/// A server without its HTTP, and a run in it that waits from the start.
-struct World {
-    clock: Clock,
-    projections: Projections,
-    workspace: WorkspaceId,
-    run: RunId,
-    _stop: watch::Sender<bool>,
-}
-
-impl World {
-    async fn new(url: StoreUrl) -> World {
-        let clock = Clock::manual(START);
-        let store = Store::open(&url).await.unwrap();
-        let ledger = Ledger::new(store, clock.clone(), Entropy::seeded(7));
-        let projections = Projections::new(ledger.clone()).unwrap();
-        let name = Name::new("main").unwrap();
-        let workspace = ledger.create_workspace(&name, &Catalog::built_in()).await.unwrap();
-        let run = ledger.new_run_id().unwrap();
-        let command = Command::Run(run, dispatch("inventory.sync"));
-        ledger.submit(workspace, vec![Submission::new(command)], false).await.unwrap();
-        projections.catch_up(workspace).await.unwrap();
-        ledger.store().note_listening(START).await.unwrap();
-        let (stop, stopped) = watch::channel(false);
-        let follower = projections.clone();
-        tokio::spawn(async move { follower.follow(stopped).await });
-        World { clock, projections, workspace, run, _stop: stop }
-    }
-
-    fn store(&self) -> &Store {
-        self.projections.ledger().store()
-    }
-
-    /// The clock goes on, and the ledger listens all the while.
-    async fn go_to(&self, after: Span) {
-        self.clock.set(START.plus(after));
-        self.store().note_listening(self.clock.now()).await.unwrap();
-    }
-
-    async fn look(&self) -> Option<Moment> {
-        reconciler::look(&self.projections).await.unwrap()
-    }
-
-    async fn events(&self) -> u64 {
-        self.store().head(self.workspace).await.unwrap().unwrap().size()
-    }
-
-    async fn recorded(&self) -> Run {
-        self.projections.catch_up(self.workspace).await.unwrap();
-        let view = self.projections.view(self.workspace, AsOf::Now).await.unwrap();
-        view.recorded(self.run).await.unwrap().unwrap()
-    }
-}
-
-async fn database(kind: &str) -> StoreUrl {
-    match kind {
-        "sqlite" => StoreUrl::SqliteMemory,
-        _ => StoreUrl::Postgres(runledger_tests::test_database().await),
-    }
+/// A server, and a run in it that waits from the start.
+async fn waiting(kind: &str) -> (World, RunId) {
+    let world = World::new(database(kind).await, alone()).await;
+    let run = world.dispatched("inventory.sync").await;
+    world.projections.catch_up(world.workspace).await.unwrap();
+    (world, run)
 }
 
 #[rstest]
@@ -91,7 +38,7 @@ async fn database(kind: &str) -> StoreUrl {
 async fn a_silent_run_is_given_up_at_its_moment_and_once(
     #[values("sqlite", "postgresql")] kind: &str,
 ) {
-    let world = World::new(database(kind).await).await;
+    let (world, run) = waiting(kind).await;
     let before = world.events().await;
     world.go_to(DUE.minus(Span::from_micros(1))).await;
     assert_eq!(world.look().await, Some(START.plus(DUE)));
@@ -99,7 +46,7 @@ async fn a_silent_run_is_given_up_at_its_moment_and_once(
 
     world.go_to(DUE).await;
     world.look().await;
-    let run = world.recorded().await;
+    let run = world.recorded(run).await;
     assert_eq!((run.outcome, run.settled_at), (Outcome::Unknown, Some(START.plus(DUE))));
     let decision = run.reconciliation.unwrap();
     assert_eq!(
@@ -116,7 +63,7 @@ async fn a_silent_run_is_given_up_at_its_moment_and_once(
 async fn nothing_is_given_up_for_a_silence_in_which_nobody_listened(
     #[values("sqlite", "postgresql")] kind: &str,
 ) {
-    let world = World::new(database(kind).await).await;
+    let (world, run) = waiting(kind).await;
     let before = world.events().await;
     // The server was down for three days. It may act on nothing before that is recorded.
     world.clock.set(START.plus(DUE).plus(DUE));
@@ -126,54 +73,51 @@ async fn nothing_is_given_up_for_a_silence_in_which_nobody_listened(
     let everywhere = async |_, _| Ok::<bool, ProjectionError>(true);
     listening::mark(world.projections.ledger(), everywhere).await.unwrap();
     world.look().await;
-    assert_eq!(world.recorded().await.outcome, Outcome::Pending);
+    assert_eq!(world.recorded(run).await.outcome, Outcome::Pending);
     assert_eq!(world.events().await, before + 1);
 
     // From then on, silence counts again.
     world.go_to(DUE.plus(DUE).plus(DUE)).await;
     world.look().await;
-    assert_eq!(world.recorded().await.outcome, Outcome::Unknown);
+    assert_eq!(world.recorded(run).await.outcome, Outcome::Unknown);
 }
 
 #[rstest]
 #[tokio::test]
 async fn one_server_reconciles_a_workspace_at_a_time(#[values("sqlite", "postgresql")] kind: &str) {
-    let world = World::new(database(kind).await).await;
+    let (world, run) = waiting(kind).await;
     world.go_to(DUE).await;
     let lease = format!("reconciler/{}", world.workspace);
     let now = world.clock.now();
     let minute = Span::from_secs(60);
     assert!(world.store().take_lease(&lease, ANOTHER_SERVER, now, minute).await.unwrap());
     world.look().await;
-    assert_eq!(world.recorded().await.outcome, Outcome::Pending);
+    assert_eq!(world.recorded(run).await.outcome, Outcome::Pending);
 
     // It dies without giving the lease back.
     world.go_to(DUE.plus(minute)).await;
     world.look().await;
-    assert_eq!(world.recorded().await.outcome, Outcome::Unknown);
+    assert_eq!(world.recorded(run).await.outcome, Outcome::Unknown);
 }
 
 /// Whatever moves a run between the look and the decision, the decision is made again.
 #[rstest]
 #[tokio::test]
 async fn a_run_that_moved_meanwhile_is_not_forced(#[values("sqlite", "postgresql")] kind: &str) {
-    let world = World::new(database(kind).await).await;
+    let (world, run) = waiting(kind).await;
     world.go_to(DUE).await;
     let now = world.clock.now();
     let due = world.projections.overdue(world.workspace, now, 10).await.unwrap();
     let decision = lifecycle::abandon(&due[0].run, due[0].due_at, now).unwrap().unwrap();
     // The worker comes back before the decision is handed over.
-    let report = Report::Started { attempt: None, worker: None };
-    let started = SignalReport { named: Named::default(), origin: Origin::default(), report };
-    let commands =
-        [RunCommand::Signal(Box::new(started)), RunCommand::Reconcile(Box::new(decision))];
-    let commands = commands.map(|command| Submission::new(Command::Run(world.run, command))).into();
+    let commands = [signal(started()), RunCommand::Reconcile(Box::new(decision))];
+    let commands = commands.map(|command| Submission::new(Command::Run(run, command))).into();
     let answers =
         world.projections.ledger().submit(world.workspace, commands, false).await.unwrap();
     let Answer::Refused(refusal) = &answers[1] else { panic!("{answers:?}") };
     assert_eq!(refusal.code(), "run_moved");
     world.look().await;
-    assert_eq!(world.recorded().await.status, Status::Running);
+    assert_eq!(world.recorded(run).await.status, Status::Running);
 }
 
 const IMPATIENT: &str = r#"
@@ -207,6 +151,7 @@ async fn a_running_server_gives_up_what_is_silent(#[values("sqlite", "postgresql
         log_format: LogFormat::Text,
         catalog: Some(catalog),
         workspace: "main".parse().unwrap(),
+        adapters: AdapterSettings::default(),
     };
     let server = Server::start(&settings).await.unwrap();
     let (stop, stopped) = oneshot::channel::<()>();
@@ -228,14 +173,4 @@ async fn a_running_server_gives_up_what_is_silent(#[values("sqlite", "postgresql
 
     stop.send(()).unwrap();
     running.await.unwrap().unwrap();
-}
-
-fn dispatch(operation: &str) -> RunCommand {
-    RunCommand::Dispatch(Box::new(Dispatch {
-        correlation_version: 1,
-        operation: Name::new(operation).unwrap(),
-        named: Named::default(),
-        origin: Origin::default(),
-        unique: None,
-    }))
 }

@@ -1,0 +1,9 @@
+//! The reconciler, on both databases: what falls due by itself, what adapters prove, and several
+//! servers at it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod lifecycle;
+mod owners;
+mod program;
+mod servers;
+mod world;

@@ -1,0 +1,148 @@
+//! Adapters as an operator meets them: the settings, the program, and a server that starts or not.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::Output;
+use std::time::Duration;
+
+use runledger::server::Server;
+use runledger::settings::{AdapterSettings, LogFormat, Settings};
+use runledger_ledger::run::{Named, Origin, Report, RunCommand, SignalReport};
+use runledger_ledger::store::StoreUrl;
+use runledger_ledger::submission::{Answer, Command, Submission};
+use runledger_ledger::words::{Name, Outcome};
+use runledger_projections::rules::actionability::Actionability;
+use runledger_projections::{AsOf, Projections};
+use runledger_tests::domain::DomainDatabase;
+use runledger_tests::test_database;
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_runledger-under-test");
+const PATIENCE: Duration = Duration::from_secs(60);
+
+async fn adapters(directory: &Path, arguments: &[&str], domain: Option<&str>) -> Output {
+    let mut command = tokio::process::Command::new(PROGRAM);
+    command.arg("adapters").args(arguments).env_clear().env("RUNLEDGER_DATA_DIR", directory);
+    if let Some(url) = domain {
+        command.env("RUNLEDGER_DOMAIN_URL", url);
+    }
+    tokio::time::timeout(PATIENCE, command.output()).await.unwrap().unwrap()
+}
+
+fn said(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+fn settings(directory: &Path, domain_url: &str) -> Settings {
+    Settings {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        data_dir: directory.to_owned(),
+        database: StoreUrl::SqliteFile(directory.join("ledger.db")),
+        log: "info".to_owned(),
+        log_format: LogFormat::Text,
+        catalog: None,
+        workspace: "main".parse().unwrap(),
+        adapters: AdapterSettings { domain_url: Some(domain_url.to_owned()), probes: None },
+    }
+}
+
+#[tokio::test]
+async fn the_program_says_what_judges_what_and_whether_its_source_is_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let list = adapters(directory.path(), &["list"], None).await;
+    assert!(list.status.success(), "{}", said(&list));
+    for word in ["restore.execute", "environment.review.compose", "lifecycle", "idle"] {
+        assert!(said(&list).contains(word), "{word} is missing:\n{}", said(&list));
+    }
+    let admin = test_database().await;
+    let domain = DomainDatabase::in_database(&admin).await.unwrap();
+    let list = adapters(directory.path(), &["list", "--json"], Some(&domain.url)).await;
+    let rows: Value = serde_json::from_slice(&list.stdout).unwrap();
+    let review = rows.as_array().unwrap().iter();
+    let review = review.clone().find(|row| row["operation"] == "environment.review.compose");
+    assert_eq!(review.unwrap()["idle"], Value::Null);
+
+    let check = adapters(directory.path(), &["check"], Some(&domain.url)).await;
+    assert!(check.status.success(), "{}", said(&check));
+    let check = adapters(directory.path(), &["check"], Some(&admin)).await;
+    assert_eq!(check.status.code(), Some(1));
+    assert!(said(&check).contains("superuser"), "{}", said(&check));
+    let nowhere = "postgres://reader:hunter2@127.0.0.1:1/x";
+    let check = adapters(directory.path(), &["check"], Some(nowhere)).await;
+    assert_eq!(check.status.code(), Some(1));
+    assert!(said(&check).contains("unavailable") && !said(&check).contains("hunter2"));
+}
+
+#[tokio::test]
+async fn a_server_does_not_start_on_a_domain_that_it_could_change_and_does_on_one_that_is_down() {
+    let directory = tempfile::tempdir().unwrap();
+    let admin = test_database().await;
+    let error = Server::start(&settings(directory.path(), &admin)).await.unwrap_err();
+    assert!(format!("{error:#}").contains("superuser"), "{error:#}");
+    let nowhere = "postgres://reader:hunter2@127.0.0.1:1/x";
+    Server::start(&settings(directory.path(), nowhere)).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_does_not_start_while_a_catalog_names_an_adapter_that_is_not_there() {
+    let directory = tempfile::tempdir().unwrap();
+    let mut settings = settings(directory.path(), "postgres://reader@127.0.0.1:1/x");
+    settings.adapters.domain_url = None;
+    let strange = "[operation.\"inventory.sync\"]\nadapter = \"elsewhere\"";
+    let catalog = include_str!("../../../ledger/catalog.toml")
+        .replace("[operation.\"inventory.sync\"]", strange);
+    let file = directory.path().join("catalog.toml");
+    std::fs::write(&file, catalog).unwrap();
+    settings.catalog = Some(file);
+    let error = Server::start(&settings).await.unwrap_err();
+    assert!(format!("{error:#}").contains("elsewhere for inventory.sync"), "{error:#}");
+}
+
+#[tokio::test]
+async fn a_running_server_proves_the_loser_of_a_race_from_the_winners_review() {
+    let directory = tempfile::tempdir().unwrap();
+    let domain = DomainDatabase::in_database(&test_database().await).await.unwrap();
+    sqlx::query(
+        "INSERT INTO environment_reviews (id, workspace, environment, fingerprint, status) \
+         VALUES (9001, 'main', 'production', 'raced', 'ready')",
+    )
+    .execute(&domain.pool)
+    .await
+    .unwrap();
+    let settings = settings(directory.path(), &domain.url);
+    let server = Server::start(&settings).await.unwrap();
+    let ledger = server.ledger().clone();
+    let main = ledger.store().workspace_by_name("main").await.unwrap().unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(server.run(async move { drop(stopped.await) }));
+
+    let run = ledger.new_run_id().unwrap();
+    let name = |text: &str| Name::new(text).unwrap();
+    let named = Named {
+        operation: Some(name("environment.review.compose")),
+        environment: Some(name("production")),
+        fingerprint: Some(name("raced")),
+        ..Named::default()
+    };
+    let report = Report::Failed {
+        message: None,
+        outcome: Outcome::Failed,
+        reason_code: name("duplicate_fingerprint"),
+        retryable: None,
+    };
+    let failed = SignalReport { named, origin: Origin::default(), report };
+    let failed = Command::Run(run, RunCommand::Signal(Box::new(failed)));
+    let answers = ledger.submit(main, vec![Submission::new(failed)], false).await.unwrap();
+    let Answer::Recorded(receipt) = &answers[0] else { panic!("{answers:?}") };
+    let projections = Projections::new(ledger).unwrap();
+    assert!(projections.wait(main, receipt.position + 1, PATIENCE).await.unwrap());
+    let standing =
+        projections.view(main, AsOf::Now).await.unwrap().run(run).await.unwrap().unwrap();
+    assert_eq!(standing.recorded.outcome, Outcome::Failed);
+    assert_eq!(standing.now.actionability.status, Actionability::ResolvedByCurrentState);
+    assert_eq!(standing.recorded.related.unwrap().to_string(), "environment_review/9001");
+
+    stop.send(()).unwrap();
+    running.await.unwrap().unwrap();
+}
