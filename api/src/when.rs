@@ -127,7 +127,10 @@ impl From<ViewError> for ApiError {
             ViewError::Preparing { .. } => busy("preparing", error.to_string()),
             ViewError::Projection(ProjectionError::Store(error)) => error.into(),
             ViewError::Projection(
-                error @ (ProjectionError::NotAlone | ProjectionError::NoModel),
+                error @ (ProjectionError::NotAlone
+                | ProjectionError::NoModel
+                | ProjectionError::Rebuilding
+                | ProjectionError::Newer { .. }),
             ) => busy("not_there_yet", format!("{error}; ask again shortly")),
             ViewError::Projection(error @ ProjectionError::Parked { .. }) => {
                 ApiError::internal(error)

@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::ahead::Ahead;
 use crate::db::{self, on_store};
+use crate::lease::{self, Held};
 use crate::projections::{Inner, Lag};
 use crate::projector::{self, Checkpoint, ProjectionError, VERSION};
 use crate::rebuild;
@@ -38,21 +39,23 @@ const LINGER: Duration = Duration::from_secs(2);
 /// How long a dead server's workspaces wait for another one. A reader that waits for what it wrote
 /// is to have more patience than that.
 pub const FOLLOWER_LEASE: Span = Span::from_secs(3);
-/// How often a follower renews its lease.
-const RENEW: Duration = Duration::from_secs(1);
 
 const LAGS: &str = "SELECT h.workspace_id, h.size, coalesce(p.position, 0), p.failure \
      FROM heads AS h LEFT JOIN projections AS p ON p.workspace_id = h.workspace_id AND p.live";
 const LAGGING: &str = "SELECT h.workspace_id, h.size, coalesce(p.position, 0), p.failure \
      FROM heads AS h LEFT JOIN projections AS p ON p.workspace_id = h.workspace_id AND p.live \
-     WHERE h.size > coalesce(p.position, 0) AND (p.failure IS NULL OR p.version <> $1)";
+     WHERE (p.version < $1 OR coalesce(p.version, $1) = $1 \
+            AND h.size > coalesce(p.position, 0) AND p.failure IS NULL) \
+       AND NOT EXISTS (SELECT 1 FROM projections AS parked WHERE parked.failure IS NOT NULL \
+           AND parked.workspace_id = h.workspace_id AND parked.version = $1)";
 
 pub(crate) async fn lags(store: &Store) -> Result<Vec<Lag>, StoreError> {
     let rows: Vec<LagRow> = on_store!(store, |pool| sqlx::query_as(LAGS).fetch_all(pool).await?);
     Ok(read_lags(rows))
 }
 
-/// The workspaces that have something to fold. One that is parked waits for a newer projector.
+/// The workspaces that have something to fold, or read models of an older projector, which are built
+/// anew though nothing happens. One that this version has parked waits for a newer one.
 async fn lagging(store: &Store) -> Result<Vec<Lag>, StoreError> {
     let rows: Vec<LagRow> =
         on_store!(store, |pool| sqlx::query_as(LAGGING).bind(VERSION).fetch_all(pool).await?);
@@ -135,52 +138,34 @@ pub(crate) async fn follow(inner: Arc<Inner>, mut shutdown: watch::Receiver<bool
     while followers.join_next().await.is_some() {}
 }
 
-fn lease_name(workspace: WorkspaceId) -> String {
-    format!("projector/{workspace}")
-}
-
 /// Follows one workspace while it has the lease and there is something to fold now and then.
 async fn follow_one(
     inner: &Inner,
     workspace: WorkspaceId,
     wake: &Notify,
-    mut shutdown: watch::Receiver<bool>,
+    shutdown: watch::Receiver<bool>,
 ) {
-    let store = inner.ledger.store();
-    let lease = lease_name(workspace);
-    let take = || store.take_lease(&lease, inner.process, inner.ledger.now(), FOLLOWER_LEASE);
-    match take().await {
-        Ok(true) => {}
-        Ok(false) => return,
-        Err(error) => return tracing::warn!(%workspace, %error, "no lease could be taken"),
+    // The lease is left to the newer server that knows what to do with it.
+    if let Ok(Some(live)) = inner.live(workspace).await
+        && live.version > VERSION
+    {
+        return;
     }
-    // Beside the work, and not between its steps: a rebuild takes longer than a lease.
-    let lost = async {
-        loop {
-            tokio::time::sleep(RENEW).await;
-            match take().await {
-                Ok(true) => {}
-                Ok(false) => return tracing::debug!(%workspace, "somebody else follows"),
-                Err(error) => return tracing::warn!(%workspace, %error, "no lease was renewed"),
-            }
-        }
-    };
-    tokio::select! {
-        () = fold(inner, workspace, wake, &mut shutdown) => {}
-        // Whoever follows now folds again what was under way.
-        () = lost => return,
-    }
-    if let Err(error) = store.drop_lease(&lease, inner.process).await {
-        tracing::debug!(%workspace, %error, "a lease ends by itself");
+    let lease = format!("projector/{workspace}");
+    let work = Box::pin(fold(inner, workspace, wake, shutdown));
+    match lease::hold(inner, (&lease, FOLLOWER_LEASE), inner.process, work).await {
+        Ok(Held::Done(()) | Held::ByAnother) => {}
+        Ok(Held::Lost) => tracing::warn!(%workspace, "the lease of a follower was lost"),
+        Err(error) => tracing::warn!(%workspace, %error, "no lease could be taken"),
     }
 }
 
-/// Folds what there is, and what comes, until nothing has come for a while.
+/// Folds what comes, until nothing comes any more or it cannot go on.
 async fn fold(
     inner: &Inner,
     workspace: WorkspaceId,
     wake: &Notify,
-    shutdown: &mut watch::Receiver<bool>,
+    mut shutdown: watch::Receiver<bool>,
 ) {
     let mut ahead = Ahead::new(inner.ledger.store(), workspace, PAGE);
     while !*shutdown.borrow() {
@@ -189,20 +174,23 @@ async fn fold(
             Ok(Step::Folded) => {
                 tokio::select! {
                     () = tokio::time::sleep_until(begun + PACE) => {}
-                    () = stopped(shutdown) => {}
+                    () = stopped(&mut shutdown) => {}
                 }
             }
             Ok(Step::Nothing) => {
                 let more = tokio::select! {
                     () = wake.notified() => true,
                     () = tokio::time::sleep(LINGER) => false,
-                    () = stopped(shutdown) => false,
+                    () = stopped(&mut shutdown) => false,
                 };
                 if !more {
                     return;
                 }
             }
             Err(ProjectionError::NotAlone) => tracing::debug!(%workspace, "late follower"),
+            Err(error @ (ProjectionError::Newer { .. } | ProjectionError::Rebuilding)) => {
+                return tracing::debug!(%workspace, %error, "read models are left to others");
+            }
             Err(ProjectionError::Parked { position, problem }) => {
                 return tracing::error!(%workspace, position, problem, "read models are parked");
             }
@@ -229,7 +217,10 @@ async fn step(inner: &Inner, ahead: &mut Ahead) -> Result<Step, ProjectionError>
             return Ok(Step::Folded);
         }
     };
-    if checkpoint.version != VERSION {
+    if checkpoint.version > VERSION {
+        return Err(ProjectionError::Newer { version: checkpoint.version });
+    }
+    if checkpoint.version < VERSION {
         // A new version is built beside the old one, which answers until then.
         rebuild::rebuild(inner, workspace, &|_| {}).await?;
         return Ok(Step::Folded);

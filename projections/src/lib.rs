@@ -9,6 +9,7 @@ mod db;
 mod deadlines;
 mod fold;
 mod follower;
+mod lease;
 mod projections;
 mod projector;
 mod query;

@@ -1,6 +1,7 @@
 //! The handle on the read models: who follows the logs, and where readers begin.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,6 +30,8 @@ pub(crate) struct Inner {
     pub(crate) ledger: Ledger,
     /// This process among several over one database.
     pub(crate) process: Uuid,
+    /// How many names this process has taken leases under, beside its own.
+    holders: AtomicU64,
     /// A wake-up for readers that wait: the read models of a workspace moved.
     pub(crate) moved: broadcast::Sender<WorkspaceId>,
     /// States of workspaces as of moments in the past.
@@ -42,8 +45,9 @@ impl Projections {
     pub fn new(ledger: Ledger) -> Result<Self, NoEntropy> {
         let process = ledger.process_id()?;
         let (moved, _) = broadcast::channel(1_024);
-        let (past, known) = (Past::default(), Mutex::default());
-        Ok(Projections { inner: Arc::new(Inner { ledger, process, moved, past, known }) })
+        let (past, known, holders) = (Past::default(), Mutex::default(), AtomicU64::new(0));
+        let inner = Inner { ledger, process, holders, moved, past, known };
+        Ok(Projections { inner: Arc::new(inner) })
     }
 
     /// The ledger beneath.
@@ -111,6 +115,12 @@ impl Projections {
 }
 
 impl Inner {
+    /// A name to take a lease under that nobody else has, in this process either.
+    pub(crate) fn holder(&self) -> Uuid {
+        let number = self.holders.fetch_add(1, Ordering::Relaxed) + 1;
+        Uuid::from_u128(self.process.as_u128().wrapping_add(u128::from(number)))
+    }
+
     /// The live checkpoint of a workspace, as its row says now.
     pub(crate) async fn live(
         &self,

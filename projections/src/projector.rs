@@ -26,7 +26,8 @@ use crate::rules::actionability::Evidence;
 use crate::rules::blind::BlindTime;
 use crate::tables::{Model, RunRow, Which, load_runs, page_of_runs, upsert_runs};
 
-/// The version of the projector. A read model that another version made is built anew.
+/// The version of the projector. Read models that an older version made are built anew; those of a
+/// newer one are left to it, so that servers of two versions do not build against each other.
 pub const VERSION: i64 = 1;
 /// Rows that are judged anew at a time, when all of them are.
 const SWEEP: i64 = 1_000;
@@ -52,6 +53,21 @@ pub enum ProjectionError {
     /// Another follower is there first. Nothing was written.
     #[error("another follower advances these read models")]
     NotAlone,
+    /// Somebody else derives these read models anew at the moment. Nothing was done.
+    #[error(
+        "these read models are being rebuilt already; wait until that is done (a rebuild that was \
+         killed counts as running for ten seconds more)"
+    )]
+    Rebuilding,
+    /// A newer version of the program has made these read models, and this one leaves them alone.
+    #[error(
+        "these read models are of version {version}, and this program makes version {VERSION}; \
+         use the newer program"
+    )]
+    Newer {
+        /// The version that they are of.
+        version: i64,
+    },
     /// An event cannot be read or folded. The read model stays where it is, visibly.
     #[error("the event at position {position} cannot be folded: {problem}")]
     Parked {

@@ -3,17 +3,21 @@
 use std::time::Duration;
 
 use runledger_ledger::store::{Store, StoreError};
+use runledger_ledger::time::Span;
 use runledger_ledger::words::WorkspaceId;
 
 use crate::ahead::Ahead;
 use crate::db::{self, Tx, on_tx};
 use crate::follower;
+use crate::lease::{self, Held};
 use crate::projections::{Inner, Projections};
-use crate::projector::{Checkpoint, ProjectionError};
+use crate::projector::{Checkpoint, ProjectionError, VERSION};
 use crate::tables::Model;
 
 /// Events folded in one transaction: more than of a live page, for which somebody may be waiting.
 const PAGE: u32 = 10_000;
+/// How long a rebuild that was killed counts as running.
+const LEASE: Span = Span::from_secs(10);
 /// How long readers of the old generation get to finish.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -29,6 +33,10 @@ pub struct Progress {
 impl Projections {
     /// Derives the read models of a workspace again from its log, beside the live ones, and puts
     /// them in their place when they have caught up. Returns how many events they hold.
+    ///
+    /// # Errors
+    /// [`ProjectionError::Rebuilding`] if somebody else does so already, here or on another server;
+    /// [`ProjectionError::Newer`] if a newer program has made them.
     pub async fn rebuild(
         &self,
         workspace: WorkspaceId,
@@ -44,8 +52,25 @@ pub(crate) async fn rebuild(
     workspace: WorkspaceId,
     progress: &(dyn Fn(Progress) + Sync),
 ) -> Result<u64, ProjectionError> {
+    let lease = format!("rebuild/{workspace}");
+    let work = Box::pin(derive(inner, workspace, progress));
+    match lease::hold(inner, (&lease, LEASE), inner.holder(), work).await? {
+        Held::Done(derived) => derived,
+        Held::ByAnother => Err(ProjectionError::Rebuilding),
+        Held::Lost => Err(ProjectionError::NotAlone),
+    }
+}
+
+async fn derive(
+    inner: &Inner,
+    workspace: WorkspaceId,
+    progress: &(dyn Fn(Progress) + Sync),
+) -> Result<u64, ProjectionError> {
     let store = inner.ledger.store();
     let generations = Checkpoint::all(store, store, workspace).await?;
+    if let Some(newer) = generations.iter().find(|old| old.live && old.version > VERSION) {
+        return Err(ProjectionError::Newer { version: newer.version });
+    }
     let newest = generations.iter().map(|old| old.model.generation).max().unwrap_or_default();
     // What an interrupted rebuild left is of no use to anybody.
     for left in generations.iter().filter(|old| !old.live) {
@@ -61,12 +86,17 @@ pub(crate) async fn rebuild(
         progress(Progress { folded: next.position, size });
         let caught_up = next.position == building.position;
         building = next;
-        if caught_up && !counted {
+        if !caught_up {
+            continue;
+        }
+        if !counted {
             counted = true;
             db::count_rows(store).await?;
         }
-        if caught_up && swap(store, &building).await? {
-            break;
+        match swap(store, &building).await? {
+            Swap::Done => break,
+            Swap::LiveIsAhead => {}
+            Swap::Gone => return Err(ProjectionError::NotAlone),
         }
     }
     // Nobody waiting is no failure.
@@ -78,16 +108,27 @@ pub(crate) async fn rebuild(
     Ok(building.position)
 }
 
+/// What became of putting a generation in the place of the live one.
+enum Swap {
+    /// It is the live one now.
+    Done,
+    /// The live one holds events that it does not hold yet.
+    LiveIsAhead,
+    /// Somebody has taken it for left over.
+    Gone,
+}
+
 /// Makes `new` the live generation, if the live one is not ahead of it.
-async fn swap(store: &Store, new: &Checkpoint) -> Result<bool, StoreError> {
+async fn swap(store: &Store, new: &Checkpoint) -> Result<Swap, StoreError> {
     const RETIRE: &str = "UPDATE projections SET live = $4 \
          WHERE workspace_id = $1 AND live AND position <= $2 AND generation <> $3";
     const LIVE: &str = "SELECT count(*) FROM projections WHERE workspace_id = $1 AND live";
     const PROMOTE: &str = "UPDATE projections SET live = $4 \
-         WHERE workspace_id = $1 AND generation = $3 AND position = $2";
+         WHERE workspace_id = $1 AND generation = $3 AND position = $2 AND NOT EXISTS \
+             (SELECT 1 FROM projections AS other WHERE other.workspace_id = $1 AND other.live)";
     let mut tx = Tx::begin(store).await?;
     let position = crate::projector::signed(new.position);
-    let swapped = on_tx!(&mut tx, |connection| {
+    let swap = on_tx!(&mut tx, |connection| {
         let mut change = async |statement, live: bool| {
             sqlx::query(statement)
                 .bind(new.model.workspace.0)
@@ -98,15 +139,19 @@ async fn swap(store: &Store, new: &Checkpoint) -> Result<bool, StoreError> {
                 .await
         };
         change(RETIRE, false).await?;
-        let promoted = change(PROMOTE, true).await;
+        let promoted = change(PROMOTE, true).await?.rows_affected();
         let (live,): (i64,) =
             sqlx::query_as(LIVE).bind(new.model.workspace.0).fetch_one(&mut *connection).await?;
-        promoted?.rows_affected() == 1 && live == 1
+        match (promoted, live) {
+            (1, _) => Swap::Done,
+            (_, 0) => Swap::Gone,
+            _ => Swap::LiveIsAhead,
+        }
     });
-    if swapped {
+    if let Swap::Done = swap {
         tx.commit().await?;
     }
-    Ok(swapped)
+    Ok(swap)
 }
 
 /// The tables that hold rows of a generation, and the columns by which pieces of one are told.
@@ -124,7 +169,18 @@ const TABLES: [(&str, &str); 9] = [
 /// Rows deleted in one transaction, so that nobody waits long behind it.
 const DELETE: usize = 5_000;
 
+/// Takes a generation that is not live out of everybody's reach: who still builds it cannot advance
+/// it from here, and it cannot become the live one.
+const CONDEMN: &str = "UPDATE projections SET position = -1 \
+     WHERE workspace_id = $1 AND generation = $2 AND NOT live";
+const FORGET: &str =
+    "DELETE FROM projections WHERE workspace_id = $1 AND generation = $2 AND NOT live";
+
+/// Deletes a generation, unless it is live.
 async fn drop_generation(store: &Store, model: Model) -> Result<(), StoreError> {
+    if !change(store, model, CONDEMN).await? {
+        return Ok(());
+    }
     for (table, column) in TABLES {
         loop {
             let mut tx = Tx::begin(store).await?;
@@ -148,14 +204,21 @@ async fn drop_generation(store: &Store, model: Model) -> Result<(), StoreError> 
             }
         }
     }
-    const FORGET: &str = "DELETE FROM projections WHERE workspace_id = $1 AND generation = $2";
+    change(store, model, FORGET).await?;
+    Ok(())
+}
+
+/// Whether there was something to change.
+async fn change(store: &Store, model: Model, statement: &'static str) -> Result<bool, StoreError> {
     let mut tx = Tx::begin(store).await?;
-    on_tx!(&mut tx, |connection| {
-        sqlx::query(FORGET)
+    let changed = on_tx!(&mut tx, |connection| {
+        sqlx::query(statement)
             .bind(model.workspace.0)
             .bind(model.generation)
             .execute(connection)
-            .await?;
+            .await?
+            .rows_affected()
     });
-    tx.commit().await
+    tx.commit().await?;
+    Ok(changed > 0)
 }
