@@ -1,6 +1,7 @@
 //! Verification (DESIGN section 10): the log is checked event by event, every read model is derived
 //! from it anew, and each row that is not what it should be is named.
 
+mod beside;
 mod rows;
 
 use runledger_ledger::audit::{self, Audit};
@@ -136,7 +137,8 @@ pub enum VerifyStep {
 
 impl Projections {
     /// Checks the log of a workspace, and its live read models against those that follow from the
-    /// log. Memory is bounded by a page; what is derived lies in a scratch database.
+    /// log, and the keys that active runs hold. Memory is bounded by a page and those keys; what is
+    /// derived lies in a scratch database.
     ///
     /// # Errors
     /// [`ProjectionError::NoModel`] if there is no such workspace; what is damaged is no error, but
@@ -164,6 +166,10 @@ impl Projections {
                 problem: flaw.problem.to_string(),
             });
         }
+        let mut tx = Tx::read(store).await?;
+        beside::events(&mut tx, workspace, &mut found).await?;
+        // Memory has one connection, and what comes next needs it.
+        drop(tx);
         if found.differences.is_empty() {
             compare(self, workspace, progress, &mut found).await?;
         }
@@ -188,13 +194,14 @@ async fn compare(
     let mut derived = as_of::begin(workspace, found.events).await?;
     let mut ahead = Ahead::new(store, workspace, follower::PAGE);
     while derived.checkpoint.position < known.position {
-        let of = known.position;
+        let (before, of) = (derived.checkpoint.position, known.position);
         derived.checkpoint =
             follower::advance(&mut ahead, &derived.store, &derived.checkpoint, of).await?;
         let done = derived.checkpoint.position;
         progress(VerifyProgress { step: VerifyStep::Derive, done, of });
-        if done == 0 {
-            break;
+        if done == before {
+            found.add(ahead_of_log(of, done));
+            return Ok(());
         }
     }
     drop(ahead);
@@ -203,8 +210,19 @@ async fn compare(
         if let Seen::Here(live) = known.seen_in(&mut tx).await?
             && live.position >= derived.checkpoint.position
         {
-            follow_up_to(&mut tx, &mut derived, live.position).await?;
-            let rows = compare_with(&mut tx, &live, &derived, progress, found).await?;
+            if !follow_up_to(&mut tx, &mut derived, live.position).await? {
+                found.add(ahead_of_log(live.position, derived.checkpoint.position));
+                return Ok(());
+            }
+            let mut rows = compare_with(&mut tx, &live, &derived, progress, found).await?;
+            // Reservations are written with the events: they are of the end of the log.
+            let size = beside::size(&mut tx, workspace).await?;
+            match follow_up_to(&mut tx, &mut derived, size).await {
+                Ok(true) => rows += beside::reservations(&mut tx, &derived, found).await?,
+                // Said of the live read models already, which stand before that event.
+                Ok(false) | Err(ProjectionError::Parked { .. }) => {}
+                Err(error) => return Err(error),
+            }
             found.rows = Some(rows);
             return Ok(());
         }
@@ -215,13 +233,20 @@ async fn compare(
     Err(ProjectionError::NotAlone)
 }
 
+fn ahead_of_log(position: u64, size: u64) -> Difference {
+    let problem = format!(
+        "the read models hold {position} events, the log {size}: events that were recorded are gone"
+    );
+    Difference::Models { problem }
+}
+
 /// Folds what the live read models got while the others were being derived. It is read in the
-/// reader's transaction, so that they do not get ahead again.
+/// reader's transaction, so that they do not get ahead again. False if the log ends before.
 async fn follow_up_to(
     tx: &mut Tx,
     derived: &mut Replayed,
     position: u64,
-) -> Result<(), ProjectionError> {
+) -> Result<bool, ProjectionError> {
     while derived.checkpoint.position < position {
         let from = derived.checkpoint.position;
         let mut statement = Statement::new(
@@ -233,14 +258,13 @@ async fn follow_up_to(
         statement.push(" ORDER BY position LIMIT ").bind(PAGE);
         let events: Vec<StoredEvent> = statement.fetch(tx).await?;
         if events.is_empty() {
-            let problem = format!("the log ends before position {position}");
-            return Err(ProjectionError::Parked { position: from, problem });
+            return Ok(false);
         }
         let events = projector::decode(from, &events)?;
         derived.checkpoint =
             projector::project(&derived.store, &derived.checkpoint, &events).await?;
     }
-    Ok(())
+    Ok(true)
 }
 
 async fn compare_with(

@@ -3,12 +3,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use runledger_ledger::run::FollowUpAction;
+use runledger_ledger::run::{FollowUpAction, RunCommand};
 use runledger_ledger::store::Store;
-use runledger_ledger::words::Outcome;
+use runledger_ledger::submission::Command;
+use runledger_ledger::words::{Outcome, UniqueMode};
 use runledger_projections::{Difference, Verification};
 use runledger_tests::world::{
-    BEGIN, World, blind, dispatch, ended, follow_up, run, started, within, worker,
+    BEGIN, World, blind, dispatch, ended, follow_up, name, run, started, within, worker,
 };
 
 on_both_databases! {
@@ -23,6 +24,14 @@ on_both_databases! {
     a_changed_row_of_a_read_model_is_named =>
         a_changed_row_of_a_read_model_is_named_on_sqlite,
         a_changed_row_of_a_read_model_is_named_on_postgresql;
+    a_log_whose_tail_was_cut_is_behind_its_read_models =>
+        a_log_whose_tail_was_cut_is_behind_its_read_models_on_sqlite,
+        a_log_whose_tail_was_cut_is_behind_its_read_models_on_postgresql;
+    what_lies_beside_the_log_is_checked_too =>
+        what_lies_beside_the_log_is_checked_too_on_sqlite,
+        what_lies_beside_the_log_is_checked_too_on_postgresql;
+    a_changed_reservation_is_named =>
+        a_changed_reservation_is_named_on_sqlite, a_changed_reservation_is_named_on_postgresql;
 }
 
 async fn some_days(world: &World) {
@@ -170,4 +179,98 @@ async fn a_changed_row_of_a_read_model_is_named(world: World) {
     world.projections.rebuild(world.workspace, &|_| {}).await.unwrap();
     let mended = verify(&world).await;
     assert!(mended.is_intact(), "{:#?}", mended.differences);
+}
+
+/// What a verification tells.
+async fn told(world: &World) -> Vec<String> {
+    let found = verify(world).await;
+    assert!(!found.is_intact());
+    found.differences.iter().map(ToString::to_string).collect()
+}
+
+async fn a_log_whose_tail_was_cut_is_behind_its_read_models(world: World) {
+    world.record(dispatch(run(1), "inventory.sync", within("prod"))).await;
+    let head = world.ledger.store().head(world.workspace).await.unwrap().unwrap();
+    for number in 2..=5 {
+        world.record(dispatch(run(number), "inventory.sync", within("prod"))).await;
+    }
+    world.projections.catch_up(world.workspace).await.unwrap();
+    let size = i64::try_from(head.size()).unwrap();
+    tamper(&world, "DELETE FROM events WHERE position > 2").await;
+    let set = "UPDATE heads SET size = $1, last_recorded_at = $2, frontier = $3";
+    let (last, edge) = (head.last_recorded_at.micros(), head.frontier.to_bytes());
+    match world.ledger.store() {
+        Store::Postgres(store) => {
+            let set = sqlx::query(set).bind(size).bind(last).bind(edge);
+            set.execute(store.pool()).await.unwrap();
+        }
+        Store::Sqlite(store) => {
+            let set = sqlx::query(set).bind(size).bind(last).bind(edge);
+            set.execute(store.writer()).await.unwrap();
+        }
+    }
+    let told = told(&world).await;
+    assert!(told[0].contains("the read models hold 7 events, the log 3"), "{told:#?}");
+}
+
+async fn what_lies_beside_the_log_is_checked_too(world: World) {
+    some_days(&world).await;
+    let hash = if is_sqlite(&world) { "x'01'" } else { "'\\x01'" };
+    for (statement, expected) in [
+        (
+            "INSERT INTO events (workspace_id, position, aggregate_type, aggregate_id, sequence, \
+             event_type, recorded_at, body, leaf_hash) SELECT workspace_id, position + 100000, \
+             aggregate_type, aggregate_id, sequence + 100000, event_type, recorded_at, body, \
+             leaf_hash FROM events WHERE position = 5"
+                .to_owned(),
+            "the event at position 100005: it is no part of the log",
+        ),
+        (
+            format!("UPDATE events SET content_hash = {hash} WHERE position = 6"),
+            "the event at position 6: the column content_hash",
+        ),
+    ] {
+        tamper(&world, Box::leak(statement.into_boxed_str())).await;
+        let told = told(&world).await;
+        assert!(told.iter().any(|one| one.contains(expected)), "{told:#?}");
+    }
+}
+
+async fn a_changed_reservation_is_named(world: World) {
+    let alone = |number: u128, environment: &str| {
+        let mut named = within(environment);
+        named.fingerprint = Some(name("night"));
+        let mut asked = dispatch(run(number), "inventory.sync", named);
+        if let Command::Run(_, RunCommand::Dispatch(dispatch)) = &mut asked.command {
+            dispatch.unique = Some(UniqueMode::Fingerprint);
+        }
+        asked
+    };
+    world.record(alone(1, "prod")).await;
+    world.record(alone(2, "test")).await;
+    world.record(alone(3, "old")).await;
+    world.record(started(run(1))).await;
+    world.record(ended(run(3), Outcome::Succeeded)).await;
+    world.projections.catch_up(world.workspace).await.unwrap();
+    // The read models may be behind; the reservations are of the end of the log.
+    world.record(alone(4, "late")).await;
+    let found = verify(&world).await;
+    assert!(found.is_intact(), "{:#?}", found.differences);
+    for (statement, expected) in [
+        (
+            "UPDATE reservations SET run_id = workspace_id \
+             WHERE run_id = (SELECT run_id FROM reservations ORDER BY run_id LIMIT 1)",
+            "run_id is ",
+        ),
+        ("DELETE FROM reservations", "of reservations: it is missing"),
+        (
+            "INSERT INTO reservations SELECT workspace_id, leaf_hash, aggregate_id FROM events \
+             WHERE position = 2",
+            "of reservations: it should not be there",
+        ),
+    ] {
+        tamper(&world, statement).await;
+        let told = told(&world).await;
+        assert!(told.iter().any(|one| one.contains(expected)), "{statement}: {told:#?}");
+    }
 }
