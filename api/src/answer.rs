@@ -292,6 +292,7 @@ const fn status(refusal: &Refusal) -> StatusCode {
         Refusal::Run(RunRefusal::EnvironmentNotAllowed { .. })
         | Refusal::Workspace(WorkspaceRefusal::Catalog(_) | WorkspaceRefusal::BlindBackwards)
         | Refusal::Seal(runledger_ledger::event::SealError::Canonical(_))
+        | Refusal::ReservedSource
         | Refusal::NotAlone => StatusCode::UNPROCESSABLE_ENTITY,
         Refusal::Seal(runledger_ledger::event::SealError::TooLarge(_)) => {
             StatusCode::PAYLOAD_TOO_LARGE

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use crate::answer::{ItemResult, Summary};
 use crate::metrics::Metrics;
 use crate::reconciler::Reconciler;
+use crate::routes::system::LastLook;
 use crate::token::TokenHash;
 use crate::workspaces::{WorkspaceName, Workspaces};
 
@@ -37,6 +38,7 @@ struct Inner {
     workspaces: Workspaces,
     metrics: Metrics,
     body_room: Arc<Semaphore>,
+    readiness: LastLook,
 }
 
 impl App {
@@ -57,6 +59,7 @@ impl App {
             workspaces: Workspaces::default(),
             metrics: Metrics::default(),
             body_room: Arc::new(Semaphore::new(BODY_BYTES)),
+            readiness: LastLook::default(),
         };
         Ok(App { inner: Arc::new(inner) })
     }
@@ -126,6 +129,11 @@ impl App {
     /// Room for request bodies, in bytes.
     pub(crate) fn body_room(&self) -> &Arc<Semaphore> {
         &self.inner.body_room
+    }
+
+    /// What was last found of the database's readiness.
+    pub(crate) fn readiness(&self) -> &LastLook {
+        &self.inner.readiness
     }
 
     /// An opaque id under which the log tells of a failure.

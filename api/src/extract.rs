@@ -129,7 +129,8 @@ pub struct Payload {
     pub bytes: Bytes,
     /// Its media type, as it was sent.
     pub content_type: Option<String>,
-    _room: Option<OwnedSemaphorePermit>,
+    /// Its share. Whoever hands on what is in it hands this on as well.
+    pub(crate) room: Option<OwnedSemaphorePermit>,
 }
 
 impl FromRequest<App> for Payload {
@@ -138,7 +139,7 @@ impl FromRequest<App> for Payload {
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let content_type = content_type(request.headers());
         let (bytes, room) = read(request.into_body(), app).await?;
-        Ok(Payload { bytes, content_type, _room: room })
+        Ok(Payload { bytes, content_type, room })
     }
 }
 

@@ -51,10 +51,34 @@ pub async fn mark<F>(
 where
     F: Future<Output = Result<bool, ProjectionError>>,
 {
-    let store = ledger.store();
+    mark_after(ledger, silence_counts, None).await
+}
+
+/// The same for a server that last set the mark at `own`, by its clock; none if it starts.
+///
+/// A mark that lies far in the future was set by a clock that has stepped back since. Were it left
+/// there, no blind time would be seen until the clock comes to it again. But it may also be that of
+/// another server whose clock is ahead: then it is right to leave it to that one. So it is taken
+/// back by a server that starts, or whose own clock has stepped back.
+async fn mark_after<F>(
+    ledger: &Ledger,
+    silence_counts: impl Fn(WorkspaceId, Moment) -> F,
+    own: Option<Moment>,
+) -> Result<Option<LedgerBlind>, ListenError>
+where
+    F: Future<Output = Result<bool, ProjectionError>>,
+{
+    let store = ledger.writing_store();
     let now = ledger.now();
     // The mark is that of all servers over one database: while one listens, nothing is missed.
-    let blind = blind(store.listened_at().await?, now);
+    let mark = store.listened_at().await?;
+    let stepped = own.is_none_or(|own| now < own);
+    if let Some(mark) = mark.filter(|mark| stepped && mark.since(now) > GAP) {
+        tracing::warn!(%mark, %now, "the clock has stepped back; the listening mark goes with it");
+        store.take_listening_back(mark, now).await?;
+        return Ok(None);
+    }
+    let blind = blind(mark, now);
     if let Some(blind) = blind {
         for (workspace, _) in store.workspaces().await? {
             if silence_counts(workspace, blind.from).await? {
@@ -94,13 +118,16 @@ pub async fn keep_marking<F>(
     F: Future<Output = Result<bool, ProjectionError>>,
 {
     let mut failing = false;
+    let mut own = None;
     loop {
         tokio::select! {
             _ = shutdown.wait_for(|stop| *stop) => return,
             () = tokio::time::sleep(pace) => {}
         }
-        match mark(&ledger, &silence_counts).await {
+        let now = ledger.now();
+        match mark_after(&ledger, &silence_counts, own).await {
             Ok(blind) => {
+                own = Some(now);
                 if let Some(LedgerBlind { from, to }) = blind {
                     tracing::warn!(%from, %to, "the ledger could not listen; that is recorded");
                 }

@@ -30,6 +30,9 @@ use crate::workspaces::WorkspaceName;
 /// How long requests in flight may take once the server has been told to end.
 pub const GRACE: Duration = Duration::from_secs(20);
 
+/// How long background tasks may take to end after that, and then the database to be closed.
+pub const TASKS_GRACE: Duration = Duration::from_secs(10);
+
 /// A server that is ready to run: its database is open, its address is taken.
 #[derive(Debug)]
 pub struct Server {
@@ -113,9 +116,21 @@ impl Server {
             }
         };
         stopping.send_replace(true);
-        while tasks.join_next().await.is_some() {}
-        ledger.store().close().await;
+        end(tasks, TASKS_GRACE).await;
+        if tokio::time::timeout(TASKS_GRACE, ledger.store().close()).await.is_err() {
+            tracing::warn!("the database was still busy and was left as it is");
+        }
         served
+    }
+}
+
+/// Waits until all tasks have ended, for `grace` at most; then they are ended where they stand.
+/// What they had not committed is rolled back, and what is left to do the databases say.
+async fn end(mut tasks: JoinSet<()>, grace: Duration) {
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    if tokio::time::timeout(grace, ended).await.is_err() {
+        tracing::warn!(?grace, "background tasks took too long and were ended");
+        tasks.shutdown().await;
     }
 }
 
@@ -192,4 +207,21 @@ fn make_private_directory(path: &Path) -> std::io::Result<()> {
     #[cfg(unix)]
     std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
     builder.create(path)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_task_that_does_not_end_by_itself_is_ended() {
+        let mut tasks = JoinSet::new();
+        let (held, gone) = tokio::sync::oneshot::channel::<()>();
+        tasks.spawn(async move {
+            let _held = held;
+            std::future::pending::<()>().await;
+        });
+        end(tasks, Duration::from_millis(1)).await;
+        assert!(gone.await.is_err(), "the task and what it held are gone");
+    }
 }

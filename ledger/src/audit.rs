@@ -11,6 +11,7 @@ use crate::event::{AggregateType, AnyEvent, DecodeError, Recorded, Stream};
 use crate::fact::EventKind;
 use crate::merkle::{Frontier, Hash, leaf_hash};
 use crate::store::{LogRow, Store, StoreError};
+use crate::submission::UNNAMED_SOURCE;
 use crate::time::Moment;
 use crate::words::WorkspaceId;
 use crate::workspace::{CatalogPublished, WorkspaceEvent};
@@ -19,8 +20,6 @@ use crate::workspace::{CatalogPublished, WorkspaceEvent};
 const PAGE: u32 = 1_000;
 /// Most flaws that are told one by one.
 const MOST: usize = 1_000;
-/// The source that an event with an id and without a source is remembered under.
-const UNNAMED_SOURCE: &str = "unnamed";
 
 /// What an audit found.
 #[derive(Debug)]

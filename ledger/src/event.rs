@@ -1,7 +1,5 @@
 //! An event as it is stored: its envelope, its bytes, and how they are read back.
 
-use std::borrow::Cow;
-
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -376,9 +374,4 @@ fn decode_event(kind: EventType, data: &str) -> Result<AnyEvent, serde_json::Err
 /// The SHA-256 of what a report says, for telling a repeated id from a reused one.
 pub fn content_hash(content: &Value) -> Result<Hash, CanonicalError> {
     Ok(Sha256::digest(canonical::to_bytes(content)?).into())
-}
-
-/// The text of a body for people and programs: it is JSON already.
-pub fn body_text(body: &[u8]) -> Cow<'_, str> {
-    String::from_utf8_lossy(body)
 }

@@ -55,6 +55,8 @@ pub(crate) struct Job {
     pub(crate) atomic: bool,
     pub(crate) answer: oneshot::Sender<Result<Vec<Answer>, SubmitError>>,
     pub(crate) _room: OwnedSemaphorePermit,
+    /// What the caller's memory is counted by. A caller may go away, and its job stays.
+    pub(crate) held: Option<OwnedSemaphorePermit>,
 }
 
 /// Serves `waiting` until nobody can send any more, or nothing has come for a while.
@@ -176,6 +178,9 @@ impl Lane {
         loop {
             let known = self.known().await?;
             let mut draft = self.prepare(&known, requests).await?;
+            // Only now: whatever was loaded or waited for before is no part of the time between
+            // the stamp and the log.
+            draft.stamp(self.inner.clock.now());
             let answers: Vec<Vec<Answer>> = requests
                 .iter()
                 .map(|(submissions, atomic)| draft.request(submissions, *atomic))
@@ -314,9 +319,7 @@ impl Lane {
         known: &Known,
         requests: &[(&'a [Submission], bool)],
     ) -> Result<Draft<'a>, Failure> {
-        let recorded_at = self.inner.clock.now().max(known.head.last_recorded_at);
-        let mut draft =
-            Draft::new(self.workspace, known.clone(), recorded_at, self.inner.entropy.clone());
+        let mut draft = Draft::new(self.workspace, known.clone(), self.inner.entropy.clone());
         let store = &self.inner.store;
         let mut unknown = HashSet::new();
         for (submissions, _) in requests {

@@ -5,7 +5,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot};
 use uuid::Uuid;
 
 use crate::catalog::Catalog;
@@ -32,7 +32,9 @@ pub struct Ledger {
 
 #[derive(Debug)]
 pub(crate) struct Inner {
+    /// For the lanes: over connections that no reader takes.
     pub(crate) store: Store,
+    readable: Store,
     pub(crate) clock: Clock,
     pub(crate) entropy: Entropy,
     pub(crate) appended: broadcast::Sender<LogGrew>,
@@ -101,12 +103,21 @@ impl Ledger {
     /// A ledger over `store`.
     pub fn new(store: Store, clock: Clock, entropy: Entropy) -> Self {
         let (appended, _) = broadcast::channel(1_024);
-        let inner = Inner { store, clock, entropy, appended, catalogs: Mutex::default() };
+        let (readable, store) = (store.clone(), store.writing());
+        let catalogs = Mutex::default();
+        let inner = Inner { store, readable, clock, entropy, appended, catalogs };
         Ledger { inner: Arc::new(inner), lanes: Arc::default() }
     }
 
     /// The store beneath, for reading.
     pub fn store(&self) -> &Store {
+        let Inner { readable, .. } = &*self.inner;
+        readable
+    }
+
+    /// The store beneath, for what must go on however many read: over a few connections that no
+    /// reader takes.
+    pub fn writing_store(&self) -> &Store {
         &self.inner.store
     }
 
@@ -168,6 +179,18 @@ impl Ledger {
         submissions: Vec<Submission>,
         atomic: bool,
     ) -> Result<Vec<Answer>, SubmitError> {
+        self.submit_holding(workspace, submissions, atomic, None).await
+    }
+
+    /// The same. `held` is given back only when the submissions are out of memory again, even if
+    /// the caller goes away before.
+    pub async fn submit_holding(
+        &self,
+        workspace: WorkspaceId,
+        submissions: Vec<Submission>,
+        atomic: bool,
+        held: Option<OwnedSemaphorePermit>,
+    ) -> Result<Vec<Answer>, SubmitError> {
         if submissions.len() > MOST_SUBMISSIONS {
             return Err(SubmitError::TooMany);
         }
@@ -175,7 +198,7 @@ impl Ledger {
             return Ok(Vec::new());
         }
         let count = u32::try_from(submissions.len()).map_err(|_| SubmitError::TooMany)?;
-        let mut submissions = submissions;
+        let (mut submissions, mut held) = (submissions, held);
         // A lane that was idle may close between being found and being used; then there is a new
         // one.
         loop {
@@ -184,10 +207,10 @@ impl Ledger {
                 .try_acquire_many_owned(count)
                 .map_err(|_| SubmitError::Overloaded)?;
             let (answer, answered) = oneshot::channel();
-            let job = Job { submissions, atomic, answer, _room: room };
+            let job = Job { submissions, atomic, answer, _room: room, held };
             match lane.jobs.send(job).await {
                 Ok(()) => return answered.await.map_err(|_| SubmitError::Closing)?,
-                Err(unsent) => submissions = unsent.0.submissions,
+                Err(unsent) => (submissions, held) = (unsent.0.submissions, unsent.0.held),
             }
         }
     }

@@ -163,8 +163,7 @@ pub enum StoreUrl {
 }
 
 impl Store {
-    /// Connects, checks that acknowledged events would survive a crash, and brings the tables to
-    /// this version.
+    /// Connects, checks that acknowledged events survive a crash, and brings the tables up to date.
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
         match url {
             StoreUrl::Postgres(url) => PgStore::open(url).await.map(Store::Postgres),
@@ -175,6 +174,15 @@ impl Store {
                 SqliteStore::open(Some(path), false).await.map(Store::Sqlite)
             }
             StoreUrl::SqliteMemory => SqliteStore::open(None, false).await.map(Store::Sqlite),
+        }
+    }
+
+    /// The same store over the few connections that no reader takes: for lanes and followers.
+    #[must_use]
+    pub fn writing(&self) -> Self {
+        match self {
+            Store::Postgres(store) => Store::Postgres(store.writing()),
+            Store::Sqlite(store) => Store::Sqlite(store.writing()),
         }
     }
 
@@ -197,16 +205,12 @@ impl Store {
     /// Closes all connections; what runs is finished first.
     pub async fn close(&self) {
         match self {
-            Store::Postgres(store) => store.pool().close().await,
-            Store::Sqlite(store) => {
-                store.readers().close().await;
-                store.writer().close().await;
-            }
+            Store::Postgres(store) => store.close().await,
+            Store::Sqlite(store) => store.close().await,
         }
     }
 
-    /// Waits until nobody else is appending to the log, and keeps everybody else waiting from then
-    /// on. SQLite has one writer anyway.
+    /// Waits until nobody else appends, and keeps them waiting. SQLite has one writer anyway.
     pub async fn take_turn(&self, workspace: WorkspaceId) -> Result<Turn, StoreError> {
         match self {
             Store::Postgres(store) => Ok(Turn(Some(store.take_turn(workspace).await?))),
@@ -305,7 +309,7 @@ macro_rules! on_both {
     (write $store:expr, |$pool:ident| $body:expr) => {
         match $store {
             Store::Postgres(store) => {
-                let $pool = store.pool();
+                let $pool = store.writers();
                 $body
             }
             Store::Sqlite(store) => {
@@ -335,8 +339,7 @@ const SIZE_AT: &str = "SELECT position + 1 FROM events \
      WHERE workspace_id = $1 AND recorded_at <= $2 ORDER BY recorded_at DESC, position DESC LIMIT 1";
 const RECORDED_AT: &str =
     "SELECT recorded_at FROM events WHERE workspace_id = $1 AND position = $2";
-// A name in the directory whose log is empty is a workspace that is still being made, or whose
-// making was cut off: nobody finds it, and whoever makes it next finishes it.
+// With an empty log it is still being made: nobody finds it, and the next maker finishes it.
 const WORKSPACE_BY_NAME: &str = "SELECT w.workspace_id FROM workspaces AS w \
      JOIN heads AS h ON h.workspace_id = w.workspace_id WHERE w.name = $1 AND h.size > 0";
 const UNFINISHED: &str = "SELECT w.workspace_id FROM workspaces AS w \

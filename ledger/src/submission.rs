@@ -13,6 +13,10 @@ use crate::words::{Name, RunId};
 use crate::worker::{WorkerKey, WorkerReport};
 use crate::workspace::{WorkspaceCommand, WorkspaceRefusal};
 
+/// What stands for the source, where ids are remembered, of a report that names none. No source may
+/// call itself so: its ids would be those of everybody without a name.
+pub const UNNAMED_SOURCE: &str = "unnamed";
+
 /// One command on one aggregate, with all that its event will say beside what happened.
 #[derive(Clone, Debug)]
 pub struct Submission {
@@ -164,6 +168,11 @@ pub enum Refusal {
         "several runs are known by {0}, so it names none of them; name the run by its `run_id`"
     )]
     AmbiguousExternalId(Correlation),
+    /// Its source has the name that stands for having none.
+    #[error(
+        "`{UNNAMED_SOURCE}` stands for reports without a source; name the source, or leave it out"
+    )]
+    ReservedSource,
     /// Another item of an all-or-nothing request was refused.
     #[error("another event of this all-or-nothing request was refused, so none was recorded")]
     NotAlone,
@@ -187,6 +196,7 @@ impl Refusal {
             Refusal::Seal(SealError::Canonical(_)) => "not_canonical",
             Refusal::UnknownExternalId(_) => "unknown_run",
             Refusal::AmbiguousExternalId(_) => "ambiguous_external_id",
+            Refusal::ReservedSource => "reserved_source",
             Refusal::NotAlone => "atomic_request_refused",
             Refusal::Sequence { .. } => "sequence_conflict",
         }

@@ -113,7 +113,7 @@ pub(crate) async fn follow(inner: Arc<Inner>, mut shutdown: watch::Receiver<bool
                 Err(broadcast::error::RecvError::Lagged(_)) => HashSet::new(),
                 Err(broadcast::error::RecvError::Closed) => break,
             },
-            _ = look.tick() => match lagging(inner.ledger.store()).await {
+            _ = look.tick() => match lagging(inner.ledger.writing_store()).await {
                 Ok(lagging) => lagging.into_iter().map(|lag| lag.workspace).collect(),
                 Err(error) => {
                     tracing::warn!(%error, "followers cannot look for work");
@@ -167,7 +167,7 @@ async fn fold(
     wake: &Notify,
     mut shutdown: watch::Receiver<bool>,
 ) {
-    let mut ahead = Ahead::new(inner.ledger.store(), workspace, PAGE);
+    let mut ahead = Ahead::new(inner.ledger.writing_store(), workspace, PAGE);
     while !*shutdown.borrow() {
         let begun = Instant::now();
         match step(inner, &mut ahead).await {
@@ -209,8 +209,8 @@ enum Step {
 
 /// Folds the next page of the live read models; makes them if there are none.
 async fn step(inner: &Inner, ahead: &mut Ahead) -> Result<Step, ProjectionError> {
-    let (store, workspace) = (inner.ledger.store(), ahead.workspace);
-    let checkpoint = match inner.live(workspace).await? {
+    let (store, workspace) = (inner.ledger.writing_store(), ahead.workspace);
+    let checkpoint = match inner.live_on(store, workspace).await? {
         Some(live) => live,
         None => {
             Checkpoint::create(store, Model { workspace, generation: 1 }, true).await?;
@@ -263,7 +263,7 @@ pub(crate) async fn catch_up(
     inner: &Inner,
     workspace: WorkspaceId,
 ) -> Result<u64, ProjectionError> {
-    let mut ahead = Ahead::new(inner.ledger.store(), workspace, PAGE);
+    let mut ahead = Ahead::new(inner.ledger.writing_store(), workspace, PAGE);
     loop {
         match step(inner, &mut ahead).await {
             Ok(Step::Folded) | Err(ProjectionError::NotAlone) => {}

@@ -126,8 +126,17 @@ impl Inner {
         &self,
         workspace: WorkspaceId,
     ) -> Result<Option<Checkpoint>, ProjectionError> {
+        self.live_on(self.ledger.store(), workspace).await
+    }
+
+    /// The same, over connections of the caller's choice.
+    pub(crate) async fn live_on(
+        &self,
+        store: &Store,
+        workspace: WorkspaceId,
+    ) -> Result<Option<Checkpoint>, ProjectionError> {
         let known = self.lock_known().get(&workspace).cloned();
-        let live = Checkpoint::live(self.ledger.store(), workspace, known.as_ref()).await?;
+        let live = Checkpoint::live(store, workspace, known.as_ref()).await?;
         if let Some(live) = &live {
             self.lock_known().insert(workspace, live.clone());
         }

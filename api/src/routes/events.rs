@@ -10,6 +10,7 @@ use runledger_projections::rules::standing::Standing;
 use runledger_projections::texts::Language;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
@@ -88,7 +89,7 @@ pub async fn post_events(
     let mut new_run_id = || app.ledger().new_run_id();
     let caller = Caller { actor: Some(app.actor()), source: None };
     let items = native::parse_body(&payload.bytes, content_type, caller, &mut new_run_id)?;
-    let mut results = record(&app, workspace, items, modes).await?;
+    let mut results = record(&app, workspace, items, modes, payload.room).await?;
     show_holders(&app, workspace, language::preferred(&headers), &mut results).await;
     let summary = Summary::of(&results);
     app.count(&summary);
@@ -107,6 +108,7 @@ async fn record(
     workspace: WorkspaceId,
     items: Vec<Result<Parsed, ItemError>>,
     modes: Modes,
+    room: Option<OwnedSemaphorePermit>,
 ) -> Result<Vec<ItemResult>, SubmitError> {
     let (mut runs, mut submissions) = (Vec::new(), Vec::new());
     let mut results: Vec<Option<ItemResult>> = Vec::with_capacity(items.len());
@@ -124,7 +126,8 @@ async fn record(
     if modes.atomic && runs.len() < results.len() {
         fill(&mut results, runs.iter().map(|(index, run)| ItemResult::not_alone(*index, *run)));
     } else {
-        let answers = app.ledger().submit(workspace, submissions, modes.atomic).await?;
+        let ledger = app.ledger();
+        let answers = ledger.submit_holding(workspace, submissions, modes.atomic, room).await?;
         let answered = |((index, run), answer): ((usize, Option<Uuid>), _)| {
             ItemResult::answered(index, run, answer)
         };

@@ -108,7 +108,7 @@ pub async fn lineage_batch(
             Err(error) => Err(Failure::from(&error)),
         })
         .collect();
-    let answers = app.ledger().submit(workspace, submissions, false).await?;
+    let answers = app.ledger().submit_holding(workspace, submissions, false, payload.room).await?;
     let mut answers = answers.into_iter().map(|answer| ItemResult::answered(0, None, answer));
     let mut recorded = Vec::new();
     let results: Vec<Result<(), Failure>> = read

@@ -7,8 +7,10 @@ use axum::Extension;
 use axum::extract::State;
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use runledger_ledger::time::{Moment, Span};
 use runledger_projections::Lag;
 use serde::Serialize;
+use tokio::sync::Mutex;
 use utoipa::ToSchema;
 use utoipa::openapi::OpenApi;
 
@@ -19,6 +21,9 @@ use crate::problem::{ApiError, ApiResult, Problems};
 
 /// How long the database may take to answer before the server is not ready.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long what was found counts as what is.
+const STAYS_TRUE: Span = Span::from_secs(1);
 
 /// Whether the server can do its work.
 #[derive(Debug, Serialize, ToSchema)]
@@ -50,8 +55,25 @@ impl ReadModels {
     }
 }
 
-/// Where the read models stand; none if the database does not say so in time.
+/// When it was last looked where the read models stand, and what was found.
+pub(crate) type LastLook = Mutex<Option<(Moment, Option<ReadModels>)>>;
+
+/// Where the read models stand, or stood less than a second ago: anybody may ask, and a look joins
+/// all workspaces. Who asks meanwhile waits for the look that is on its way.
 async fn read_models(app: &App) -> Option<ReadModels> {
+    let mut last = app.readiness().lock().await;
+    let now = app.ledger().now();
+    let fresh = |at: Moment| now >= at && now.since(at) < STAYS_TRUE;
+    if let Some((_, found)) = (*last).filter(|(at, _)| fresh(*at)) {
+        return found;
+    }
+    let found = look(app).await;
+    *last = Some((now, found));
+    found
+}
+
+/// Where the read models stand; none if the database does not say so in time.
+async fn look(app: &App) -> Option<ReadModels> {
     let lags = tokio::time::timeout(PATIENCE, app.projections().lags()).await;
     lags.ok()?.ok().map(|lags| ReadModels::of(&lags))
 }

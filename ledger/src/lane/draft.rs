@@ -22,7 +22,7 @@ use crate::fact::{EventKind, Fact};
 use crate::merkle::Hash;
 use crate::run::{ReservationKey, Run, RunCommand, RunRefusal};
 use crate::store::{Claim, Head, Identity, KnownId, NewRow};
-use crate::submission::{Answer, Command, Receipt, Refusal, ReportId, Submission};
+use crate::submission::{Answer, Command, Receipt, Refusal, ReportId, Submission, UNNAMED_SOURCE};
 use crate::time::Moment;
 use crate::words::{Name, RunId, WorkspaceId};
 use crate::{subject, submission, worker};
@@ -53,25 +53,17 @@ pub(super) struct Draft<'a> {
     claims: Claims,
 }
 
-/// The source of a report that names none.
-const UNNAMED_SOURCE: &str = "unnamed";
-
 fn id_of(submission: &Submission) -> Option<(&str, &str)> {
     let id = submission.id.as_ref()?;
     Some((submission.source.as_ref().map_or(UNNAMED_SOURCE, Name::as_str), id.id.as_str()))
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(
-        workspace: WorkspaceId,
-        known: Known,
-        recorded_at: Moment,
-        entropy: Entropy,
-    ) -> Self {
+    pub(super) fn new(workspace: WorkspaceId, known: Known, entropy: Entropy) -> Self {
         Draft {
             workspace,
+            recorded_at: known.head.last_recorded_at,
             known,
-            recorded_at,
             entropy,
             rows: Vec::new(),
             runs: HashMap::new(),
@@ -83,6 +75,11 @@ impl<'a> Draft<'a> {
             key_changes: Vec::new(),
             claims: Claims::default(),
         }
+    }
+
+    /// Says when everything in it is recorded: now, and never before what is in the log.
+    pub(super) fn stamp(&mut self, now: Moment) {
+        self.recorded_at = now.max(self.known.head.last_recorded_at);
     }
 
     /// Notes what a submission will need to be known beside its run.
@@ -237,6 +234,9 @@ impl<'a> Draft<'a> {
     }
 
     fn submission(&mut self, submission: &'a Submission) -> Result<Answer, NoEntropy> {
+        if submission.source.as_ref().is_some_and(|source| source.as_str() == UNNAMED_SOURCE) {
+            return Ok(Answer::Refused(Refusal::ReservedSource));
+        }
         let stream = self.stream(&submission.command);
         let decided = stream.clone().and_then(|stream| self.decide(submission, stream));
         // Identity comes first: a report of another run than the id's is no duplicate of it.

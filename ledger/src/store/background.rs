@@ -15,6 +15,9 @@ const NOTE_LISTENING: &str = "INSERT INTO listening (id, listened_at) VALUES (1,
      ON CONFLICT (id) DO UPDATE SET listened_at = excluded.listened_at \
      WHERE excluded.listened_at > listening.listened_at";
 
+const TAKE_LISTENING_BACK: &str =
+    "UPDATE listening SET listened_at = $2 WHERE id = 1 AND listened_at = $1";
+
 impl Store {
     /// Takes or keeps the lease `name` for `holder` until `now` and `length` more. False if
     /// somebody else has it.
@@ -54,7 +57,21 @@ impl Store {
         Ok(row.map(|(micros,)| Moment::from_micros(micros)))
     }
 
-    /// Notes that a server can listen now. The mark never goes back.
+    /// Sets the mark back from `wrong` to `now`: a clock had run ahead when it was set, and has been
+    /// set right since. Nothing happens if the mark has changed meanwhile.
+    pub async fn take_listening_back(&self, wrong: Moment, now: Moment) -> Result<(), StoreError> {
+        on_both!(write self, |pool| {
+            sqlx::query(TAKE_LISTENING_BACK)
+                .bind(wrong.micros())
+                .bind(now.micros())
+                .execute(pool)
+                .await?;
+        });
+        Ok(())
+    }
+
+    /// Notes that a server can listen now. The mark does not go back; for that, there is
+    /// [`Store::take_listening_back`].
     pub async fn note_listening(&self, now: Moment) -> Result<(), StoreError> {
         on_both!(write self, |pool| {
             sqlx::query(NOTE_LISTENING).bind(now.micros()).execute(pool).await?;

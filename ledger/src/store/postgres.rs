@@ -20,18 +20,24 @@ use crate::words::{Name, RunId, WorkspaceId};
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres");
 
-/// A pool of connections to one PostgreSQL database.
+/// Pools of connections to one PostgreSQL database.
 #[derive(Clone, Debug)]
 pub struct PgStore {
+    /// What reads: for readers one pool, and the writers' own for them.
     pool: PgPool,
+    writers: PgPool,
+    readers: PgPool,
     turns: Arc<Semaphore>,
 }
 
-/// Connections a server.
-const CONNECTIONS: u32 = 16;
+/// Connections of a server for readers.
+const READERS: u32 = 10;
+/// Connections of a server for lanes, followers, marks and leases. No reader takes them: however
+/// many read, what is reported is written.
+const WRITERS: u32 = 8;
 /// Turns that one server holds at a time. Who has a turn needs a second connection to read, so
 /// turns must never take all.
-const TURNS: usize = CONNECTIONS as usize / 2;
+const TURNS: usize = WRITERS as usize / 2;
 
 /// A transaction that holds the lock of a head row.
 #[derive(Debug)]
@@ -129,30 +135,46 @@ impl PgStore {
         let options = PgConnectOptions::from_str(url)?
             .application_name("runledger")
             .statement_cache_capacity(256);
-        let pool = PgPoolOptions::new()
-            .max_connections(CONNECTIONS)
-            .acquire_timeout(std::time::Duration::from_secs(5))
-            .after_connect(|connection, _| {
-                Box::pin(async move { connection.execute(SESSION).await.map(drop) })
-            })
-            .connect_with(options)
-            .await?;
-        let store = PgStore { pool, turns: Arc::new(Semaphore::new(TURNS)) };
+        let pool = |connections| {
+            PgPoolOptions::new()
+                .max_connections(connections)
+                .acquire_timeout(std::time::Duration::from_secs(5))
+                .after_connect(|connection, _| {
+                    Box::pin(async move { connection.execute(SESSION).await.map(drop) })
+                })
+        };
+        let writers = pool(WRITERS).connect_with(options.clone()).await?;
+        let readers = pool(READERS).connect_lazy_with(options);
+        let turns = Arc::new(Semaphore::new(TURNS));
+        let store = PgStore { pool: readers.clone(), writers, readers, turns };
         store.check_durability().await?;
-        MIGRATIONS.run(&store.pool).await.map_err(StoreError::Migration)?;
+        MIGRATIONS.run(&store.writers).await.map_err(StoreError::Migration)?;
         Ok(store)
     }
 
-    /// The pool.
+    /// The pool that reads.
     pub const fn pool(&self) -> &PgPool {
         &self.pool
+    }
+
+    pub(super) const fn writers(&self) -> &PgPool {
+        &self.writers
+    }
+
+    pub(super) fn writing(&self) -> Self {
+        PgStore { pool: self.writers.clone(), ..self.clone() }
+    }
+
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.writers.close().await;
     }
 
     /// An answer means durable, so a commit must wait for the disk. (Whether the disk itself is
     /// told to write, `fsync`, is the operator's; test clusters run without.)
     async fn check_durability(&self) -> Result<(), StoreError> {
         let (commit,): (String,) = sqlx::query_as("SELECT current_setting('synchronous_commit')")
-            .fetch_one(&self.pool)
+            .fetch_one(&self.writers)
             .await?;
         if commit == "off" {
             return Err(StoreError::Unsafe(
@@ -167,7 +189,7 @@ impl PgStore {
     pub(super) async fn take_turn(&self, workspace: WorkspaceId) -> Result<PgTurn, StoreError> {
         let room = Arc::clone(&self.turns).acquire_owned().await;
         let room = room.map_err(|_| StoreError::Unavailable(sqlx::Error::PoolClosed))?;
-        let mut transaction = self.pool.begin().await?;
+        let mut transaction = self.writers.begin().await?;
         sqlx::query(TAKE_TURN).bind(workspace.0).execute(&mut *transaction).await?;
         Ok(PgTurn { transaction, room })
     }
@@ -183,10 +205,10 @@ impl PgStore {
                 && batch.freed.is_empty()
                 && batch.dropped.is_empty() =>
             {
-                let rows = insert(batch).execute(&self.pool).await?.rows_affected();
+                let rows = insert(batch).execute(&self.writers).await?.rows_affected();
                 return appended(rows, batch);
             }
-            None => (self.pool.begin().await?, None),
+            None => (self.writers.begin().await?, None),
         };
         let rows = insert(batch).execute(&mut *transaction).await?.rows_affected();
         let done = appended(rows, batch)?;
@@ -229,7 +251,7 @@ impl PgStore {
             .bind(id.0)
             .bind(name.as_str())
             .bind(at.micros())
-            .execute(&self.pool)
+            .execute(&self.writers)
             .await?;
         Ok(made.rows_affected() > 0)
     }

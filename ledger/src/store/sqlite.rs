@@ -39,6 +39,8 @@ const CACHE: &str = "-16000";
 pub struct SqliteStore {
     writer: SqlitePool,
     readers: SqlitePool,
+    /// Reads for lanes and followers, which no reader takes.
+    writers_readers: SqlitePool,
     durable: bool,
 }
 
@@ -77,16 +79,16 @@ impl SqliteStore {
             .await?;
         MIGRATIONS.run(&writer).await.map_err(StoreError::Migration)?;
         // Memory belongs to one connection: there the writer reads as well.
-        let readers = match path {
-            None => writer.clone(),
+        let (readers, writers_readers) = match path {
+            None => (writer.clone(), writer.clone()),
             Some(_) => {
-                SqlitePoolOptions::new()
-                    .max_connections(4)
-                    .connect_with(options.read_only(true).create_if_missing(false))
-                    .await?
+                let options = options.read_only(true).create_if_missing(false);
+                let pool = |connections| SqlitePoolOptions::new().max_connections(connections);
+                let readers = pool(4).connect_with(options.clone()).await?;
+                (readers, pool(2).connect_lazy_with(options))
             }
         };
-        let store = SqliteStore { writer, readers, durable };
+        let store = SqliteStore { writer, readers, writers_readers, durable };
         if durable {
             store.check_durability().await?;
         }
@@ -96,6 +98,16 @@ impl SqliteStore {
     /// The one connection that writes.
     pub const fn writer(&self) -> &SqlitePool {
         &self.writer
+    }
+
+    pub(super) fn writing(&self) -> Self {
+        SqliteStore { readers: self.writers_readers.clone(), ..self.clone() }
+    }
+
+    pub(super) async fn close(&self) {
+        self.readers.close().await;
+        self.writers_readers.close().await;
+        self.writer.close().await;
     }
 
     async fn begin_durable(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {

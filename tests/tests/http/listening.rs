@@ -96,3 +96,17 @@ async fn marks_are_set_until_the_server_ends() {
     stop.send_replace(true);
     marking.await.unwrap();
 }
+
+#[tokio::test]
+async fn blind_time_is_seen_again_after_the_clock_has_stepped_back() {
+    let service = Service::on(Database::Sqlite).await;
+    let run = json!({"type": "run.dispatched", "data": {"operation": "backup.create"}});
+    service.post_json(EVENTS, &run).await.ok(201);
+    let right = service.clock.now();
+    service.clock.advance(Span::from_secs(3_600));
+    assert_eq!(listen(&service).await, None);
+    service.clock.set(right);
+    assert_eq!(listen(&service).await, None);
+    service.clock.advance(Span::from_secs(60));
+    assert_eq!(listen(&service).await, Some((right, service.clock.now())));
+}

@@ -15,8 +15,12 @@ async fn the_server_says_that_it_is_there_and_ready() {
     assert_eq!(ready, json!({"ready": true, "database": true, "read_models": behind}));
     service.app.projections().catch_up(service.main).await.unwrap();
     let ready = service.get("/readyz").await.ok(200);
+    assert_eq!(ready["read_models"]["behind"], 2, "what was found counts for a second");
+    service.wait(1);
+    let ready = service.get("/readyz").await.ok(200);
     assert_eq!(ready["read_models"]["behind"], 0);
     service.app.ledger().store().close().await;
+    service.wait(1);
     let reply = service.get("/readyz").await;
     assert_eq!(reply.ok(503)["database"], false);
 }

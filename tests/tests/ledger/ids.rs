@@ -17,6 +17,7 @@ on_every_store!(
     other_content_under_the_same_id_is_a_conflict,
     an_alias_of_the_operation_is_the_same_content,
     each_source_has_ids_of_its_own,
+    no_source_may_have_the_name_that_stands_for_none,
     what_was_not_recorded_does_not_remember_its_id,
     one_request_may_repeat_an_id,
     another_run_than_the_ids_is_refused_first,
@@ -184,4 +185,13 @@ async fn an_id_whose_content_has_no_canonical_form_is_refused_alone(bed: Bed) {
     let answers = bed.submit(vec![fraction, observed("1")]).await;
     assert_eq!(words(&answers), ["not_canonical", "2"]);
     assert!(rows(bed.store(), bed.workspace).await.iter().all(|row| row.event_id.is_none()));
+}
+
+async fn no_source_may_have_the_name_that_stands_for_none(bed: Bed) {
+    let run = bed.new_run();
+    let mut submission = with_id(dispatch(run), "1", "x");
+    submission.source = Some(name("unnamed"));
+    assert_eq!(words(&bed.submit(vec![submission.clone()]).await), ["reserved_source"]);
+    submission.source = None;
+    bed.record(submission).await;
 }

@@ -8,6 +8,7 @@ mod atomic;
 mod audit;
 mod bed;
 mod correlations;
+mod crowd;
 mod framework;
 mod ids;
 mod immutable;
