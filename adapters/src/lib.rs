@@ -14,6 +14,7 @@ pub mod lifecycle;
 mod manifest;
 pub mod probe;
 pub mod registry;
+pub mod remote;
 pub mod restore;
 pub mod review;
 pub mod seam;

@@ -37,6 +37,7 @@ use serde::Deserialize;
 
 use crate::domain::Domain;
 use crate::registry::RegistryBuilder;
+use crate::remote::RemoteConfig;
 use http::{HttpConfig, HttpProbe};
 pub use meaning::{Common, Found, Meaning, ProbeEvidence, RelatedFrom};
 use sql::{SqlConfig, SqlProbe};
@@ -57,7 +58,7 @@ pub enum ProbeFault {
     },
 }
 
-/// The probes of a file.
+/// The probes of a file, and the remote adapters, which are configured there as well.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Probes {
@@ -67,6 +68,9 @@ pub struct Probes {
     /// Those that ask a service.
     #[serde(default)]
     pub http: Vec<HttpConfig>,
+    /// Programs of their own.
+    #[serde(default)]
+    pub remote: Vec<RemoteConfig>,
 }
 
 impl Probes {
@@ -88,7 +92,7 @@ impl Probes {
         Ok(probes)
     }
 
-    /// Registers every probe. Without a domain database, those that ask it are idle.
+    /// Registers every probe and remote adapter. Without a domain database, those that ask it are idle.
     ///
     /// # Errors
     /// The first probe that cannot be used.
@@ -106,7 +110,7 @@ impl Probes {
         for probe in &self.http {
             registry = registry.with(HttpProbe::new(probe)?);
         }
-        Ok(registry)
+        Ok(self.remote.iter().fold(registry, |registry, remote| remote.register(registry)))
     }
 
     /// Lets the domain database prepare every query, so that a wrong one is found at the start.

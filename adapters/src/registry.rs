@@ -13,7 +13,7 @@ use std::time::Duration;
 use runledger_ledger::catalog::Catalog;
 use runledger_ledger::run::{Run, RunEvent};
 
-use crate::adapter::{Adapter, Manifest, Operations, Wake};
+use crate::adapter::{Adapter, Manifest, Operations, Wake, wake_on_problems};
 use crate::conformance::{ErasedSpecimens, Specimens};
 use crate::seam::{is_word, suspicion};
 pub(crate) use erased::Fault;
@@ -137,35 +137,61 @@ impl Registry {
 pub struct Registered {
     /// What it says of itself.
     pub manifest: Manifest,
-    /// What judges; an idle adapter has nothing to judge with.
-    working: Option<Arc<dyn Erased>>,
-    /// Why it is idle, and what to do about it.
-    idle: Option<String>,
+    judge: Judge,
+}
+
+/// Who judges for an adapter.
+#[derive(Clone)]
+enum Judge {
+    /// Code of this process.
+    Working(Arc<dyn Erased>),
+    /// A program of its own, which comes for its runs.
+    Remote,
+    /// Nobody: why, and what to do about it.
+    Idle(String),
 }
 
 impl Registered {
     /// Why it judges nothing, and what to do about it; none if it works.
     pub fn idle(&self) -> Option<&str> {
-        self.idle.as_deref()
+        match &self.judge {
+            Judge::Idle(why) => Some(why),
+            Judge::Working(_) | Judge::Remote => None,
+        }
+    }
+
+    /// Whether it is a program of its own: nobody asks it, and it claims its runs.
+    pub fn is_remote(&self) -> bool {
+        matches!(self.judge, Judge::Remote)
     }
 
     /// Whether it should look at `run`. One that panics ignores: the run is looked at when it is
     /// due.
     pub fn handle(&self, event: &RunEvent, run: &Run) -> Wake {
-        self.working.as_ref().map_or(Wake::Ignore, |working| erased::handle(&**working, event, run))
+        match &self.judge {
+            Judge::Working(working) => erased::handle(&**working, event, run),
+            Judge::Remote => wake_on_problems(event, run),
+            Judge::Idle(_) => Wake::Ignore,
+        }
     }
 
     /// The same adapter with a fault in its source.
     pub(crate) fn with_fault(&self, fault: Fault) -> Registered {
-        let faulty = |adapter: &Arc<dyn Erased>| -> Arc<dyn Erased> {
-            Arc::new(Faulty { adapter: Arc::clone(adapter), fault })
+        let judge = match &self.judge {
+            Judge::Working(adapter) => {
+                Judge::Working(Arc::new(Faulty { adapter: Arc::clone(adapter), fault }))
+            }
+            other => other.clone(),
         };
-        Registered { working: self.working.as_ref().map(faulty), ..self.clone() }
+        Registered { manifest: self.manifest.clone(), judge }
     }
 
-    /// What it is tested with; none for an idle adapter.
+    /// What it is tested with; none for one whose code is not here.
     pub(crate) fn specimens(&self) -> Option<ErasedSpecimens> {
-        self.working.as_ref().map(|working| working.specimens())
+        match &self.judge {
+            Judge::Working(working) => Some(working.specimens()),
+            Judge::Remote | Judge::Idle(_) => None,
+        }
     }
 }
 
@@ -173,7 +199,8 @@ impl fmt::Debug for Registered {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Registered")
             .field("manifest", &self.manifest)
-            .field("idle", &self.idle)
+            .field("remote", &self.is_remote())
+            .field("idle", &self.idle())
             .finish_non_exhaustive()
     }
 }
@@ -200,7 +227,7 @@ impl Row {
             operation: operation.to_owned(),
             adapter: manifest.map(|manifest| (manifest.name.clone(), manifest.version)),
             reads: manifest.and_then(|manifest| manifest.reads.clone()),
-            idle: adapter.and_then(|adapter| adapter.idle.clone()),
+            idle: adapter.and_then(Registered::idle).map(str::to_owned),
             in_catalog,
         }
     }
@@ -218,7 +245,7 @@ impl RegistryBuilder {
     #[must_use]
     pub fn with<A: Adapter + Specimens + 'static>(mut self, adapter: A) -> Self {
         let manifest = adapter.manifest().clone();
-        self.adapters.push(Registered { manifest, working: Some(Arc::new(adapter)), idle: None });
+        self.adapters.push(Registered { manifest, judge: Judge::Working(Arc::new(adapter)) });
         self
     }
 
@@ -226,7 +253,14 @@ impl RegistryBuilder {
     /// what to do about it.
     #[must_use]
     pub fn idle(mut self, manifest: Manifest, why: impl Into<String>) -> Self {
-        self.adapters.push(Registered { manifest, working: None, idle: Some(why.into()) });
+        self.adapters.push(Registered { manifest, judge: Judge::Idle(why.into()) });
+        self
+    }
+
+    /// Adds an adapter that is a program of its own.
+    #[must_use]
+    pub fn remote(mut self, manifest: Manifest) -> Self {
+        self.adapters.push(Registered { manifest, judge: Judge::Remote });
         self
     }
 

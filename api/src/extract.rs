@@ -99,6 +99,27 @@ impl<T: DeserializeOwned> FromRequest<App> for Json<T> {
     }
 }
 
+/// A JSON body of at most [`SMALL_BYTES`], where nothing larger can be meant.
+#[derive(Clone, Copy, Debug)]
+pub struct SmallJson<T>(pub T);
+
+/// Most bytes of a [`SmallJson`].
+pub const SMALL_BYTES: usize = 64 * 1024;
+
+impl<T: DeserializeOwned> FromRequest<App> for SmallJson<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let payload = Payload::from_request(request, app).await?;
+        let length = payload.bytes.len();
+        if length > SMALL_BYTES {
+            let detail = format!("the body has {length} bytes; here it may have {SMALL_BYTES}");
+            return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail));
+        }
+        read_json(&payload.bytes).map(SmallJson)
+    }
+}
+
 /// Reads `bytes` as one JSON value of the form `T`.
 fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);

@@ -10,6 +10,7 @@ mod follow;
 mod give_up;
 mod page;
 mod preview;
+mod remote;
 mod schedule;
 mod visit;
 
@@ -28,6 +29,7 @@ use tokio::sync::{Notify, broadcast, watch};
 
 pub use give_up::act;
 pub use preview::{AskError, Asked, Preview};
+pub use remote::{Claimed, Posted, RemoteError};
 
 use crate::listening;
 use visit::Owner;
@@ -71,7 +73,7 @@ pub struct Reconciler {
 struct Inner {
     projections: Projections,
     registry: Registry,
-    /// The adapters that have operation types of their own and something to judge them with.
+    /// The adapters that have operation types of their own and can be heard.
     owners: Vec<Owner>,
     /// For the jitter of retries.
     entropy: Entropy,
@@ -160,7 +162,7 @@ impl Reconciler {
         if mark.is_none_or(|at| now.since(at) > listening::GAP) {
             return Ok(None);
         }
-        let names: Vec<String> = self.inner.owners.iter().map(|owner| owner.name.clone()).collect();
+        let names: Vec<String> = self.judging().map(|owner| owner.name.clone()).collect();
         let agenda = projections.agenda(&names).await?;
         let visits: Vec<_> =
             agenda.iter().map(|agenda| self.visit(agenda, now, stop).boxed()).collect();
@@ -181,6 +183,11 @@ impl Reconciler {
         let _ = grew.recv().await;
         tokio::time::sleep(GATHER).await;
         *grew = grew.resubscribe();
+    }
+
+    /// The owners that are asked here. Remote ones come for their runs.
+    fn judging(&self) -> impl Iterator<Item = &Owner> {
+        self.inner.owners.iter().filter(|owner| !owner.remote)
     }
 
     fn now(&self) -> Moment {

@@ -18,8 +18,8 @@ use crate::boundary;
 use crate::ingest::REQUEST_BYTES;
 use crate::problem::{ApiError, Problem};
 use crate::routes::{
-    adapters, correlations, events, follow_ups, lineage, log, overview, runs, subjects, system,
-    workspaces,
+    adapters, claims, correlations, events, follow_ups, lineage, log, overview, runs, subjects,
+    system, workspaces,
 };
 
 /// How long a request may take until its answer begins.
@@ -59,6 +59,9 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(runs::follow_up))
         .routes(routes!(adapters::reconcile))
         .routes(routes!(adapters::list_adapters))
+        .routes(routes!(claims::claim))
+        .routes(routes!(claims::decide))
+        .routes(routes!(claims::heartbeat))
         .routes(routes!(follow_ups::list_follow_ups))
         .routes(routes!(follow_ups::read_follow_up))
         .routes(routes!(overview::overview))

@@ -1,6 +1,7 @@
 //! The handlers, one family of routes each. Which path leads to which is in `router.rs`.
 
 pub mod adapters;
+pub mod claims;
 pub mod correlations;
 pub mod events;
 pub mod follow_ups;

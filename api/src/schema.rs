@@ -4,6 +4,7 @@
 
 pub mod adapters;
 pub mod answers;
+pub mod claims;
 pub mod standing;
 
 use runledger_ledger::words::NAME_BYTES;

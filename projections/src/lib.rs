@@ -14,6 +14,7 @@ mod projections;
 mod projector;
 mod query;
 mod rebuild;
+mod remote_claims;
 pub mod rules;
 mod tables;
 pub mod texts;
@@ -33,6 +34,7 @@ pub use query::{
     RecentOutcome, RunFilter, Watched, watch,
 };
 pub use rebuild::Progress;
+pub use remote_claims::Claim;
 pub use verify::{Difference, Verification, VerifyProgress, VerifyStep};
 pub use view::{View, ViewError};
 pub use wakes::{

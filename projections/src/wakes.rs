@@ -90,6 +90,8 @@ const OF_WAKES: &str = "SELECT r.*, w.due_at AS wake_due_at, w.attempt AS wake_a
 const OF_RUNS: &str = "SELECT r.*, w.due_at AS wake_due_at, w.attempt AS wake_attempt, \
      w.looks AS wake_looks FROM runs AS r LEFT JOIN reconciler_wakes AS w \
      ON w.workspace_id = r.workspace_id AND w.run_id = r.run_id";
+const UNCLAIMED: &str = " AND NOT EXISTS (SELECT 1 FROM remote_claims AS c \
+     WHERE c.workspace_id = w.workspace_id AND c.run_id = w.run_id AND c.leased_until > ";
 
 #[derive(sqlx::FromRow)]
 struct AgendaRow {
@@ -132,6 +134,28 @@ impl Projections {
         at: Moment,
         limit: u32,
     ) -> Result<Vec<Candidate>, ProjectionError> {
+        self.woken(workspace, adapter, at, limit, "").await
+    }
+
+    /// The same, but for the runs on which a claim stands.
+    pub async fn unclaimed(
+        &self,
+        workspace: WorkspaceId,
+        adapter: &str,
+        at: Moment,
+        limit: u32,
+    ) -> Result<Vec<Candidate>, ProjectionError> {
+        self.woken(workspace, adapter, at, limit, UNCLAIMED).await
+    }
+
+    async fn woken(
+        &self,
+        workspace: WorkspaceId,
+        adapter: &str,
+        at: Moment,
+        limit: u32,
+        unless: &'static str,
+    ) -> Result<Vec<Candidate>, ProjectionError> {
         let Some(Model { generation, .. }) = self.model(workspace).await? else {
             return Ok(Vec::new());
         };
@@ -140,6 +164,9 @@ impl Projections {
         statement.push(" WHERE w.workspace_id = ").bind(workspace.0);
         statement.push(" AND w.due_at <= ").bind(at.micros());
         statement.push(" AND w.adapter = ").bind(adapter);
+        if !unless.is_empty() {
+            statement.push(unless).bind(at.micros()).push(")");
+        }
         statement.push(" ORDER BY w.due_at, w.run_id LIMIT ").bind(i64::from(limit));
         self.candidates(statement).await
     }

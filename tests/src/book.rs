@@ -11,7 +11,7 @@ use runledger_adapters::adapter::{
 };
 use runledger_adapters::built_in;
 use runledger_adapters::conformance::{Set, Specimens, case};
-use runledger_adapters::registry::{Registry, RegistryErrors};
+use runledger_adapters::registry::{Registry, RegistryBuilder, RegistryErrors};
 use runledger_ledger::catalog::Catalog;
 use runledger_ledger::run::{AdapterDecision, Run, RunEvent};
 use runledger_ledger::subject::SubjectState;
@@ -54,7 +54,12 @@ impl Book {
     /// # Errors
     /// Never, as long as nobody else handles its operation type.
     pub fn registry(&self) -> Result<Registry, RegistryErrors> {
-        built_in(None).with(BookAdapter::new(self.clone())).build(&Catalog::built_in())
+        self.register(built_in(None)).build(&Catalog::built_in())
+    }
+
+    /// Adds its adapter.
+    pub fn register(&self, registry: RegistryBuilder) -> RegistryBuilder {
+        registry.with(BookAdapter::new(self.clone()))
     }
 
     /// The work of this run is there, under this id.

@@ -187,6 +187,7 @@ const RULES: &[Rule] = &[
             "projections/src/projector/",
             "projections/src/query/",
             "projections/src/rebuild.rs",
+            "projections/src/remote_claims.rs",
             "projections/src/db.rs",
             "projections/src/db/",
             "projections/src/tables.rs",

@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::erased::{self, Erased};
-use super::{Registered, Registry};
+use super::{Judge, Registered, Registry};
 use crate::adapter::{Case, Decision};
 use crate::seam::{self, Commands, SeamError};
 use crate::source::{SourceClass, SourceError};
@@ -85,6 +85,9 @@ pub enum Unjudged {
     /// The adapter is idle.
     #[error("the adapter is not set up")]
     Idle,
+    /// The adapter is a program of its own.
+    #[error("the adapter is not asked: it claims its runs, and posts what it found")]
+    Remote,
 }
 
 impl Unjudged {
@@ -94,6 +97,7 @@ impl Unjudged {
             Unjudged::Source(error) => error.class.as_str(),
             Unjudged::Refused(error) => error.code(),
             Unjudged::Idle => "idle",
+            Unjudged::Remote => "remote",
         }
     }
 }
@@ -145,8 +149,9 @@ impl Registered {
         cases: Vec<Case>,
         time_limit: Duration,
     ) -> Vec<Result<Ruling, Unjudged>> {
-        let Some(working) = &self.working else {
-            return cases.iter().map(|_| Err(Unjudged::Idle)).collect();
+        let working = match self.working() {
+            Ok(working) => working,
+            Err(why) => return cases.iter().map(|_| Err(why.clone())).collect(),
         };
         let mut results: Vec<_> = cases.iter().map(|_| None).collect();
         let deadline = Instant::now() + time_limit;
@@ -170,7 +175,7 @@ impl Registered {
         results
             .map(|(case, answer)| {
                 let (gathered, decision) = answer.unwrap_or_else(no_answer)?;
-                self.ruling(case, gathered, decision)
+                Ok(self.ruling(case, gathered, decision)?)
             })
             .collect()
     }
@@ -180,12 +185,32 @@ impl Registered {
     /// # Errors
     /// What was gathered cannot be read, or the decision must not be recorded.
     pub fn decide(&self, case: &Case, gathered: &Value) -> Result<Ruling, Unjudged> {
-        let working = self.working.as_ref().ok_or(Unjudged::Idle)?;
-        let decision = erased::decide(&**working, case, gathered)?;
-        self.ruling(case, gathered.clone(), decision)
+        let decision = erased::decide(&**self.working()?, case, gathered)?;
+        Ok(self.ruling(case, gathered.clone(), decision)?)
     }
 
-    fn ruling(&self, case: &Case, gathered: Value, decision: Decision) -> Result<Ruling, Unjudged> {
+    /// What a remote adapter decided of a case that it had claimed.
+    ///
+    /// # Errors
+    /// The decision must not be recorded.
+    pub fn posted(&self, case: &Case, decision: Decision) -> Result<Ruling, SeamError> {
+        self.ruling(case, Value::Null, decision)
+    }
+
+    fn working(&self) -> Result<&Arc<dyn Erased>, Unjudged> {
+        match &self.judge {
+            Judge::Working(working) => Ok(working),
+            Judge::Remote => Err(Unjudged::Remote),
+            Judge::Idle(_) => Err(Unjudged::Idle),
+        }
+    }
+
+    fn ruling(
+        &self,
+        case: &Case,
+        gathered: Value,
+        decision: Decision,
+    ) -> Result<Ruling, SeamError> {
         let commands = seam::commands(&self.manifest, case, &decision)?;
         Ok(Ruling { commands, decision, gathered })
     }

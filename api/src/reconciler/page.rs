@@ -29,10 +29,11 @@ pub(super) struct Judged {
 
 /// What became of the decision on a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fate {
+pub(super) enum Fate {
     /// There was none, or it was no news.
     NoNews,
-    Recorded,
+    /// At this position.
+    Recorded(u64),
     Moved,
     Refused,
 }
@@ -60,12 +61,13 @@ impl Reconciler {
         let health = health(&judged, place.now);
         let name = owner.map_or("", |owner| owner.name.as_str());
         self.inner.projections.looked(place.workspace, name, &next, &health).await?;
-        let count = |wanted: Fate| fates.iter().filter(|fate| **fate == wanted).count();
-        Ok(Judged { recorded: count(Fate::Recorded), moved: count(Fate::Moved) })
+        let recorded = fates.iter().filter(|fate| matches!(fate, Fate::Recorded(_))).count();
+        let moved = fates.iter().filter(|fate| **fate == Fate::Moved).count();
+        Ok(Judged { recorded, moved })
     }
 
     /// Hands in everything that is news, and says what became of the decision on each run.
-    async fn submit(
+    pub(super) async fn submit(
         &self,
         place: Place<'_>,
         judged: &[registry::Judged],
@@ -99,7 +101,7 @@ impl Reconciler {
         Ok(fates)
     }
 
-    fn rescheduled(
+    pub(super) fn rescheduled(
         &self,
         now: Moment,
         owner: &Owner,
@@ -114,11 +116,11 @@ impl Reconciler {
         let found_now = match fate {
             Fate::Moved => Found::Moved,
             Fate::Refused => Found::NoAnswer,
-            Fate::Recorded if proven => Found::Settled,
+            Fate::Recorded(_) if proven => Found::Settled,
             _ if no_answer => Found::NoAnswer,
             // If it has just ended, its row says how when it is looked at next.
-            Fate::Recorded | Fate::NoNews if found.run.is_active() => Found::Active,
-            Fate::Recorded | Fate::NoNews => Found::Problem,
+            Fate::Recorded(_) | Fate::NoNews if found.run.is_active() => Found::Active,
+            Fate::Recorded(_) | Fate::NoNews => Found::Problem,
         };
         let Candidate { run_id, deadline, wake, .. } = *found;
         let look = Look { found: found_now, now, revisit: owner.revisit, deadline, wake };
@@ -171,7 +173,7 @@ fn observation(adapter: &str, key: &SubjectKey, seen: &Observe) -> Result<Submis
 
 fn fate(answer: &Answer) -> Fate {
     match answer {
-        Answer::Recorded(_) => Fate::Recorded,
+        Answer::Recorded(receipt) => Fate::Recorded(receipt.position),
         Answer::Refused(refusal) if refusal.code() == "run_moved" => Fate::Moved,
         Answer::Refused(_) => Fate::Refused,
         _ => Fate::NoNews,
@@ -199,7 +201,7 @@ fn log(case: &Case, reconcile: &Reconcile, answer: &Answer, began: Instant) {
 }
 
 /// A run of which nothing more can be proven is not looked at again.
-fn done(found: &Candidate) -> Rescheduled {
+pub(super) fn done(found: &Candidate) -> Rescheduled {
     let before = found.wake.map(|wake| wake.due_at);
     Rescheduled { run_id: found.run_id, before, after: None }
 }
@@ -216,7 +218,7 @@ fn health(judged: &[registry::Judged], at: Moment) -> Vec<HealthNote> {
         });
         match &asked.result {
             Ok(_) => note.answered = true,
-            Err(Unjudged::Idle) => {}
+            Err(Unjudged::Idle | Unjudged::Remote) => {}
             Err(error) => note.error = Some(error.code()),
         }
     }

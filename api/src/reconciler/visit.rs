@@ -17,11 +17,13 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Pages of one adapter that are judged in one visit; others come first then.
 const MOST_PAGES: usize = 20;
 
-/// An adapter that has operation types of its own and something to judge them with.
+/// An adapter that has operation types of its own and can be heard.
 #[derive(Clone, Debug)]
 pub(super) struct Owner {
     pub(super) name: String,
     pub(super) operations: Vec<String>,
+    /// Whether it comes for its runs; then nobody asks it.
+    pub(super) remote: bool,
     pub(super) revisit: Span,
 }
 
@@ -33,6 +35,7 @@ pub(super) fn owners(registry: &Registry) -> Vec<Owner> {
         Some(Owner {
             name: adapter.manifest.name.clone(),
             operations: operations.iter().cloned().collect(),
+            remote: adapter.is_remote(),
             revisit: adapter.manifest.revisit,
         })
     };
@@ -89,7 +92,7 @@ impl Reconciler {
         let more = self.follow(place, agenda).await?;
         // Each adapter by itself, so that a source that hangs holds up no other's runs.
         let owners: Vec<Option<&Owner>> =
-            std::iter::once(None).chain(self.inner.owners.iter().map(Some)).collect();
+            std::iter::once(None).chain(self.judging().map(Some)).collect();
         let pages = owners.into_iter().map(|owner| self.pages(place, owner));
         let mut more = more;
         for done in futures::future::join_all(pages).await {
@@ -130,7 +133,7 @@ impl Reconciler {
         let (projections, page) = (&self.inner.projections, self.inner.page);
         let Some(owner) = owner else {
             let owned: Vec<String> =
-                self.inner.owners.iter().flat_map(|owner| owner.operations.clone()).collect();
+                self.judging().flat_map(|owner| owner.operations.clone()).collect();
             let rest = Selection::Others(&owned);
             return Ok(projections.to_give_up(workspace, rest, now, page).await?);
         };

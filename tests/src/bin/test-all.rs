@@ -40,6 +40,11 @@ const NEEDS: &[Need] = &[
         is_here: || is_on_path("unshare") && is_on_path("ip"),
         packages: &["util-linux", "iproute2"],
     },
+    Need {
+        what: "python3, which runs the example of a remote adapter",
+        is_here: || is_on_path("python3"),
+        packages: &["python3"],
+    },
 ];
 
 #[tokio::main]

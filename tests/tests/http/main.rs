@@ -4,6 +4,7 @@
 
 mod access;
 mod adapters;
+mod claims;
 mod correlations;
 mod description;
 mod events;

@@ -8,6 +8,8 @@ use runledger::app::App;
 use runledger::reconciler::Reconciler;
 use runledger::router::router;
 use runledger::token::TokenHash;
+use runledger_adapters::built_in;
+use runledger_adapters::probe::Probes;
 use runledger_ledger::catalog::Catalog;
 use runledger_ledger::clock::{Clock, Entropy};
 use runledger_ledger::ledger::Ledger;
@@ -41,7 +43,8 @@ pub(crate) struct Service {
     pub(crate) app: App,
     pub(crate) clock: Clock,
     pub(crate) main: WorkspaceId,
-    /// What the one adapter reads that is not idle.
+    /// What the one adapter reads that is asked and not idle. Beside it there is the remote adapter
+    /// of the example.
     pub(crate) book: Book,
     router: Router,
     description: Option<Description>,
@@ -69,7 +72,10 @@ impl Service {
         let name = "main".parse::<runledger::workspaces::WorkspaceName>().unwrap();
         let main = ledger.create_workspace(name.name(), &Catalog::built_in()).await.unwrap();
         let projections = Projections::new(ledger).unwrap();
-        let registry = book.registry().unwrap();
+        let remote = include_str!("../../../adapters/examples/remote_adapter.toml");
+        let remote = Probes::parse(remote).unwrap();
+        let registry = remote.register(book.register(built_in(None)), None).unwrap();
+        let registry = registry.build(&Catalog::built_in()).unwrap();
         let reconciler = Reconciler::new(projections.clone(), registry, Entropy::seeded(8));
         let app = App::new(projections, reconciler, TokenHash::of(TOKEN), name).unwrap();
         let router = router(app.clone());

@@ -5,5 +5,6 @@
 mod lifecycle;
 mod owners;
 mod program;
+mod remote;
 mod servers;
 mod world;
