@@ -1,9 +1,9 @@
 //! The past: what would have been answered at a moment, derived from the events up to there by the
 //! same projector into a small database of its own, and asked with the same queries.
 //!
-//! The first question about a moment costs a replay of the log up to it; the next ones, and later
-//! moments of the same workspace, go on from what is there. The databases are scratch files that
-//! are gone with the process.
+//! The first question about a moment costs a replay of the log up to it; the next ones about the
+//! same moment, as long as its state is kept, cost none. Few replays are pending at a time: who asks
+//! for one more is told to ask again. The databases are scratch files that are gone with the process.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -12,7 +12,7 @@ use runledger_ledger::store::{Store, StoreError, StoreUrl};
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::WorkspaceId;
 use tempfile::TempDir;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 use crate::ahead::Ahead;
 use crate::follower;
@@ -36,14 +36,15 @@ const KEPT: usize = 6;
 const IN_MEMORY: u64 = 20_000;
 /// How long a question waits for a replay; the replay goes on, and asking again finds it.
 const PATIENCE: Duration = Duration::from_secs(20);
-
 /// Replays at a time; others wait for their turn.
 const AT_ONCE: usize = 2;
+/// Replays that go on or wait for their turn, at most.
+const PENDING: usize = 4;
 
 /// Past states of workspaces, kept for the questions to come.
 #[derive(Debug)]
 pub(crate) struct Past {
-    states: Mutex<Vec<Arc<State>>>,
+    states: Mutex<Vec<State>>,
     turns: Arc<Semaphore>,
 }
 
@@ -58,7 +59,28 @@ struct State {
     workspace: WorkspaceId,
     /// Events that it holds once it is replayed.
     size: u64,
-    replayed: tokio::sync::OnceCell<Replayed>,
+    /// Nothing while it is being replayed. Closed without anything if that failed.
+    replayed: watch::Receiver<Option<Replayed>>,
+}
+
+impl State {
+    fn is_pending(&self) -> bool {
+        self.replayed.borrow().is_none()
+    }
+
+    fn has_failed(&self) -> bool {
+        self.replayed.has_changed().is_err() && self.is_pending()
+    }
+}
+
+/// What there is of a moment that somebody asks about.
+enum Found {
+    /// It is kept, or somebody replays it.
+    Kept(watch::Receiver<Option<Replayed>>),
+    /// Nothing: who asks has to replay it and say so here.
+    Missing(watch::Sender<Option<Replayed>>),
+    /// Nothing, and too many replays are pending.
+    Full,
 }
 
 #[derive(Clone, Debug)]
@@ -71,47 +93,70 @@ pub(crate) struct Replayed {
 
 impl Past {
     /// The state of `workspace` after the first `size` events of its log. None: it takes longer
-    /// than a request may; ask again.
+    /// than a request may, or too many replays are pending; ask again.
     pub(crate) async fn at(
         &self,
         source: &Store,
         workspace: WorkspaceId,
         size: u64,
     ) -> Result<Option<Replayed>, ProjectionError> {
-        let state = self.state(workspace, size);
-        let (source, turns) = (source.clone(), Arc::clone(&self.turns));
-        // The replay is a task of its own: it goes on when the one who asked has given up.
-        let replay = tokio::spawn(async move {
-            let replayed = state.replayed.get_or_try_init(async || {
+        let replayed = tokio::time::timeout(PATIENCE, self.replayed(source, workspace, size));
+        replayed.await.unwrap_or(Ok(None))
+    }
+
+    async fn replayed(
+        &self,
+        source: &Store,
+        workspace: WorkspaceId,
+        size: u64,
+    ) -> Result<Option<Replayed>, ProjectionError> {
+        loop {
+            let done = match self.find(workspace, size) {
+                Found::Full => return Ok(None),
+                Found::Kept(mut kept) => {
+                    let replayed = kept.wait_for(Option::is_some).await;
+                    // Its replay failed: this one is told why if it fails again.
+                    let Ok(replayed) = replayed else { continue };
+                    return Ok(replayed.clone());
+                }
+                Found::Missing(done) => done,
+            };
+            let (source, turns) = (source.clone(), Arc::clone(&self.turns));
+            // A task of its own: it goes on when the one who asked has given up.
+            let replay = tokio::spawn(async move {
                 // The semaphore is never closed.
                 let _turn = turns.acquire().await;
-                replay(&source, workspace, size).await
+                let replayed = replay(&source, workspace, size).await?;
+                done.send_replace(Some(replayed.clone()));
+                Ok(Some(replayed))
             });
-            replayed.await.cloned()
-        });
-        match tokio::time::timeout(PATIENCE, replay).await {
-            Ok(Ok(replayed)) => replayed.map(Some),
-            Ok(Err(failed)) => {
-                Err(StoreError::Corrupt(format!("a replay failed: {failed}")).into())
-            }
-            Err(_) => Ok(None),
+            let failed = |error| StoreError::Corrupt(format!("a replay failed: {error}"));
+            return replay.await.map_err(failed)?;
         }
     }
 
-    fn state(&self, workspace: WorkspaceId, size: u64) -> Arc<State> {
+    fn find(&self, workspace: WorkspaceId, size: u64) -> Found {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        let wanted = |state: &Arc<State>| state.workspace == workspace && state.size == size;
-        let state = match states.iter().position(wanted) {
-            Some(place) => states.remove(place),
-            None => {
-                if states.len() >= KEPT {
-                    states.remove(0);
-                }
-                Arc::new(State { workspace, size, replayed: tokio::sync::OnceCell::new() })
-            }
-        };
-        states.push(Arc::clone(&state));
-        state
+        states.retain(|state| !state.has_failed());
+        let wanted = |state: &State| state.workspace == workspace && state.size == size;
+        if let Some(place) = states.iter().position(wanted) {
+            let state = states.remove(place);
+            let kept = state.replayed.clone();
+            states.push(state);
+            return Found::Kept(kept);
+        }
+        if states.iter().filter(|state| state.is_pending()).count() >= PENDING {
+            return Found::Full;
+        }
+        // One that is being replayed is never dropped: somebody will ask for it again.
+        if states.len() >= KEPT
+            && let Some(oldest) = states.iter().position(|state| !state.is_pending())
+        {
+            states.remove(oldest);
+        }
+        let (done, replayed) = watch::channel(None);
+        states.push(State { workspace, size, replayed });
+        Found::Missing(done)
     }
 }
 
@@ -152,4 +197,44 @@ fn scratch() -> Result<TempDir, StoreError> {
         .prefix("runledger-as-of-")
         .tempdir()
         .map_err(|error| StoreError::Unavailable(error.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    const WORKSPACE: WorkspaceId = WorkspaceId(Uuid::nil());
+
+    fn missing(past: &Past, size: u64) -> watch::Sender<Option<Replayed>> {
+        match past.find(WORKSPACE, size) {
+            Found::Missing(done) => done,
+            Found::Kept(_) => panic!("the state after {size} events is there"),
+            Found::Full => panic!("there is no room for the state after {size} events"),
+        }
+    }
+
+    #[tokio::test]
+    async fn few_replays_are_pending_and_none_is_dropped_before_it_is_done() {
+        let past = Past::default();
+        let mut pending: Vec<_> = (1..=4).map(|size| missing(&past, size)).collect();
+        assert!(matches!(past.find(WORKSPACE, 5), Found::Full));
+        // Who asks about the same moment waits for the same replay.
+        assert!(matches!(past.find(WORKSPACE, 1), Found::Kept(_)));
+        // A replay that failed makes room, and is tried again by the next who asks.
+        drop(pending.pop());
+        pending.push(missing(&past, 4));
+        assert!(matches!(past.find(WORKSPACE, 5), Found::Full));
+        // Done ones make room as well, and only they go when there are too many.
+        let Ok(replayed) = begin(WORKSPACE, 0).await else { panic!("no scratch database") };
+        pending.pop().into_iter().for_each(|done| drop(done.send_replace(Some(replayed.clone()))));
+        for size in 5..=20 {
+            missing(&past, size).send_replace(Some(replayed.clone()));
+        }
+        for size in 1..=3 {
+            assert!(matches!(past.find(WORKSPACE, size), Found::Kept(_)), "{size}");
+        }
+        assert!(past.states.lock().is_ok_and(|states| states.len() == KEPT));
+    }
 }
