@@ -229,8 +229,7 @@ async fn step(inner: &Inner, ahead: &mut Ahead) -> Result<Step, ProjectionError>
     if advanced.position == checkpoint.position {
         return Ok(Step::Nothing);
     }
-    // Nobody waiting is no failure.
-    let _ = inner.moved.send(workspace);
+    inner.moved.note(workspace, advanced.position);
     Ok(Step::Folded)
 }
 

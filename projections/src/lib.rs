@@ -10,6 +10,7 @@ mod deadlines;
 mod fold;
 mod follower;
 mod lease;
+mod moved;
 mod projections;
 mod projector;
 mod query;

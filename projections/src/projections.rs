@@ -9,15 +9,13 @@ use runledger_ledger::clock::NoEntropy;
 use runledger_ledger::ledger::Ledger;
 use runledger_ledger::store::{Store, StoreError};
 use runledger_ledger::words::WorkspaceId;
-use tokio::sync::{broadcast, watch};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::as_of::Past;
 use crate::follower;
+use crate::moved::Moved;
 use crate::projector::{Checkpoint, ProjectionError};
-
-/// How often a reader that waits looks into the database: another server may be the follower.
-const LOOK: Duration = Duration::from_millis(25);
 
 /// The read models of all workspaces of a ledger. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -32,8 +30,8 @@ pub(crate) struct Inner {
     pub(crate) process: Uuid,
     /// How many names this process has taken leases under, beside its own.
     holders: AtomicU64,
-    /// A wake-up for readers that wait: the read models of a workspace moved.
-    pub(crate) moved: broadcast::Sender<WorkspaceId>,
+    /// How far the live read models are known to have come, for readers that wait.
+    pub(crate) moved: Moved,
     /// States of workspaces as of moments in the past.
     pub(crate) past: Past,
     /// The live checkpoints as this process knows them; each is checked against its row.
@@ -44,8 +42,8 @@ impl Projections {
     /// The read models over `ledger`. Nothing follows a log until [`Projections::follow`] runs.
     pub fn new(ledger: Ledger) -> Result<Self, NoEntropy> {
         let process = ledger.process_id()?;
-        let (moved, _) = broadcast::channel(1_024);
-        let (past, known, holders) = (Past::default(), Mutex::default(), AtomicU64::new(0));
+        let (past, moved) = (Past::default(), Moved::default());
+        let (known, holders) = (Mutex::default(), AtomicU64::new(0));
         let inner = Inner { ledger, process, holders, moved, past, known };
         Ok(Projections { inner: Arc::new(inner) })
     }
@@ -85,18 +83,13 @@ impl Projections {
         position: u64,
         timeout: Duration,
     ) -> Result<bool, ProjectionError> {
-        let mut moved = self.inner.moved.subscribe();
-        let there = async {
-            loop {
-                match self.position(workspace).await {
-                    Ok(folded) if folded > position => return Ok(()),
-                    Ok(_) | Err(ProjectionError::NoModel) => {}
-                    Err(error) => return Err(error),
-                }
-                // Missed wake-ups and other servers' work are found by looking.
-                let _ = tokio::time::timeout(LOOK, moved.recv()).await;
+        let folded = move || async move {
+            match self.position(workspace).await {
+                Err(ProjectionError::NoModel) => Ok(0),
+                position => position,
             }
         };
+        let there = self.inner.moved.wait(workspace, position, folded);
         match tokio::time::timeout(timeout, there).await {
             Ok(result) => result.map(|()| true),
             Err(_) => Ok(false),

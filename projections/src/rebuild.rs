@@ -99,8 +99,7 @@ async fn derive(
             Swap::Gone => return Err(ProjectionError::NotAlone),
         }
     }
-    // Nobody waiting is no failure.
-    let _ = inner.moved.send(workspace);
+    inner.moved.note(workspace, building.position);
     tokio::time::sleep(GRACE).await;
     for old in generations.iter().filter(|old| old.live) {
         drop_generation(store, old.model).await?;
