@@ -419,7 +419,7 @@ async fn sweep(tx: &mut Tx, now: &Checkpoint, which: Which) -> Result<(), StoreE
     loop {
         let before = page_of_runs(tx, now.model, which, after, SWEEP).await?;
         let Some(last) = before.last() else { break };
-        after = Some(last.run_id);
+        after = Some((last.dispatched_at, last.run_id));
         let mut changes = Changes::default();
         let mut rows: Vec<RunRow> = Vec::with_capacity(before.len());
         let mut page = Page::default();
@@ -445,7 +445,7 @@ async fn judge_open(tx: &mut Tx, now: &Checkpoint) -> Result<(), StoreError> {
     loop {
         let open = page_of_runs(tx, now.model, Which::Open, after, SWEEP).await?;
         let Some(last) = open.last() else { return Ok(()) };
-        after = Some(last.run_id);
+        after = Some((last.dispatched_at, last.run_id));
         let ids: Vec<Uuid> = open.iter().map(|row| row.run_id).collect();
         let mut changes = Changes::default();
         verdicts::judge(tx, now, &ids, &mut changes).await?;

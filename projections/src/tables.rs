@@ -155,26 +155,42 @@ pub(crate) async fn load_runs(
     Ok(found)
 }
 
-/// A page of rows, by run id, after `after` or from the first one; only active or open ones where
-/// asked.
+/// A page of rows after `after` or from the first one: active ones in the order of their index, the
+/// others by run id.
 pub(crate) async fn page_of_runs(
     tx: &mut Tx,
     model: Model,
     which: Which,
-    after: Option<Uuid>,
+    after: Option<(i64, Uuid)>,
     limit: i64,
 ) -> Result<Vec<RunRow>, StoreError> {
+    // SQLite has not counted the rows, and would walk through all of them by the primary key.
+    let index = match (&*tx, which) {
+        (Tx::Sqlite(_), Which::Active) => " INDEXED BY runs_active",
+        _ => "",
+    };
     Ok(on_tx!(tx, |connection| {
-        let mut query = select::<Db>(model);
-        query.push(match which {
-            Which::All => "",
-            Which::Active => " AND status < 2",
-            Which::Open => " AND open",
-        });
-        if let Some(after) = after {
-            query.push(" AND run_id > ").push_bind(after);
+        let mut query = select::<Db>(model, index);
+        match (which, after) {
+            (Which::Active, None) => {
+                query.push(" AND status < 2");
+            }
+            (Which::Active, Some((dispatched_at, run_id))) => {
+                query.push(" AND status < 2 AND (dispatched_at, run_id) > (");
+                query.push_bind(dispatched_at).push(", ").push_bind(run_id).push(")");
+            }
+            (Which::All | Which::Open, after) => {
+                query.push(if let Which::Open = which { " AND open" } else { "" });
+                if let Some((_, run_id)) = after {
+                    query.push(" AND run_id > ").push_bind(run_id);
+                }
+            }
         }
-        query.push(" ORDER BY run_id LIMIT ").push_bind(limit);
+        query.push(match which {
+            Which::Active => " ORDER BY dispatched_at, run_id LIMIT ",
+            Which::All | Which::Open => " ORDER BY run_id LIMIT ",
+        });
+        query.push_bind(limit);
         query.build_query_as().fetch_all(connection).await?
     }))
 }
@@ -190,13 +206,13 @@ pub(crate) enum Which {
     Open,
 }
 
-pub(crate) fn select<Db: sqlx::Database>(model: Model) -> QueryBuilder<Db>
+fn select<Db: sqlx::Database>(model: Model, index: &'static str) -> QueryBuilder<Db>
 where
     Uuid: sqlx::Encode<'static, Db> + sqlx::Type<Db>,
     i64: sqlx::Encode<'static, Db> + sqlx::Type<Db>,
 {
     let mut query = QueryBuilder::<Db>::new("SELECT ");
-    query.push(RUN_COLUMNS).push(" FROM runs WHERE workspace_id = ");
+    query.push(RUN_COLUMNS).push(" FROM runs").push(index).push(" WHERE workspace_id = ");
     query.push_bind(model.workspace.0).push(" AND generation = ").push_bind(model.generation);
     query
 }

@@ -8,7 +8,7 @@ use runledger_ledger::words::Name;
 use runledger_ledger::worker::WorkerKey;
 use sqlx::QueryBuilder;
 
-use crate::db::{ROWS, Tx, on_tx};
+use crate::db::{ROWS, Rows, Tx, on_tx};
 use crate::fold::{QueueKey, QueueNow, WorkerNow};
 use crate::rules::blind::BlindTime;
 use crate::rules::queue::lease_until;
@@ -167,33 +167,46 @@ pub(super) async fn extend_leases(
     since: Moment,
     blind: &BlindTime,
 ) -> Result<(), StoreError> {
-    const RUNNING: &str = "SELECT connection, worker, seen_at, lease_seconds FROM workers \
+    const RUNNING: &str = "SELECT connection, worker, queues, seen_at, lease_seconds FROM workers \
          WHERE workspace_id = $1 AND generation = $2 AND lease_until >= $3 AND NOT stopped";
-    const EXTEND: &str = "UPDATE workers SET lease_until = $5 WHERE workspace_id = $1 \
-         AND generation = $2 AND connection = $3 AND worker = $4";
-    const EXTEND_QUEUES: &str = "UPDATE worker_queues SET lease_until = $5 \
-         WHERE workspace_id = $1 AND generation = $2 AND connection = $3 AND worker = $4";
-    on_tx!(tx, |db| {
-        let running: Vec<(String, String, i64, i64)> = sqlx::query_as(RUNNING)
+    const EXTEND: &str = " ON CONFLICT (workspace_id, generation, connection, worker) \
+         DO UPDATE SET lease_until = excluded.lease_until";
+    const EXTEND_QUEUES: &str = " ON CONFLICT (workspace_id, generation, connection, queue, worker) \
+         DO UPDATE SET lease_until = excluded.lease_until";
+    let running: Vec<(String, String, String, i64, i64)> = on_tx!(&mut *tx, |db| {
+        sqlx::query_as(RUNNING)
             .bind(model.workspace.0)
             .bind(model.generation)
             .bind(since.micros())
-            .fetch_all(&mut *db)
-            .await?;
-        for (connection, worker, seen_at, lease_seconds) in running {
-            let lease = u32::try_from(lease_seconds).unwrap_or_default();
-            let until = lease_until(Moment::from_micros(seen_at), lease, blind).micros();
-            for statement in [EXTEND, EXTEND_QUEUES] {
-                sqlx::query(statement)
-                    .bind(model.workspace.0)
-                    .bind(model.generation)
-                    .bind(connection.as_str())
-                    .bind(worker.as_str())
-                    .bind(until)
-                    .execute(&mut *db)
-                    .await?;
-            }
-        }
+            .fetch_all(db)
+            .await?
     });
-    Ok(())
+    let until = |(_, _, _, seen_at, lease_seconds): &(String, String, String, i64, i64)| {
+        let lease = u32::try_from(*lease_seconds).unwrap_or_default();
+        lease_until(Moment::from_micros(*seen_at), lease, blind).micros()
+    };
+    Rows::of("workers", model)
+        .with("connection", running.iter().map(|row| row.0.as_str()))
+        .with("worker", running.iter().map(|row| row.1.as_str()))
+        .with("queues", running.iter().map(|row| row.2.as_str()))
+        .with("seen_at", running.iter().map(|row| row.3))
+        .with("lease_seconds", running.iter().map(|row| row.4))
+        .with("lease_until", running.iter().map(until))
+        .with("stopped", running.iter().map(|_| false))
+        .write(tx, EXTEND)
+        .await?;
+    let mut named = Vec::new();
+    for row in &running {
+        let queues: Vec<String> = serde_json::from_str(&row.2).map_err(|error| {
+            StoreError::Corrupt(format!("the queues of worker {} cannot be read: {error}", row.1))
+        })?;
+        named.extend(queues.into_iter().map(|queue| (row, queue)));
+    }
+    Rows::of("worker_queues", model)
+        .with("connection", named.iter().map(|(row, _)| row.0.as_str()))
+        .with("queue", named.iter().map(|(_, queue)| queue.as_str()))
+        .with("worker", named.iter().map(|(row, _)| row.1.as_str()))
+        .with("lease_until", named.iter().map(|(row, _)| until(row)))
+        .write(tx, EXTEND_QUEUES)
+        .await
 }

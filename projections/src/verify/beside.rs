@@ -100,7 +100,7 @@ async fn held(tx: &mut Tx, derived: &Replayed) -> Result<BTreeMap<Vec<u8>, Uuid>
             page_of_runs(&mut scratch, model, Which::Active, after, PAGE).await?
         };
         let Some(last) = page.last() else { return Ok(held) };
-        after = Some(last.run_id);
+        after = Some((last.dispatched_at, last.run_id));
         let mut dispatches: Vec<i64> = Vec::new();
         for row in &page {
             if row.run()?.unique.is_some() {
