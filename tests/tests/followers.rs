@@ -14,6 +14,7 @@ use runledger_ledger::words::{Name, WorkspaceId};
 use runledger_ledger::worker::{WorkerKey, WorkerReport};
 use runledger_projections::Projections;
 use runledger_tests::test_database;
+use runledger_tests::world::{dispatch, run, within};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -98,7 +99,9 @@ async fn two_followers_fold_each_event_once() {
 
     // Without leases, as if each took the other for dead: the checkpoint alone keeps them apart.
     let mut last = 0;
-    for _ in 0..40 {
+    for number in 1..=40 {
+        let asked = vec![dispatch(run(number), "inventory.sync", within("prod"))];
+        first.ledger.submit(workspace, asked, false).await.unwrap();
         last = first.report(workspace).await;
         let (one, two) = tokio::join!(
             first.projections.catch_up(workspace),
@@ -106,11 +109,16 @@ async fn two_followers_fold_each_event_once() {
         );
         assert_eq!((one.unwrap(), two.unwrap()), (last + 1, last + 1));
     }
-    let rows: i64 = sqlx::query_scalar("SELECT count(*) FROM workers WHERE workspace_id = $1")
-        .bind(workspace.0)
-        .fetch_one(first.ledger.store().postgres().unwrap())
-        .await
-        .unwrap();
-    assert_eq!(rows, 1);
+    // Counts are kept by difference: an event that was folded twice shows in them.
+    let counted: i64 = sqlx::query_scalar(
+        "SELECT CAST(sum(runs) AS bigint) FROM run_counts WHERE workspace_id = $1",
+    )
+    .bind(workspace.0)
+    .fetch_one(first.ledger.store().postgres().unwrap())
+    .await
+    .unwrap();
+    assert_eq!(counted, 40);
+    let found = first.projections.verify(workspace, &|_| {}).await.unwrap();
+    assert!(found.is_intact(), "{:#?}", found.differences);
     assert_eq!(second.projections.position(workspace).await.unwrap(), last + 1);
 }
