@@ -7,6 +7,8 @@
 //! What is claimed follows from the runs as they are, and nothing else, so it can be derived again
 //! from the log. It is written with the events that it follows from, so it is never behind them.
 
+mod check;
+
 use std::fmt;
 
 use sha2::{Digest, Sha256};
@@ -14,6 +16,8 @@ use sha2::{Digest, Sha256};
 use crate::run::{EXTERNAL_IDS, ExternalId, Run, RunCommand};
 use crate::store::{Store, StoreError};
 use crate::words::{Name, RunId, WorkspaceId};
+
+pub use check::{Discrepancy, check, restore};
 
 /// Most claims of one id that are looked at. One more than this, and the id is ambiguous whatever
 /// becomes of those within one batch.

@@ -10,6 +10,7 @@
 
 mod cache;
 mod draft;
+mod stored;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -19,12 +20,12 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use self::cache::RunCache;
 use self::draft::Draft;
+pub(crate) use self::stored::{decode, fold_runs};
 use crate::catalog::Catalog;
-use crate::event::{AggregateType, AnyEvent, Recorded, Stream};
+use crate::event::{AggregateType, AnyEvent, Stream};
 use crate::fact::{EventType, Fact};
 use crate::ledger::{Inner, LogGrew, SubmitError};
-use crate::run::Run;
-use crate::store::{Appended, Batch, Head, StoreError, StoredEvent, Turn};
+use crate::store::{Appended, Batch, Head, StoreError, Turn};
 use crate::submission::{Answer, Submission};
 use crate::words::{RunId, WorkspaceId};
 use crate::workspace::{Workspace, WorkspaceEvent};
@@ -475,36 +476,6 @@ impl Inner {
         lock().insert(text.to_owned(), Arc::clone(&catalog));
         Ok(catalog)
     }
-}
-
-/// Reads a stored event; one that cannot be read is corruption.
-pub(crate) fn decode(event: &StoredEvent) -> Result<Recorded, StoreError> {
-    Recorded::decode(&event.body).map_err(|error| {
-        StoreError::Corrupt(format!("the event at position {}: {error}", event.position))
-    })
-}
-
-fn fold_runs(events: &[StoredEvent]) -> Result<Vec<(RunId, Run)>, StoreError> {
-    let mut runs: Vec<(RunId, Run)> = Vec::new();
-    for event in events {
-        let recorded = decode(event)?;
-        let Some(id) = recorded.stream.run_id() else { continue };
-        let AnyEvent::Run(event) = recorded.fact.event else { continue };
-        let fact = Fact {
-            occurred_at: recorded.fact.occurred_at,
-            recorded_at: recorded.fact.recorded_at,
-            event,
-        };
-        match runs.last_mut() {
-            Some((last, run)) if *last == id => run.apply(&fact),
-            _ => {
-                let mut run = Run::default();
-                run.apply(&fact);
-                runs.push((id, run));
-            }
-        }
-    }
-    Ok(runs)
 }
 
 /// The workspace event of a fact, if it is one.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use runledger_ledger::correlation;
 use runledger_ledger::store::{Store, StoreError};
 use runledger_ledger::time::Span;
 use runledger_ledger::words::WorkspaceId;
@@ -33,6 +34,7 @@ pub struct Progress {
 impl Projections {
     /// Derives the read models of a workspace again from its log, beside the live ones, and puts
     /// them in their place when they have caught up. Returns how many events they hold.
+    /// What external ids name is derived again first, in its place.
     ///
     /// # Errors
     /// [`ProjectionError::Rebuilding`] if somebody else does so already, here or on another server;
@@ -42,6 +44,11 @@ impl Projections {
         workspace: WorkspaceId,
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<u64, ProjectionError> {
+        let store = self.inner.ledger.store();
+        let restored = correlation::restore(store, workspace).await?;
+        if !restored.is_empty() {
+            tracing::warn!(%workspace, rows = restored.len(), "correlations were put right");
+        }
         let position = rebuild(&self.inner, workspace, progress).await?;
         Ok(position)
     }

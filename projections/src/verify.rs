@@ -5,6 +5,7 @@ mod beside;
 mod rows;
 
 use runledger_ledger::audit::{self, Audit};
+use runledger_ledger::correlation::{self, Discrepancy};
 use runledger_ledger::store::{Store, StoreError, StoredEvent};
 use runledger_ledger::words::WorkspaceId;
 use serde::Serialize;
@@ -68,7 +69,7 @@ pub enum Difference {
         /// What is wrong.
         problem: String,
     },
-    /// In a row of a read model.
+    /// In a row of a read model, or of what the ledger itself derives from the log.
     Row {
         /// The table.
         table: &'static str,
@@ -171,10 +172,30 @@ impl Projections {
         // Memory has one connection, and what comes next needs it.
         drop(tx);
         if found.differences.is_empty() {
+            correlations(store, workspace, &mut found).await?;
             compare(self, workspace, progress, &mut found).await?;
         }
         Ok(found)
     }
+}
+
+/// Compares what external ids name with what the log says.
+async fn correlations(
+    store: &Store,
+    workspace: WorkspaceId,
+    found: &mut Verification,
+) -> Result<(), StoreError> {
+    for Discrepancy { key, run, stored } in correlation::check(store, workspace).await? {
+        let claimed = || "claimed".to_owned();
+        found.add(Difference::Row {
+            table: "correlations",
+            row: format!("key={} run_id={run}", hex::encode(key.0)),
+            column: None,
+            stored: stored.then(claimed),
+            derived: (!stored).then(claimed),
+        });
+    }
+    Ok(())
 }
 
 /// Derives the read models and compares them with the live ones.

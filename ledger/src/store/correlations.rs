@@ -4,7 +4,7 @@
 use sqlx::{PgConnection, QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
-use super::{Store, StoreError, pieces};
+use super::{Appended, Store, StoreError, Turn, pieces, signed};
 use crate::correlation::{CLAIMS, CorrelationKey};
 use crate::words::{RunId, WorkspaceId};
 
@@ -22,6 +22,18 @@ DELETE FROM correlations AS claim USING UNNEST($2::bytea[], $3::uuid[]) AS gone 
 WHERE claim.workspace_id = $1 AND claim.key = gone.key AND claim.run_id = gone.run_id";
 const DROP_ONE: &str =
     "DELETE FROM correlations WHERE workspace_id = $1 AND key = $2 AND run_id = $3";
+const HELD: &str = "\
+SELECT claim.key, claim.run_id FROM UNNEST($2::bytea[], $3::uuid[]) AS asked (key, run_id)
+JOIN correlations AS claim ON claim.workspace_id = $1 AND claim.key = asked.key
+     AND claim.run_id = asked.run_id";
+const AFTER: &str = "SELECT key, run_id FROM correlations \
+     WHERE workspace_id = $1 AND (key, run_id) > ($2, $3) ORDER BY key, run_id LIMIT $4";
+const ADD: &str = "\
+INSERT INTO correlations (workspace_id, key, run_id)
+SELECT $1, key, run_id FROM UNNEST($2::bytea[], $3::uuid[]) AS claim (key, run_id)
+ON CONFLICT DO NOTHING";
+const LOCK_HEAD: &str = "SELECT size FROM heads WHERE workspace_id = $1 FOR UPDATE";
+const HEAD: &str = "SELECT size FROM heads WHERE workspace_id = $1";
 /// SQLite takes 500 parts of a UNION at most, and is slow with many.
 const KEYS_PER_STATEMENT: usize = 64;
 const CLAIMS_PER_STATEMENT: usize = 64;
@@ -45,10 +57,108 @@ impl Store {
             }
             Store::Sqlite(store) => claims_on_sqlite(store.readers(), workspace, keys).await?,
         };
-        let claim =
-            |(key, run): (Vec<u8>, Uuid)| Ok((CorrelationKey(super::hash(&key)?), RunId(run)));
-        rows.into_iter().map(claim).collect()
+        read(rows)
     }
+
+    /// Those of `claims` that are stored.
+    pub(crate) async fn held_claims(
+        &self,
+        workspace: WorkspaceId,
+        claims: &[Claim],
+    ) -> Result<Vec<Claim>, StoreError> {
+        let rows: Vec<(Vec<u8>, Uuid)> = match self {
+            Store::Postgres(store) => {
+                let (keys, runs) = columns(claims);
+                let query = sqlx::query_as(HELD).bind(workspace.0).bind(keys).bind(runs);
+                query.fetch_all(store.pool()).await?
+            }
+            Store::Sqlite(store) => held_on_sqlite(store.readers(), workspace, claims).await?,
+        };
+        read(rows)
+    }
+
+    /// Stored claims behind `after`, in their order; at most `limit`.
+    pub(crate) async fn claims_after(
+        &self,
+        workspace: WorkspaceId,
+        after: Option<Claim>,
+        limit: u32,
+    ) -> Result<Vec<Claim>, StoreError> {
+        let (key, run) = after.unwrap_or((CorrelationKey([0; 32]), RunId(Uuid::nil())));
+        let rows: Vec<(Vec<u8>, Uuid)> = on_both!(read self, |pool| {
+            sqlx::query_as(AFTER)
+                .bind(workspace.0)
+                .bind(&key.0[..])
+                .bind(run.0)
+                .bind(i64::from(limit))
+                .fetch_all(pool)
+                .await?
+        });
+        read(rows)
+    }
+
+    /// Adds and removes claims, if the log still has the expected size. Only for what follows from
+    /// it and is not stored so; what an append brings is written with its events.
+    pub(crate) async fn write_claims(
+        &self,
+        workspace: WorkspaceId,
+        expected_size: u64,
+        (claimed, dropped): (&[Claim], &[Claim]),
+        turn: Option<Turn>,
+    ) -> Result<Appended, StoreError> {
+        let here = |size: Option<(i64,)>| size.is_some_and(|row| row.0 == signed(expected_size));
+        match self {
+            Store::Postgres(store) => {
+                let (mut transaction, _room) = store.begin(turn.and_then(|turn| turn.0)).await?;
+                let head = sqlx::query_as(LOCK_HEAD).bind(workspace.0);
+                if !here(head.fetch_optional(&mut *transaction).await?) {
+                    return Ok(Appended::HeadMoved);
+                }
+                let (keys, runs) = columns(claimed);
+                let add = sqlx::query(ADD).bind(workspace.0).bind(keys).bind(runs);
+                add.execute(&mut *transaction).await?;
+                drop_on_postgres(&mut transaction, workspace, dropped).await?;
+                transaction.commit().await?;
+            }
+            Store::Sqlite(store) => {
+                let mut transaction = store.begin_durable().await?;
+                let head = sqlx::query_as(HEAD).bind(workspace.0);
+                if !here(head.fetch_optional(&mut *transaction).await?) {
+                    return Ok(Appended::HeadMoved);
+                }
+                write_on_sqlite(&mut transaction, workspace, claimed, dropped).await?;
+                transaction.commit().await?;
+            }
+        }
+        Ok(Appended::Done)
+    }
+}
+
+fn read(rows: Vec<(Vec<u8>, Uuid)>) -> Result<Vec<Claim>, StoreError> {
+    let claim = |(key, run): (Vec<u8>, Uuid)| Ok((CorrelationKey(super::hash(&key)?), RunId(run)));
+    rows.into_iter().map(claim).collect()
+}
+
+async fn held_on_sqlite(
+    pool: &SqlitePool,
+    workspace: WorkspaceId,
+    claims: &[Claim],
+) -> Result<Vec<(Vec<u8>, Uuid)>, sqlx::Error> {
+    let mut found = Vec::new();
+    for claims in pieces(claims, CLAIMS_PER_STATEMENT) {
+        let mut query = QueryBuilder::<Sqlite>::new("WITH asked (key, run_id) AS (");
+        query.push_values(claims, |mut values, (key, run)| {
+            values.push_bind(&key.0[..]).push_bind(run.0);
+        });
+        query.push(
+            ") SELECT claim.key, claim.run_id FROM asked CROSS JOIN correlations AS claim \
+             ON claim.key = asked.key AND claim.run_id = asked.run_id AND claim.workspace_id = ",
+        );
+        query.push_bind(workspace.0);
+        let rows: Vec<(Vec<u8>, Uuid)> = query.build_query_as().fetch_all(pool).await?;
+        found.extend(rows);
+    }
+    Ok(found)
 }
 
 fn most() -> i64 {

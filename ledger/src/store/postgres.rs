@@ -200,7 +200,6 @@ impl PgStore {
         turn: Option<PgTurn>,
     ) -> Result<Appended, StoreError> {
         let (mut transaction, _room) = match turn {
-            Some(turn) => (turn.transaction, Some(turn.room)),
             None if batch.taken.is_empty()
                 && batch.freed.is_empty()
                 && batch.dropped.is_empty() =>
@@ -208,7 +207,7 @@ impl PgStore {
                 let rows = insert(batch).execute(&self.writers).await?.rows_affected();
                 return appended(rows, batch);
             }
-            None => (self.writers.begin().await?, None),
+            turn => self.begin(turn).await?,
         };
         let rows = insert(batch).execute(&mut *transaction).await?.rows_affected();
         let done = appended(rows, batch)?;
@@ -239,6 +238,17 @@ impl PgStore {
         }
         transaction.commit().await?;
         Ok(done)
+    }
+
+    /// The transaction of a turn, or another one, and what must be kept for as long as it lasts.
+    pub(super) async fn begin(
+        &self,
+        turn: Option<PgTurn>,
+    ) -> Result<(Transaction<'static, Postgres>, Option<OwnedSemaphorePermit>), sqlx::Error> {
+        match turn {
+            Some(turn) => Ok((turn.transaction, Some(turn.room))),
+            None => Ok((self.writers.begin().await?, None)),
+        }
     }
 
     pub(super) async fn create_workspace(

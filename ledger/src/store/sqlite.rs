@@ -110,7 +110,7 @@ impl SqliteStore {
         self.writer.close().await;
     }
 
-    async fn begin_durable(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+    pub(super) async fn begin_durable(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
         self.writer.begin_with(if self.durable { BEGIN_DURABLE } else { BEGIN_SCRATCH }).await
     }
 

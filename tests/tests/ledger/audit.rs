@@ -66,6 +66,8 @@ pub(crate) async fn audit(store: &Store, workspace: WorkspaceId) -> Vec<Row> {
     assert_eq!(head.frontier.root(), root(&leaves), "the head commits to the whole log");
     assert_eq!(head.last_recorded_at.micros(), last_recorded_at);
     check_reservations(store, workspace, &rows).await;
+    let claims = runledger_ledger::correlation::check(store, workspace).await.unwrap();
+    assert_eq!(claims, [], "external ids name what the log says");
     rows
 }
 

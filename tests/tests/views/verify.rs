@@ -3,7 +3,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use runledger_ledger::run::{FollowUpAction, RunCommand};
+use runledger_ledger::correlation::{Correlation, Named as Names};
+use runledger_ledger::run::{ExternalId, FollowUpAction, Named, RunCommand};
 use runledger_ledger::store::Store;
 use runledger_ledger::submission::Command;
 use runledger_ledger::words::{Outcome, UniqueMode};
@@ -32,6 +33,9 @@ on_both_databases! {
         what_lies_beside_the_log_is_checked_too_on_postgresql;
     a_changed_reservation_is_named =>
         a_changed_reservation_is_named_on_sqlite, a_changed_reservation_is_named_on_postgresql;
+    a_changed_correlation_is_named_and_a_rebuild_puts_it_right =>
+        a_changed_correlation_is_named_and_a_rebuild_puts_it_right_on_sqlite,
+        a_changed_correlation_is_named_and_a_rebuild_puts_it_right_on_postgresql;
 }
 
 async fn some_days(world: &World) {
@@ -273,4 +277,62 @@ async fn a_changed_reservation_is_named(world: World) {
         let told = told(&world).await;
         assert!(told.iter().any(|one| one.contains(expected)), "{statement}: {told:#?}");
     }
+}
+
+async fn a_changed_correlation_is_named_and_a_rebuild_puts_it_right(world: World) {
+    let external = |id: u128| ExternalId {
+        id: name(&id.to_string()),
+        kind: name("job"),
+        source: name("queue"),
+    };
+    let called = |id| Correlation { environment: Some(name("prod")), id: external(id) };
+    for number in 1..=3 {
+        let named = Named { external_ids: vec![external(number)], ..within("prod") };
+        world.record(dispatch(run(number), "inventory.sync", named)).await;
+    }
+    world.projections.catch_up(world.workspace).await.unwrap();
+    assert!(verify(&world).await.is_intact());
+    // One is gone, and another one is somebody else's.
+    let statements = match world.ledger.store() {
+        Store::Postgres(_) => [
+            "DELETE FROM correlations WHERE run_id = '00000000-0000-0000-0000-000000000001'",
+            "UPDATE correlations SET run_id = '00000000-0000-0000-0000-000000000003' \
+             WHERE run_id = '00000000-0000-0000-0000-000000000002'",
+        ],
+        Store::Sqlite(_) => [
+            "DELETE FROM correlations WHERE run_id = X'00000000000000000000000000000001'",
+            "UPDATE correlations SET run_id = X'00000000000000000000000000000003' \
+             WHERE run_id = X'00000000000000000000000000000002'",
+        ],
+    };
+    for statement in statements {
+        tamper(&world, statement).await;
+    }
+    let mut told: Vec<String> =
+        verify(&world).await.differences.iter().map(row_and_fault).collect();
+    let mut expected = vec![
+        format!("{} is missing", key_and_run(&called(1), 1)),
+        format!("{} is missing", key_and_run(&called(2), 2)),
+        format!("{} should not be there", key_and_run(&called(2), 3)),
+    ];
+    told.sort();
+    expected.sort();
+    assert_eq!(told, expected);
+    world.projections.rebuild(world.workspace, &|_| {}).await.unwrap();
+    assert!(verify(&world).await.is_intact());
+    for number in 1..=3 {
+        let names = world.ledger.store().named(world.workspace, &called(number)).await.unwrap();
+        assert_eq!(names, Names::Run(run(number)));
+    }
+}
+
+fn key_and_run(correlation: &Correlation, number: u128) -> String {
+    format!("key={} run_id={}", hex::encode(correlation.key().0), run(number))
+}
+
+fn row_and_fault(difference: &Difference) -> String {
+    let Difference::Row { table: "correlations", row, stored, .. } = difference else {
+        panic!("{difference}");
+    };
+    format!("{row} {}", if stored.is_some() { "should not be there" } else { "is missing" })
 }
