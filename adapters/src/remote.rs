@@ -65,6 +65,7 @@ mod tests {
 
     use super::*;
     use crate::adapter::{Decision, Wake};
+    use crate::built_in;
     use crate::conformance::case;
     use crate::probe::{ProbeFault, Probes};
     use crate::registry::{Registry, Unjudged};
@@ -82,7 +83,7 @@ mod tests {
 
     fn registry(text: &str) -> Result<Registry, String> {
         let probes = Probes::parse(text).map_err(|error| error.to_string())?;
-        let registry = probes.register(Registry::builder(), None).unwrap();
+        let registry = probes.register(built_in(None), None).unwrap();
         registry.build(&Catalog::built_in()).map_err(|errors| errors.to_string())
     }
 
