@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
+use crate::ingest::native::Object;
 use crate::ingest::{BodyError, REQUEST_BYTES};
 use crate::problem::{ApiError, unknown_workspace};
 
@@ -72,9 +73,40 @@ impl<T: DeserializeOwned> Query<T> {
         axum::extract::Query::<T>::try_from_uri(uri).map(|query| query.0).map_err(|error| {
             let text = error.body_text();
             let problem = text.strip_prefix("Failed to deserialize query string: ");
-            let problem = problem.unwrap_or(&text).to_owned();
+            let problem = said_of_query(problem.unwrap_or(&text), &[]);
             ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", problem)
         })
+    }
+
+    /// The same of a part of a query, where `others` may stand beside it.
+    pub fn read_part(query: &str, others: &[&str]) -> Result<T, ApiError> {
+        // A part of a query is a query.
+        let uri: Uri = format!("/?{query}").parse().map_err(ApiError::internal)?;
+        axum::extract::Query::<T>::try_from_uri(&uri).map(|query| query.0).map_err(|error| {
+            let text = error.body_text();
+            let problem = text.strip_prefix("Failed to deserialize query string: ");
+            let problem = said_of_query(problem.unwrap_or(&text), others);
+            ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", problem)
+        })
+    }
+}
+
+/// What is wrong with a query, in words that say what may come. `others` are parameters that it
+/// takes besides.
+fn said_of_query(problem: &str, others: &[&str]) -> String {
+    let whole = "must be a whole number that is not negative";
+    let problem = problem
+        .replace("invalid digit found in string", whole)
+        .replace("cannot parse integer from empty string", whole)
+        .replace("number too large to fit in target type", "is too large a number");
+    let Some((_, after)) = problem.split_once("unknown field `") else { return problem };
+    let mut quoted = after.split('`');
+    let unknown = quoted.next().unwrap_or_default();
+    let known = quoted.skip(1).step_by(2).chain(others.iter().copied());
+    let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
+    match known.as_slice() {
+        [] => format!("there is no parameter `{unknown}` here, nor any other"),
+        known => format!("there is no parameter `{unknown}` here; there are {}", known.join(", ")),
     }
 }
 
@@ -123,13 +155,14 @@ impl<T: DeserializeOwned> FromRequest<App> for SmallJson<T> {
 /// Reads `bytes` as one JSON value of the form `T`.
 fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut reader = serde_json::Deserializer::from_slice(bytes);
-    let read = serde_path_to_error::deserialize(&mut reader).map_err(|error| {
+    // An array is never taken for the members of an object in their order.
+    let read = serde_path_to_error::deserialize::<_, Object<T>>(&mut reader).map_err(|error| {
         let path = error.path().to_string();
         let place = if path == "." { String::new() } else { format!("`{path}`: ") };
         (place, error.into_inner())
     });
     let whole = read.and_then(|value| match reader.end() {
-        Ok(()) => Ok(value),
+        Ok(()) => Ok(value.0),
         Err(error) => Err((String::new(), error)),
     });
     whole.map_err(|(place, problem)| {
@@ -171,7 +204,7 @@ async fn read(body: Body, app: &App) -> Result<(Bytes, Option<OwnedSemaphorePerm
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(cut_off)?;
         if bytes.len() + chunk.len() > REQUEST_BYTES {
-            return Err(BodyError::TooLarge(bytes.len() + chunk.len()).into());
+            return Err(BodyError::TooLarge.into());
         }
         let length = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
         let more = app.body_room().clone().try_acquire_many_owned(length).map_err(|_| busy())?;

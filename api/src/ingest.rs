@@ -36,11 +36,11 @@ pub struct Caller<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BodyError {
     /// It is empty.
-    #[error("the body is empty; send one event, a JSON array of events, or one event a line")]
-    Empty,
+    #[error("the body is empty; send {0}")]
+    Empty(&'static str),
     /// It has too many bytes.
-    #[error("the body has {0} bytes, and {REQUEST_BYTES} may come at once; send several requests")]
-    TooLarge(usize),
+    #[error("the body has more than {REQUEST_BYTES} bytes; send several requests")]
+    TooLarge,
     /// It has too many events.
     #[error("the body has more than {REQUEST_EVENTS} events; send several requests")]
     TooMany,
@@ -56,8 +56,8 @@ impl BodyError {
     /// The stable code of the error.
     pub const fn code(&self) -> &'static str {
         match self {
-            BodyError::Empty => "empty_body",
-            BodyError::TooLarge(_) => "body_too_large",
+            BodyError::Empty(_) => "empty_body",
+            BodyError::TooLarge => "body_too_large",
             BodyError::TooMany => "too_many_events",
             BodyError::NotJson(_) => "not_json",
             BodyError::WrongShape(_) => "wrong_body_shape",
@@ -67,8 +67,8 @@ impl BodyError {
     /// The HTTP status that says it.
     pub const fn status(&self) -> u16 {
         match self {
-            BodyError::TooLarge(_) | BodyError::TooMany => 413,
-            BodyError::Empty | BodyError::NotJson(_) | BodyError::WrongShape(_) => 400,
+            BodyError::TooLarge | BodyError::TooMany => 413,
+            BodyError::Empty(_) | BodyError::NotJson(_) | BodyError::WrongShape(_) => 400,
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
-use axum::http::{HeaderValue, Uri, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::{Name, WorkspaceId};
@@ -68,6 +68,8 @@ pub struct LogQuestion<T> {
     pub workspace: WorkspaceId,
     /// How many events count at the moment that is asked about.
     pub size: u64,
+    /// That moment.
+    pub at: Moment,
     /// The rest of the query.
     pub asked: T,
 }
@@ -81,8 +83,8 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for LogQuestion<T> {
         // There are no sentences in a log.
         let When { as_of, after, lang: _ } = read(&when)?;
         let Workspace(workspace) = Workspace::from_request_parts(parts, app).await?;
-        let size = when::size(app, workspace, as_of.as_deref(), after).await?;
-        Ok(LogQuestion { workspace, size, asked })
+        let (size, at) = when::size(app, workspace, as_of.as_deref(), after).await?;
+        Ok(LogQuestion { workspace, size, at, asked })
     }
 }
 
@@ -94,9 +96,7 @@ fn split(query: &str) -> (String, String) {
 }
 
 fn read<T: DeserializeOwned>(query: &str) -> ApiResult<T> {
-    // A part of a query is a query.
-    let uri: Uri = format!("/?{query}").parse().map_err(ApiError::internal)?;
-    Query::read(&uri)
+    Query::read_part(query, &WHEN)
 }
 
 impl<T> Question<T> {
@@ -113,7 +113,19 @@ impl<T> Question<T> {
     /// The same, where the answer has the moment in it.
     pub fn dated_answer<A: Serialize>(&self, what: A) -> Answer<A> {
         let position = self.view.position().checked_sub(1);
-        Answer { at: None, position, what, language: self.language }
+        Answer { at: None, position, what, language: Some(self.language) }
+    }
+}
+
+impl<T> LogQuestion<T> {
+    /// The position of the last event that counts; none of an empty log.
+    pub const fn position(&self) -> Option<u64> {
+        self.size.checked_sub(1)
+    }
+
+    /// The answer `what`. There are no sentences in it.
+    pub fn answer<A: Serialize>(&self, what: A) -> Answer<A> {
+        Answer { at: Some(self.at.to_string()), position: self.position(), what, language: None }
     }
 }
 
@@ -127,13 +139,14 @@ pub struct Answer<A> {
     #[serde(flatten)]
     what: A,
     #[serde(skip)]
-    language: Language,
+    language: Option<Language>,
 }
 
 impl<A: Serialize> IntoResponse for Answer<A> {
     fn into_response(self) -> Response {
+        let Some(language) = self.language else { return axum::Json(self).into_response() };
         let headers = [
-            (header::CONTENT_LANGUAGE, HeaderValue::from_static(self.language.as_str())),
+            (header::CONTENT_LANGUAGE, HeaderValue::from_static(language.as_str())),
             (header::VARY, HeaderValue::from_static("accept-language")),
         ];
         (headers, axum::Json(self)).into_response()

@@ -159,12 +159,6 @@ fn formatted(format: KnownFormat) -> RefOr<Schema> {
     RefOr::T(text.format(Some(SchemaFormat::KnownFormat(format))).into())
 }
 
-/// A length of time: a whole number and a unit.
-pub fn span() -> RefOr<Schema> {
-    let text = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[0-9]+(d|h|m|s|us)$"));
-    RefOr::T(text.examples(["15m"]).into())
-}
-
 /// A whole number that is not negative.
 pub fn count() -> RefOr<Schema> {
     let format = SchemaFormat::KnownFormat(KnownFormat::Int64);

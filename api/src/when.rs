@@ -43,6 +43,7 @@ pub async fn view(
 ) -> ApiResult<View> {
     let as_of = as_of(when)?;
     if let Some(position) = after {
+        agree(app, workspace, as_of, position).await?;
         there(app, workspace, position).await?;
     }
     Ok(app.projections().view(workspace, as_of).await?)
@@ -59,29 +60,54 @@ pub async fn latest(app: &App, workspace: WorkspaceId) -> ApiResult<View> {
     Ok(app.projections().view(workspace, AsOf::Now).await?)
 }
 
-/// How many events of the log of `workspace` count at a moment, as the log itself says.
+/// How many events of the log of `workspace` count at a moment, as the log itself says, and which
+/// moment that is.
 pub async fn size(
     app: &App,
     workspace: WorkspaceId,
     when: Option<&str>,
     after: Option<u64>,
-) -> ApiResult<u64> {
+) -> ApiResult<(u64, Moment)> {
     let (as_of, store) = (as_of(when)?, app.ledger().store());
     let head = store.head(workspace).await?.ok_or_else(unknown_workspace)?;
     let (size, now) = (head.size(), app.ledger().now());
     if let Some(position) = after {
+        agree(app, workspace, as_of, position).await?;
         recorded(position, size)?;
     }
     let future = |asked: String| ApiError::from(ViewError::Future { asked, size, now });
     match as_of {
-        AsOf::Now => Ok(size),
-        AsOf::Position(position) if position < size => Ok(position + 1),
+        AsOf::Now => Ok((size, now.max(head.last_recorded_at))),
+        AsOf::Position(position) if position < size => {
+            let at = store.recorded_at(workspace, position).await?;
+            Ok((position + 1, at.unwrap_or(head.last_recorded_at)))
+        }
         AsOf::Position(position) => Err(future(format!("position {position}"))),
         AsOf::Moment(moment) if moment > now.max(head.last_recorded_at) => {
             Err(future(moment.to_string()))
         }
-        AsOf::Moment(moment) => Ok(store.size_at(workspace, moment).await?),
+        AsOf::Moment(moment) => Ok((store.size_at(workspace, moment).await?, moment)),
     }
+}
+
+/// An answer as of a moment cannot hold what came after it.
+async fn agree(app: &App, workspace: WorkspaceId, as_of: AsOf, after: u64) -> ApiResult<()> {
+    let past = match as_of {
+        AsOf::Now => false,
+        AsOf::Position(position) => after > position,
+        AsOf::Moment(moment) => {
+            let recorded_at = app.ledger().store().recorded_at(workspace, after).await?;
+            recorded_at.is_some_and(|recorded_at| recorded_at > moment)
+        }
+    };
+    if !past {
+        return Ok(());
+    }
+    let detail = format!(
+        "`after` names position {after}, which came after the moment that `as_of` asks about; leave \
+         one of them out"
+    );
+    Err(ApiError::new(StatusCode::BAD_REQUEST, "after_past_as_of", detail))
 }
 
 /// Waits until the read models hold the event at `position`.

@@ -41,6 +41,7 @@ pub struct Progress {
     pub done: Option<u64>,
     /// Name to `[done, total]`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[serde(deserialize_with = "crate::words::each_once")]
     pub parts: BTreeMap<Name, (u64, u64)>,
     /// What it is at.
     #[serde(default, skip_serializing_if = "Option::is_none")]

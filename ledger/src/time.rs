@@ -74,6 +74,9 @@ impl FromStr for Moment {
             text: text.chars().take(64).collect(),
             wanted: "an RFC 3339 time between 1970 and 2255, such as 2026-01-01T00:00:00Z",
         };
+        if !has_sound_offset(text) {
+            return Err(error());
+        }
         let timestamp: jiff::Timestamp = text.parse().map_err(|_| error())?;
         let moment = Moment(timestamp.as_microsecond());
         if moment < Moment::EPOCH || moment > Moment::MAX {
@@ -81,6 +84,17 @@ impl FromStr for Moment {
         }
         Ok(moment)
     }
+}
+
+/// Whether the offset of a time, if it has one in digits, has at most 23 hours and 59 minutes
+/// (RFC 3339, section 5.6).
+fn has_sound_offset(text: &str) -> bool {
+    // Behind the date, which has hyphens of its own.
+    let time = text.get(10..).unwrap_or_default();
+    let Some((_, offset)) = time.rsplit_once(['+', '-']) else { return true };
+    let digits: String = offset.chars().filter(|c| *c != ':').collect();
+    let part = |at: usize| digits.get(at..at + 2).map_or(Ok(0), str::parse::<u8>);
+    matches!((part(0), part(2)), (Ok(0..=23), Ok(0..=59)))
 }
 
 /// A length of time in microseconds, never negative.
@@ -200,6 +214,17 @@ mod tests {
         assert_eq!(moment.to_string(), "2026-01-01T00:00:00.123456Z");
         assert!("2026-01-01".parse::<Moment>().is_err());
         assert!("1969-12-31T23:59:59Z".parse::<Moment>().is_err());
+    }
+
+    #[test]
+    fn an_offset_is_less_than_a_day() {
+        let at = |offset: &str| format!("2026-01-01T12:00:00{offset}").parse::<Moment>();
+        for offset in ["Z", "+00:00", "-11:30", "+23:59"] {
+            assert!(at(offset).is_ok(), "{offset}");
+        }
+        for offset in ["+24:00", "+25:00", "-25:00", "+01:60"] {
+            assert!(at(offset).is_err(), "{offset}");
+        }
     }
 
     #[test]

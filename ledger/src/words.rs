@@ -4,6 +4,7 @@
 //! to think of empty names, control characters or megabytes.
 
 use std::borrow::Cow;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
@@ -22,7 +23,7 @@ pub enum WordError {
     #[error("must not be empty; leave it out if there is nothing to say")]
     Empty,
     /// It is longer than the ledger keeps.
-    #[error("is {length} bytes long; at most {most} are kept")]
+    #[error("is {length} bytes long; at most {most} may come")]
     TooLong {
         /// Bytes that came.
         length: usize,
@@ -292,6 +293,39 @@ words! {
         /// One active run a fingerprint.
         Fingerprint = "fingerprint",
     }
+}
+
+/// `deserialize_with` for values by name. A name that comes twice is refused: of two values, one
+/// would be lost.
+pub fn each_once<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<BTreeMap<Name, T>, D::Error> {
+    struct EachOnce<T>(std::marker::PhantomData<T>);
+
+    impl<'de, T: Deserialize<'de>> serde::de::Visitor<'de> for EachOnce<T> {
+        type Value = BTreeMap<Name, T>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an object")
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(
+            self,
+            mut members: A,
+        ) -> Result<Self::Value, A::Error> {
+            let mut map = BTreeMap::new();
+            while let Some((name, value)) = members.next_entry::<Name, T>()? {
+                if let Some((twice, _)) = map.remove_entry(&name) {
+                    let problem = format!("duplicate field `{twice}`");
+                    return Err(serde::de::Error::custom(problem));
+                }
+                map.insert(name, value);
+            }
+            Ok(map)
+        }
+    }
+
+    deserializer.deserialize_map(EachOnce(std::marker::PhantomData))
 }
 
 #[cfg(test)]

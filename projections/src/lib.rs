@@ -32,7 +32,7 @@ pub use projector::{ProjectionError, VERSION};
 pub use query::{
     Counts, EnvironmentStanding, FamilyView, FollowUpCounts, FollowUpFilter, FollowUpItem, Health,
     OperationCounts, OperationStanding, Overview, Page, PageError, PageRequest, QueueStanding,
-    RecentOutcome, RunFilter, Watched, watch,
+    RecentOutcome, RunFilter, Watched, Windows, watch,
 };
 pub use rebuild::Progress;
 pub use remote_claims::Claim;

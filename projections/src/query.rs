@@ -17,7 +17,7 @@ mod watch;
 
 pub use counts::{Counts, EnvironmentStanding, FollowUpCounts, Health, Overview};
 pub use follow_ups::{FollowUpFilter, FollowUpItem};
-pub use operations::{FamilyView, OperationCounts, OperationStanding, RecentOutcome};
+pub use operations::{FamilyView, OperationCounts, OperationStanding, RecentOutcome, Windows};
 pub use page::{Page, PageError, PageRequest};
 pub use queues::QueueStanding;
 pub use runs::RunFilter;

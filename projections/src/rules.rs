@@ -13,6 +13,7 @@ pub mod guidance;
 pub mod progress;
 pub mod queue;
 pub(crate) mod rfc3339;
+pub(crate) mod seconds;
 pub mod standing;
 #[cfg(test)]
 pub(crate) mod story;

@@ -76,7 +76,7 @@ impl Connection {
 
 #[derive(Deserialize)]
 struct Workspaces {
-    workspaces: Vec<Workspace>,
+    items: Vec<Workspace>,
 }
 
 #[derive(Deserialize)]
@@ -86,7 +86,7 @@ struct Workspace {
 
 async fn only_workspace(client: &Client) -> anyhow::Result<String> {
     let answer = client.get(Ask { path: &["v1", "workspaces"], query: &[] }).await?;
-    let Workspaces { mut workspaces } = serde_json::from_str(&answer)
+    let Workspaces { items: mut workspaces } = serde_json::from_str(&answer)
         .context("the server's list of workspaces cannot be understood")?;
     if workspaces.len() > 1 {
         let names: Vec<&str> = workspaces.iter().map(|found| found.name.as_str()).collect();

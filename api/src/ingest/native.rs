@@ -23,6 +23,8 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+pub(crate) use read::Object;
+
 pub use data::{ARTIFACTS, EXTERNAL_IDS, FIELDS, LABELS};
 pub use data::{
     CancelledData, DispatchedData, EndedData, FailedData, FailedOutcome, FollowUpData,
@@ -47,6 +49,9 @@ pub const TYPES: [&str; 12] = [
     "worker.seen",
     "worker.stopped",
 ];
+
+/// What a body may be.
+const WANTED: &str = "one event, a JSON array of events, or one event a line";
 
 /// What came of one item.
 pub type Item = Result<Parsed, ItemError>;
@@ -128,7 +133,7 @@ pub fn parse_body<E: Display>(
     caller: Caller<'_>,
     new_run_id: &mut impl FnMut() -> Result<RunId, E>,
 ) -> Result<Vec<Item>, BodyError> {
-    let trimmed = split::trimmed(body)?;
+    let trimmed = split::trimmed(body, WANTED)?;
     let (slices, numbered) = match trimmed.first() {
         // All of the body is given, so that lines are counted as the client counts them.
         _ if content_type.is_some_and(means_lines) => (split::lines(body)?, true),

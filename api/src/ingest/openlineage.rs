@@ -69,13 +69,13 @@ pub type Item = Result<Mapped, ItemError>;
 
 /// Reads the body of `POST …/lineage`: one event.
 pub fn parse(body: &[u8], actor: Option<&Actor>) -> Item {
-    let sent = split::trimmed(body)?;
+    let sent = split::trimmed(body, "one OpenLineage event")?;
     item(sent, actor)
 }
 
 /// Reads the body of `POST …/lineage/batch`: a JSON array of events, each with its own result.
 pub fn parse_batch(body: &[u8], actor: Option<&Actor>) -> Result<Vec<Item>, BodyError> {
-    if !split::trimmed(body)?.starts_with(b"[") {
+    if !split::trimmed(body, "a JSON array of OpenLineage events")?.starts_with(b"[") {
         return Err(BodyError::WrongShape("a JSON array of events; send one alone to /lineage"));
     }
     let slices = split::array(body)?;

@@ -16,13 +16,16 @@ pub(super) struct Slice<'a> {
 }
 
 /// Checks that a body is neither empty nor too large, and returns it without the white space
-/// around it.
-pub(super) fn trimmed(body: &[u8]) -> Result<&[u8], BodyError> {
+/// around it. `wanted` is what should have come.
+pub(super) fn trimmed<'a>(body: &'a [u8], wanted: &'static str) -> Result<&'a [u8], BodyError> {
     if body.len() > REQUEST_BYTES {
-        return Err(BodyError::TooLarge(body.len()));
+        return Err(BodyError::TooLarge);
     }
     match body.trim_ascii() {
-        [] => Err(BodyError::Empty),
+        [] => Err(BodyError::Empty(wanted)),
+        [0xef, 0xbb, 0xbf, ..] => Err(BodyError::NotJson(
+            "it begins with a byte order mark (EF BB BF); send it without".to_owned(),
+        )),
         body => Ok(body),
     }
 }

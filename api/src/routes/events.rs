@@ -55,6 +55,15 @@ enum OneOrMany {
     One(Box<ItemResult>),
 }
 
+/// One event, or a list of events. One event a line is another media type.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it only describes what may be sent")]
+enum OneEventOrMany {
+    One(Box<native::EventRequest<'static>>),
+    Many(Vec<native::EventRequest<'static>>),
+}
+
 /// Record events.
 ///
 /// The body is one event, a JSON array of events, or one event a line (NDJSON); it may be
@@ -67,8 +76,10 @@ enum OneOrMany {
     tag = "events",
     params(("workspace" = String, Path, description = "The name of the workspace."), Modes),
     request_body(content(
-        (native::EventRequest<'static> = "application/json"),
+        (OneEventOrMany = "application/json"),
         (String = "application/x-ndjson"),
+        (String = "application/ndjson"),
+        (String = "application/jsonl"),
     )),
     responses(
         (status = 201, description = "One event was sent, and it is recorded.", body = ItemResult),

@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header;
+use axum::http::{HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
@@ -14,11 +14,14 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::app::App;
-use crate::problem::{ApiResult, Problems};
+use crate::problem::{ApiError, ApiResult, Problems};
 use crate::question::{LogQuestion, When};
 
 /// Events that are read and sent at a time: what a slow reader costs in memory.
 const PAGE: u32 = 500;
+
+/// The header with the position of the last event that counts, be it sent or not.
+const POSITION: HeaderName = HeaderName::from_static("runledger-position");
 
 /// Which part of a log.
 #[derive(Clone, Copy, Debug, Default, Deserialize, IntoParams)]
@@ -44,14 +47,18 @@ pub struct Part {
     params(("workspace" = String, Path, description = "The name of the workspace."), Part, When),
     responses(
         (status = 200, description = "In the order of the log.", body = String,
-            content_type = "application/x-ndjson"),
+            content_type = "application/x-ndjson",
+            headers(("runledger-position" = u64, description = "The last event that counts."))),
         Problems,
     )
 )]
-pub async fn read_log(
-    State(app): State<App>,
-    LogQuestion { workspace, size, asked: part }: LogQuestion<Part>,
-) -> ApiResult<Response> {
+pub async fn read_log(State(app): State<App>, question: LogQuestion<Part>) -> ApiResult<Response> {
+    let position = question.position();
+    let LogQuestion { workspace, size, asked: part, .. } = question;
+    if part.limit == Some(0) {
+        let detail = "`limit`: a page of 0 cannot be given; ask for 1 or more";
+        return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", detail));
+    }
     let store = app.ledger().store().clone();
     let end = part.limit.map_or(size, |limit| part.from.saturating_add(limit).min(size));
     let pages = stream::try_unfold(part.from, move |from| {
@@ -59,7 +66,11 @@ pub async fn read_log(
         async move { page(&store, workspace, from, end).await }
     });
     let media_type = [(header::CONTENT_TYPE, "application/x-ndjson")];
-    Ok((media_type, Body::from_stream(pages)).into_response())
+    let mut response = (media_type, Body::from_stream(pages)).into_response();
+    if let Some(position) = position {
+        response.headers_mut().insert(POSITION, position.into());
+    }
+    Ok(response)
 }
 
 /// The lines from position `from` on, and where the next page begins; none at the end.

@@ -21,7 +21,7 @@ use crate::app::App;
 use crate::extract::{Json, Nothing, Path, Query, Workspace};
 use crate::problem::{ApiError, ApiResult, Problems};
 use crate::question::{Answer, LogQuestion, Question, When};
-use crate::schema::answers::{RunShape, RunsShape};
+use crate::schema::answers::{RunEventsShape, RunShape, RunsShape};
 
 pub use query::RunQuery;
 pub(super) use query::actionability;
@@ -37,22 +37,19 @@ pub struct RunPath {
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct EventPage {
-    /// Begin after this place in the run's stream.
-    #[param(default = 0)]
-    after_sequence: u64,
     /// At most so many.
     #[param(default = 100, minimum = 1, maximum = 1000)]
     limit: Option<u32>,
+    /// The `next` of the page before.
+    cursor: Option<String>,
 }
 
 /// Events of a run, in their order.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Serialize)]
 pub struct RunEvents {
-    /// The events.
-    events: Vec<RunEventView>,
-    /// `after_sequence` for the next page; none if this is the last one.
+    items: Vec<RunEventView>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    next_after_sequence: Option<u64>,
+    next: Option<String>,
 }
 
 /// A recorded event.
@@ -142,33 +139,39 @@ pub async fn read_run(
         EventPage,
         When,
     ),
-    responses((status = 200, description = "In their order.", body = RunEvents), Problems)
+    responses((status = 200, description = "In their order.", body = RunEventsShape), Problems)
 )]
 pub async fn run_events(
     State(app): State<App>,
     Path(RunPath { run }): Path<RunPath>,
-    LogQuestion { workspace, size, asked: page }: LogQuestion<EventPage>,
-) -> ApiResult<axum::Json<RunEvents>> {
+    question: LogQuestion<EventPage>,
+) -> ApiResult<Answer<RunEvents>> {
+    let LogQuestion { workspace, size, asked: page, .. } = &question;
+    // A cursor of this list is the place in the run's stream that the page before ended at.
+    let after: u64 = match &page.cursor {
+        Some(cursor) => cursor.parse().map_err(|_| wrong_cursor())?,
+        None => 0,
+    };
     let limit = match page.limit.unwrap_or(100) {
         limit @ 1..=1_000 => limit,
         limit => return Err(wrong_limit(limit)),
     };
     let store = app.ledger().store();
     let stream = Stream::run(run);
-    let mut events = Vec::new();
-    for stored in store.stream(workspace, stream, page.after_sequence, limit).await? {
+    let mut items = Vec::new();
+    for stored in store.stream(*workspace, stream, after, limit).await? {
         let recorded = decode(&stored)?;
-        if recorded.position >= size {
+        if recorded.position >= *size {
             break;
         }
-        events.push(RunEventView::of(stored, &recorded)?);
+        items.push(RunEventView::of(stored, &recorded)?);
     }
-    if events.is_empty() && page.after_sequence == 0 {
+    if items.is_empty() && after == 0 {
         return Err(unknown_run(run));
     }
-    let full = events.len() == usize::try_from(limit).unwrap_or(usize::MAX);
-    let next_after_sequence = events.last().filter(|_| full).map(|event| event.sequence);
-    Ok(axum::Json(RunEvents { events, next_after_sequence }))
+    let full = items.len() == usize::try_from(limit).unwrap_or(usize::MAX);
+    let next = items.last().filter(|_| full).map(|event| event.sequence.to_string());
+    Ok(question.answer(RunEvents { items, next }))
 }
 
 /// Resolve a follow-up of a run, or reopen it.
@@ -198,12 +201,21 @@ pub async fn follow_up(
     let by = by.unwrap_or_else(|| app.actor().id.clone());
     let command = RunCommand::FollowUp(FollowUpCommand { action, by, note, reason });
     let submission = Submission::new(Command::Run(run, command)).by(app.actor().clone());
-    Ok(app.submit_one(workspace, submission).await?.into_response())
+    let result = app.submit_one(workspace, submission).await?;
+    if result.problem.as_ref().is_some_and(|problem| problem.code == "unknown_run") {
+        return Err(unknown_run(run));
+    }
+    Ok(result.into_response())
 }
 
 fn wrong_limit(limit: u32) -> ApiError {
     let detail = format!("`limit`: a page of {limit} cannot be given; ask for 1 to 1000");
     ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
+}
+
+fn wrong_cursor() -> ApiError {
+    let detail = "the cursor is not one that a page has answered with; begin again without one";
+    ApiError::new(StatusCode::BAD_REQUEST, "invalid_cursor", detail)
 }
 
 /// The one answer for a run that is not there and for one of another workspace.

@@ -91,5 +91,9 @@ fn as_sent(error: ItemError) -> ItemError {
         Some(rest) => rest.to_owned(),
         None => pointer,
     });
-    ItemError { pointer, detail: error.detail.replacen("`/data/", "`/", 1), ..error }
+    let detail = match error.detail.strip_prefix("`/data`: ") {
+        Some(of_all) => of_all.to_owned(),
+        None => error.detail.replacen("`/data/", "`/", 1),
+    };
+    ItemError { pointer, detail, ..error }
 }

@@ -40,7 +40,7 @@ pub struct WorkspaceView {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct WorkspaceList {
     /// By name.
-    workspaces: Vec<WorkspaceView>,
+    items: Vec<WorkspaceView>,
 }
 
 /// Make a workspace.
@@ -84,7 +84,7 @@ pub async fn list_workspaces(
     let all = app.ledger().store().workspaces().await?;
     let view =
         |(id, name): (runledger_ledger::words::WorkspaceId, _)| WorkspaceView { id: id.0, name };
-    Ok(axum::Json(WorkspaceList { workspaces: all.into_iter().map(view).collect() }))
+    Ok(axum::Json(WorkspaceList { items: all.into_iter().map(view).collect() }))
 }
 
 /// Put a catalog into force.

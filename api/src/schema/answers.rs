@@ -3,10 +3,10 @@
 use runledger_ledger::words::Outcome;
 use runledger_projections::rules::actionability::Actionability;
 
+use crate::routes::runs::RunEventView;
+
 use super::standing::{GuidanceShape, QueueShape, StandingShape, ThingShape};
-use super::{
-    count, flag, list, map, one_of, part, run, shape, span, text, text_or_null, time, word,
-};
+use super::{count, flag, list, map, one_of, part, run, shape, text, text_or_null, time, word};
 
 shape! {
     /// What every read says of itself.
@@ -31,6 +31,14 @@ shape! {
         optional "next": text(), "`cursor` of the next page; none at the end of the list.";
         optional "scanned_to": time(),
             "The page is not full, and yet the list goes on: nothing older was looked at.";
+    }
+}
+
+shape! {
+    /// A page of the events of a run, in their order.
+    RunEventsShape = "RunEvents" with AnswerShape of RunEventView {
+        "items": list(part::<RunEventView>()), "The events.";
+        optional "next": text(), "`cursor` of the next page; none at the end of the list.";
     }
 }
 
@@ -174,9 +182,9 @@ shape! {
 shape! {
     /// The windows of a run. One that is left out is not known.
     LifecycleShape = "Lifecycle" {
-        optional "queue_window": span(), "How long a run may wait.";
-        optional "run_window": span(), "How long a run may be silent.";
-        optional "abandon_after": span(), "How long a run stays stale before it is given up.";
+        optional "queue_window_seconds": count(), "How long a run may wait.";
+        optional "run_window_seconds": count(), "How long a run may be silent.";
+        optional "abandon_after_seconds": count(), "How long a run stays stale before it is given up.";
     }
 }
 

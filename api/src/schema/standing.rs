@@ -10,7 +10,7 @@ use runledger_projections::rules::progress::ProgressKind;
 use runledger_projections::rules::queue::{QueueReason, QueueVerdict};
 
 use super::{
-    count, flag, list, map, name, one_of, pair, part, run, scalar, shape, span, text, time, word,
+    count, flag, list, map, name, one_of, pair, part, run, scalar, shape, text, time, word,
 };
 
 shape! {
@@ -149,8 +149,8 @@ shape! {
         optional "oldest_waiting_since": time(), "Since when the oldest of them waits.";
         "live_workers": count(), "Workers that are there for it.";
         optional "last_start": time(), "Its last start.";
-        optional "wait_p50": span(), "Half of its last 100 starts had waited at most this long.";
-        optional "wait_p95": span(), "95 in 100 of them had waited at most this long.";
+        optional "wait_p50_seconds": count(), "Half of its last 100 starts had waited at most this long.";
+        optional "wait_p95_seconds": count(), "95 in 100 of them had waited at most this long.";
     }
 }
 
@@ -160,9 +160,9 @@ shape! {
         optional "connection": name(), "Its connection.";
         "queue": name(), "Its name.";
         "reason": word!(QueueReason), "Why the verdict is what it is.";
-        optional "oldest_wait": span(), "How long the oldest waiting run has waited.";
+        optional "oldest_wait_seconds": count(), "How long the oldest waiting run has waited.";
         optional "earliest_deadline": time(), "The earliest deadline among the waiting runs.";
-        optional "shortest_window": span(), "The shortest queue window among them.";
+        optional "shortest_window_seconds": count(), "The shortest queue window among them.";
         "ever_named": flag(), "Whether some worker has ever named it.";
     }
 }

@@ -82,7 +82,7 @@ impl View {
     ) -> Result<Page<FollowUpItem>, ViewError> {
         request.checked_limit()?;
         let mut reading = self.read().await?;
-        let list = ListHash::new("follow-ups", filter);
+        let list = ListHash::new(self.workspace(), "follow-ups", filter);
         let page: Page<ItemRow> = scan(&reading, filter).page(&mut reading, &list, request).await?;
         let items = items(&mut reading, page.items).await?;
         Ok(Page { items, next: page.next, scanned_to: page.scanned_to })
@@ -106,7 +106,7 @@ impl View {
     ) -> Result<Page<Standing>, ViewError> {
         request.checked_limit()?;
         let mut reading = self.read().await?;
-        let list = ListHash::new("occurrences", &key);
+        let list = ListHash::new(self.workspace(), "occurrences", &key);
         let scan = Scan {
             select: "SELECT * FROM runs",
             select_place: "SELECT settled_at, run_id FROM runs",

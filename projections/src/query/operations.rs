@@ -8,7 +8,7 @@ use runledger_ledger::catalog::{
     CurrentState, Lifecycle, Operation, OperationScope, Review, Supersession,
 };
 use runledger_ledger::store::StoreError;
-use runledger_ledger::time::Moment;
+use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::{Outcome, RunId, Status};
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ use super::counts::{Kind, count};
 use super::statement::Statement;
 use crate::fold::End;
 use crate::rules::actionability::{Actionability, is_follow_up};
-use crate::rules::rfc3339;
+use crate::rules::{rfc3339, seconds};
 use crate::texts::Texts;
 use crate::view::{Reading, View, ViewError};
 
@@ -42,7 +42,7 @@ pub struct OperationStanding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<String>,
     /// Its windows.
-    pub lifecycle: Lifecycle,
+    pub lifecycle: Windows,
     /// Its family: its policy.
     pub family: FamilyView,
     /// How many runs of each kind there are.
@@ -54,6 +54,29 @@ pub struct OperationStanding {
 impl OperationStanding {
     /// Most ends that an operation comes with.
     pub const RECENT: usize = 10;
+}
+
+/// The windows of runs. One that is missing is not known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Windows {
+    /// How long a run may wait.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "queue_window_seconds", with = "seconds")]
+    pub queue_window: Option<Span>,
+    /// How long a run may be silent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "run_window_seconds", with = "seconds")]
+    pub run_window: Option<Span>,
+    /// How long a run stays stale before it is given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "abandon_after_seconds", with = "seconds")]
+    pub abandon_after: Option<Span>,
+}
+
+impl From<Lifecycle> for Windows {
+    fn from(Lifecycle { queue_window, run_window, abandon_after }: Lifecycle) -> Self {
+        Windows { queue_window, run_window, abandon_after }
+    }
 }
 
 /// A family and its policy.
@@ -147,7 +170,7 @@ fn standing(
         scope: operation.scope,
         adapter: operation.adapter.map(str::to_owned),
         artifact: operation.artifact.map(str::to_owned),
-        lifecycle: operation.lifecycle,
+        lifecycle: operation.lifecycle.into(),
         family: FamilyView {
             name: operation.family_name.to_owned(),
             title: texts.title(&family.title).to_owned(),

@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use runledger_ledger::time::Moment;
+use runledger_ledger::words::WorkspaceId;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -87,7 +88,9 @@ pub enum PageError {
     #[error("the cursor is not one that a page has answered with; begin again without one")]
     Cursor,
     /// The cursor belongs to another list, or to the same one with another filter.
-    #[error("the cursor belongs to a list with another filter; begin again without it")]
+    #[error(
+        "the cursor belongs to another list, or to one with another filter; begin again without it"
+    )]
     OtherList,
 }
 
@@ -103,12 +106,16 @@ pub(crate) struct Place {
 pub(crate) struct ListHash([u8; 8]);
 
 impl ListHash {
-    /// The list of this kind with this filter.
-    pub(crate) fn new(kind: &'static str, filter: &impl Serialize) -> Self {
+    /// The list of this kind with this filter, of this workspace.
+    pub(crate) fn new(workspace: WorkspaceId, kind: &'static str, filter: &impl Serialize) -> Self {
         // What is hashed is fields of fixed names, so it can be written; if it could not, cursors
         // would only tell fewer lists apart.
         let filter = serde_json::to_vec(filter).unwrap_or_default();
-        let digest = Sha256::new().chain_update(kind).chain_update(filter).finalize();
+        let digest = Sha256::new()
+            .chain_update(workspace.0)
+            .chain_update(kind)
+            .chain_update(filter)
+            .finalize();
         let mut hash = [0; 8];
         hash.copy_from_slice(&digest[..8]);
         ListHash(hash)
@@ -127,21 +134,26 @@ impl ListHash {
 mod tests {
     use super::*;
 
+    const HERE: WorkspaceId = WorkspaceId(uuid::Uuid::from_u128(1));
+
     #[test]
     fn a_cursor_leads_back_to_its_place_and_to_no_other_list() {
-        let list = ListHash::new("runs", &Some("a"));
+        let list = ListHash::new(HERE, "runs", &Some("a"));
         let place = Place { time: -7, id: [9; 16] };
         let request = PageRequest::first(1).at(list.cursor(&place));
         assert_eq!(request.place(&list), Ok(Some(place)));
-        let other = ListHash::new("runs", &Some("b"));
+        let other = ListHash::new(HERE, "runs", &Some("b"));
         assert_eq!(request.place(&other), Err(PageError::OtherList));
-        let kind = ListHash::new("items", &Some("a"));
+        let kind = ListHash::new(HERE, "items", &Some("a"));
         assert_eq!(request.place(&kind), Err(PageError::OtherList));
+        let elsewhere = WorkspaceId(uuid::Uuid::from_u128(2));
+        let elsewhere = ListHash::new(elsewhere, "runs", &Some("a"));
+        assert_eq!(request.place(&elsewhere), Err(PageError::OtherList));
     }
 
     #[test]
     fn what_is_no_cursor_is_refused() {
-        let list = ListHash::new("runs", &());
+        let list = ListHash::new(HERE, "runs", &());
         let whole = list.cursor(&Place { time: 1, id: [0; 16] });
         for text in ["", "!", "AAAA", &whole[1..], &whole[..40]] {
             let request = PageRequest::first(1).at(text);

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::statement::Statement;
 use crate::rules::queue::{QueueFacts, QueueReason, QueueTruth, reason};
-use crate::rules::rfc3339;
+use crate::rules::{rfc3339, seconds};
 use crate::view::{Reading, View, ViewError};
 
 /// Connection and name of a queue; `''` is no connection.
@@ -29,12 +29,14 @@ pub struct QueueStanding {
     pub reason: QueueReason,
     /// How long the oldest waiting run has waited.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "oldest_wait_seconds", with = "seconds")]
     pub oldest_wait: Option<Span>,
     /// The earliest deadline among the waiting runs.
     #[serde(default, skip_serializing_if = "Option::is_none", with = "rfc3339::option")]
     pub earliest_deadline: Option<Moment>,
     /// The shortest queue window among the waiting runs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "shortest_window_seconds", with = "seconds")]
     pub shortest_window: Option<Span>,
     /// Whether some worker has ever named it.
     pub ever_named: bool,

@@ -65,7 +65,7 @@ impl View {
     ) -> Result<Page<Standing>, ViewError> {
         request.checked_limit()?;
         let mut reading = self.read().await?;
-        let list = ListHash::new("runs", filter);
+        let list = ListHash::new(self.workspace(), "runs", filter);
         let page = match named_run(&mut reading, filter, request).await? {
             Some(row) => Page { items: vec![row], next: None, scanned_to: None },
             None => scan(&reading, filter).page(&mut reading, &list, request).await?,

@@ -5,7 +5,7 @@ use runledger_ledger::words;
 use serde::{Deserialize, Serialize};
 
 use super::blind::BlindTime;
-use super::rfc3339;
+use super::{rfc3339, seconds};
 
 words! {
     /// What a queue says of itself.
@@ -149,9 +149,11 @@ pub struct QueueTruth {
     pub last_start: Option<Moment>,
     /// Half of its last starts had waited at most this long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "wait_p50_seconds", with = "seconds")]
     pub wait_p50: Option<Span>,
     /// 95 in 100 of its last starts had waited at most this long.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(rename = "wait_p95_seconds", with = "seconds")]
     pub wait_p95: Option<Span>,
 }
 
@@ -274,7 +276,7 @@ mod tests {
                 "verdict": "moving", "waiting": 1, "live_workers": 2,
                 "oldest_waiting_since": "2026-01-01T00:00:00Z",
                 "last_start": "2026-01-01T00:01:00Z",
-                "wait_p50": "2m", "wait_p95": "2m",
+                "wait_p50_seconds": 120, "wait_p95_seconds": 120,
             })
         );
         assert_eq!(serde_json::from_value::<QueueTruth>(json).unwrap(), truth);

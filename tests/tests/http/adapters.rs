@@ -55,7 +55,7 @@ async fn a_dry_run_says_what_would_be_decided_and_records_nothing() {
     assert_eq!(standing["recorded"]["reconciliation"], *decision);
     assert_eq!(standing["recorded"]["related"], decision["related"]);
     let events = service.get(&format!("/v1/workspaces/main/runs/{run}/events")).await.ok(200);
-    let last = events["events"].as_array().unwrap().last().unwrap();
+    let last = events["items"].as_array().unwrap().last().unwrap();
     assert_eq!(last["type"], "run.reconciled");
     let mut recorded = last["event"]["data"].clone();
     // The log keeps moments as whole microseconds.

@@ -264,3 +264,22 @@ async fn a_number_that_readers_would_round_is_refused_and_harms_nobody() {
         assert_eq!(statuses(&reply), ["refused", "recorded"], "{number}: {reply}");
     }
 }
+
+#[tokio::test]
+async fn a_name_that_comes_twice_is_refused_wherever_it_stands() {
+    let service = Service::on(Database::Sqlite).await;
+    let run = crate::service::run(1);
+    for (kind, data) in [
+        ("run.dispatched", r#"{"operation":"backup.create","labels":{"twice":"a","twice":"b"}}"#),
+        ("run.succeeded", r#"{"operation":"backup.create","summary":{"twice":1,"twice":2}}"#),
+        (
+            "run.heartbeat",
+            r#"{"operation":"backup.create","progress":{"parts":{"twice":[1,2],"twice":[2,2]}}}"#,
+        ),
+    ] {
+        let event = format!(r#"{{"type":"{kind}","run_id":"{run}","data":{data}}}"#);
+        let reply = service.post(EVENTS, event).await;
+        assert_eq!(reply.problem(422), "invalid_event");
+        assert!(reply.json()["detail"].as_str().unwrap().contains("duplicate field `twice`"));
+    }
+}

@@ -46,7 +46,10 @@ async fn a_part_of_the_log_is_what_was_asked_for_and_no_more() {
     assert_eq!(positions("?as_of=0").await, [0]);
     assert_eq!(positions("?after=1").await, [0, 1]);
     assert!(positions("?from=7").await.is_empty());
-    assert!(positions("?limit=0").await.is_empty());
+    let reply = service.get("/v1/workspaces/main/log?limit=1").await;
+    assert_eq!(reply.headers["runledger-position"], "1");
+    let reply = service.get("/v1/workspaces/main/log?limit=0").await;
+    assert_eq!(reply.problem(400), "invalid_query");
     let reply = service.get("/v1/workspaces/main/log?form=1").await;
     assert_eq!(reply.problem(400), "invalid_query");
     let reply = service.get("/v1/workspaces/other/log").await;

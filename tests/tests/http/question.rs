@@ -76,6 +76,27 @@ async fn a_read_does_not_wait_for_ever_and_not_at_all_for_what_is_not_recorded()
     assert_eq!(reply.headers["retry-after"], "1");
     let reply = service.get(&format!("{MAIN}/runs?after={}", position + 1)).await;
     assert_eq!(reply.problem(422), "after_in_future");
+    for list in ["runs", "log"] {
+        let reply = service.get(&format!("{MAIN}/{list}?as_of=0&after={position}")).await;
+        assert_eq!(reply.problem(400), "after_past_as_of");
+    }
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_a_query_is_told_with_what_may_come() {
+    let service = Service::on(Database::Sqlite).await;
+    for (query, parts) in [
+        ("form=1", &["`form`", "`limit`", "`as_of`", "`after`", "`lang`"][..]),
+        ("limit=x", &["limit", "whole number"]),
+    ] {
+        let reply = service.get(&format!("{MAIN}/runs?{query}")).await;
+        assert_eq!(reply.problem(400), "invalid_query");
+        let detail = reply.json()["detail"].as_str().unwrap().to_owned();
+        assert!(parts.iter().all(|part| detail.contains(part)), "{detail}");
+    }
+    let reply = service.get(&format!("{MAIN}/follow-ups/nope")).await;
+    assert_eq!(reply.problem(400), "invalid_path");
+    assert!(reply.json()["detail"].as_str().unwrap().contains("32 hexadecimal digits"));
 }
 
 #[rstest]

@@ -30,16 +30,17 @@ async fn the_events_of_a_run_are_given_as_they_are_stored_page_by_page(#[case] d
     failed_run(&service).await;
     let first = service.get(&format!("{PATH}/events?limit=2")).await.ok(200);
     let kinds = |page: &Value| -> Vec<String> {
-        let events = page["events"].as_array().unwrap();
+        let events = page["items"].as_array().unwrap();
         events.iter().map(|event| event["type"].as_str().unwrap().to_owned()).collect()
     };
     assert_eq!(kinds(&first), ["run.dispatched", "run.started"]);
-    assert_eq!(first["next_after_sequence"], 2);
-    let reply = service.get(&format!("{PATH}/events?limit=2&after_sequence=2")).await;
+    assert_eq!(first["next"], "2");
+    let reply = service.get(&format!("{PATH}/events?limit=2&cursor=2")).await;
     let last = reply.ok(200);
     assert_eq!(kinds(&last), ["run.failed"]);
-    assert_eq!(last.get("next_after_sequence"), None);
-    let event = &last["events"][0];
+    assert_eq!(last.get("next"), None);
+    assert_eq!((&last["position"], &last["at"]), (&json!(4), &json!(crate::service::START)));
+    let event = &last["items"][0];
     assert_eq!((&event["position"], &event["sequence"]), (&json!(4), &json!(3)));
     assert_eq!(event["occurred_at"], crate::service::START);
     assert_eq!(event["event"]["data"]["reason_code"], "disk_full");
@@ -69,9 +70,9 @@ async fn a_person_resolves_a_follow_up_once_and_reopens_it(#[case] database: Dat
     service.post_json(&path, &reopen).await.ok(201);
     let reply = service.post_json(&path, &json!({"action": "reopen", "reason": "more"})).await;
     assert_eq!(reply.problem(409), "not_resolved");
-    let events = service.get(&format!("{PATH}/events?after_sequence=3")).await.ok(200);
-    assert_eq!(events["events"][0]["event"]["data"]["by"], "ada");
-    assert_eq!(events["events"][1]["event"]["data"]["by"], "administrator");
+    let events = service.get(&format!("{PATH}/events?cursor=3")).await.ok(200);
+    assert_eq!(events["items"][0]["event"]["data"]["by"], "ada");
+    assert_eq!(events["items"][1]["event"]["data"]["by"], "administrator");
     for (body, word) in [
         (json!({"action": "close", "reason": "x"}), "close"),
         (json!({"action": "resolve"}), "reason"),

@@ -18,10 +18,9 @@ async fn a_workspace_is_made_once_and_listed_by_name(#[case] database: Database)
     let again = service.post_json(ALL, &json!({"name": "a-team"})).await;
     assert_eq!(again.problem(409), "workspace_exists");
     let all = service.get(ALL).await.ok(200);
-    let names: Vec<_> =
-        all["workspaces"].as_array().unwrap().iter().map(|view| &view["name"]).collect();
+    let names: Vec<_> = all["items"].as_array().unwrap().iter().map(|view| &view["name"]).collect();
     assert_eq!(names, ["a-team", "main"]);
-    assert_eq!(all["workspaces"][0], made);
+    assert_eq!(all["items"][0], made);
 }
 
 #[tokio::test]
@@ -34,11 +33,14 @@ async fn a_workspace_that_does_not_fit_is_refused_by_name() {
     let reply = service.post_json(ALL, &json!({"name": "x", "catalogue": ""})).await;
     assert_eq!(reply.problem(422), "invalid_body");
     assert!(reply.json()["detail"].as_str().unwrap().contains("`catalogue`"));
+    let reply = service.post(ALL, "[\"x\", null]").await;
+    assert_eq!(reply.problem(422), "invalid_body");
+    assert!(reply.json()["detail"].as_str().unwrap().contains("expected an object"));
     assert_eq!(service.post(ALL, "{\"name\":").await.problem(400), "not_json");
     assert_eq!(service.post(ALL, "{\"name\":\"x\"} {}").await.problem(400), "not_json");
     let reply = service.post_json(ALL, &json!({"name": "x", "catalog": "version = 2"})).await;
     assert_eq!(reply.problem(422), "invalid_catalog");
-    assert_eq!(service.get(ALL).await.ok(200)["workspaces"].as_array().unwrap().len(), 1);
+    assert_eq!(service.get(ALL).await.ok(200)["items"].as_array().unwrap().len(), 1);
 }
 
 #[rstest]

@@ -34,9 +34,9 @@ pub(in crate::cli) struct Show {
 
 #[derive(Deserialize)]
 struct RunEvents {
-    events: Vec<Line>,
+    items: Vec<Line>,
     #[serde(default)]
-    next_after_sequence: Option<u64>,
+    next: Option<String>,
 }
 
 impl Show {
@@ -207,9 +207,9 @@ fn proof_text(proof: &Proof, recorded: &Recorded, now: &Now) -> String {
 fn print_events(found: &RunEvents) {
     section("EVENTS", "");
     let mut table = Table::new(["POSITION", "RECORDED", "EVENT"]);
-    found.events.iter().for_each(|event| table.row(events::row(event)));
+    found.items.iter().for_each(|event| table.row(events::row(event)));
     table.indented_lines(2).iter().for_each(output::line);
-    if found.next_after_sequence.is_some() {
+    if found.next.is_some() {
         output::note("there are more events; the API lists them all");
     }
 }

@@ -59,6 +59,7 @@ macro_rules! run_data {
             #[schema(value_type = Option<String>)]
             pub job_class: Option<Name>,
             /// Free labels; at most 32.
+            #[serde(deserialize_with = "read::map")]
             #[schema(value_type = BTreeMap<String, String>)]
             pub labels: BTreeMap<Name, Note>,
             /// The run that this one is a part of.
@@ -383,6 +384,6 @@ fn at_most(most: usize, count: usize, field: &str) -> Result<(), ItemError> {
     if count <= most {
         return Ok(());
     }
-    let problem = format!("has {count} entries; at most {most} are kept");
+    let problem = format!("has {count} entries; at most {most} may come");
     Err(ItemError::at("too_many", format!("/data/{field}"), problem))
 }

@@ -1,5 +1,6 @@
 //! How JSON is read strictly: only objects are objects, and an error knows where it is.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::marker::PhantomData;
 
@@ -76,7 +77,13 @@ fn odd_number(value: &Value) -> Option<(String, CanonicalError)> {
 fn problem(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
-    text.strip_suffix(&place).unwrap_or(&text).to_owned()
+    let text = text.strip_suffix(&place).unwrap_or(&text);
+    if text.contains("surrogate") || text == "unexpected end of hex escape" {
+        let half = "a \\u escape is half of a surrogate pair, which is no character; write both \
+                    halves, or the character itself";
+        return half.to_owned();
+    }
+    text.to_owned()
 }
 
 fn pointer(path: &Path) -> String {
@@ -94,7 +101,7 @@ fn escaped(key: &str) -> String {
 }
 
 /// A value that was written as a JSON object; a list of its members in order is not taken for it.
-pub(super) struct Object<T>(pub(super) T);
+pub(crate) struct Object<T>(pub(crate) T);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -146,9 +153,12 @@ pub(super) fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<
 
 /// `deserialize_with` for a flat map of texts, whole numbers and flags.
 pub(super) fn fields<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Fields, D::Error> {
-    let fields = std::collections::BTreeMap::<Name, FlatValue>::deserialize(deserializer)?;
+    let fields: BTreeMap<Name, FlatValue> = map(deserializer)?;
     Ok(fields.into_iter().map(|(name, FlatValue(value))| (name, value)).collect())
 }
+
+/// `deserialize_with` for values by name, each name once.
+pub(super) use runledger_ledger::words::each_once as map;
 
 struct FlatValue(Scalar);
 

@@ -87,7 +87,8 @@ fn one_external_id() -> ObjectBuilder {
 
 /// Who makes something happen.
 pub(super) fn actor() -> Schema {
-    let kind = name().description(Some("`user`, `token`, `adapter` or `system`"));
+    let kind = name()
+        .description(Some("A word for what it is, such as `user`, `token`, `adapter` or `system`"));
     let object = ObjectBuilder::new().property("id", name()).property("kind", kind);
     object.required("id").required("kind").additional_properties(closed()).into()
 }

@@ -284,12 +284,12 @@ fn a_bad_item_never_harms_a_good_one() {
 #[test]
 fn a_body_that_cannot_be_told_apart_is_refused_whole() {
     let error = |body: &str| parse(body).unwrap_err();
-    assert_eq!(error(" \n"), BodyError::Empty);
+    assert!(matches!(error(" \n"), BodyError::Empty(_)));
     assert_eq!(error("{oops}").code(), "not_json");
     assert_eq!(error("[{}").status(), 400);
     assert_eq!(error(&format!("[{}1]", "1,".repeat(REQUEST_EVENTS))), BodyError::TooMany);
     assert_eq!(error(&"{}\n".repeat(REQUEST_EVENTS + 1)).status(), 413);
-    assert!(matches!(error(&" ".repeat(9 * 1024 * 1024)), BodyError::TooLarge(_)));
+    assert!(matches!(error(&" ".repeat(9 * 1024 * 1024)), BodyError::TooLarge));
     assert_eq!(parse("[]").unwrap().len(), 0);
 }
 

@@ -99,7 +99,8 @@ impl Serialize for ItemKey {
 impl<'de> Deserialize<'de> for ItemKey {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        let wanted = "a follow-up is named by its `key`: 32 hexadecimal digits";
+        text.parse().map_err(|_| serde::de::Error::custom(wanted))
     }
 }
 
