@@ -28,7 +28,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::client::ClientError;
+use crate::server::CannotUse;
 use crate::settings::SettingsError;
+use crate::token::TokenError;
 
 /// What stands below the help of every command that has exit codes of its own.
 const EXIT_CODES: &str = "\
@@ -122,8 +124,18 @@ pub fn run() -> ExitCode {
 fn code(error: &anyhow::Error) -> u8 {
     match error.downcast_ref::<ClientError>() {
         Some(ClientError::Address(_) | ClientError::Token) => 2,
+        // The server did its work, and the answer is no.
+        Some(ClientError::Refused { problem, .. }) if problem.code == "unknown_run" => 1,
         Some(_) => 3,
         None if error.is::<SettingsError>() || error.is::<Unusable>() => 2,
+        None if error.is::<CannotUse>() => 2,
+        None if matches!(
+            error.downcast_ref::<TokenError>(),
+            Some(TokenError::File(..) | TokenError::NoToken(_))
+        ) =>
+        {
+            2
+        }
         None => 1,
     }
 }

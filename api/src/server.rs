@@ -12,7 +12,7 @@ use anyhow::Context;
 use runledger_ledger::catalog::Catalog;
 use runledger_ledger::clock::{Clock, Entropy};
 use runledger_ledger::ledger::{CreateError, Ledger};
-use runledger_ledger::store::Store;
+use runledger_ledger::store::{Store, StoreError, StoreUrl};
 use runledger_projections::Projections;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -41,6 +41,25 @@ pub struct Server {
     address: SocketAddr,
 }
 
+/// A setting, or the file or address that it names, cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("{what}")]
+pub struct CannotUse {
+    what: String,
+    #[source]
+    source: Box<dyn std::error::Error + Send + Sync>,
+}
+
+impl CannotUse {
+    /// What cannot be used, and what to do; and why not.
+    pub fn new(
+        what: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        CannotUse { what: what.into(), source: source.into() }
+    }
+}
+
 impl Server {
     /// Opens the database, makes on the first start what has to be there, and takes the address.
     pub async fn start(settings: &Settings) -> anyhow::Result<Self> {
@@ -50,19 +69,25 @@ impl Server {
     /// The same, on a clock of the caller's. Only `runledger demo` has one of its own.
     pub async fn start_on(settings: &Settings, clock: Clock) -> anyhow::Result<Self> {
         let Settings { data_dir, .. } = settings;
-        make_private_directory(data_dir)
-            .with_context(|| format!("the data directory {} cannot be made", data_dir.display()))?;
+        make_private_directory(data_dir).map_err(|error| {
+            CannotUse::new(
+                format!("the data directory {} cannot be made", data_dir.display()),
+                error,
+            )
+        })?;
         let catalog = catalog(settings)?;
         let entropy = Entropy::system();
         let administrator = token::load_or_make(&settings.token_file(), &entropy)?;
-        let store = Store::open(&settings.database).await.context("the database cannot be used")?;
+        let store = open(&settings.database).await?;
         let ledger = Ledger::new(store, clock, entropy.clone());
         let adapters = Adapters::set_up(&settings.adapters, &catalog)?;
         ensure_workspace(&ledger, &settings.workspace, &catalog).await?;
         check_adapters(&adapters, &ledger).await?;
         let address = settings.listen;
-        let listener = TcpListener::bind(address).await.with_context(|| {
-            format!("{address} cannot be listened on; choose another address with --listen")
+        let listener = TcpListener::bind(address).await.map_err(|error| {
+            let what =
+                format!("{address} cannot be listened on; choose another address with --listen");
+            CannotUse::new(what, error)
         })?;
         let address = listener.local_addr()?;
         // Before the first request: what comes from now on has been listened for.
@@ -134,6 +159,17 @@ async fn end(mut tasks: JoinSet<()>, grace: Duration) {
     }
 }
 
+/// Opens a database; the error names it, without its secrets.
+pub(crate) async fn open(url: &StoreUrl) -> anyhow::Result<Store> {
+    let what = || format!("the database {url} cannot be used");
+    match Store::open(url).await {
+        Ok(store) => Ok(store),
+        // It may be there again in a moment; that is no fault of a setting.
+        Err(error @ StoreError::Unavailable(_)) => Err(error).with_context(what),
+        Err(error) => Err(anyhow::Error::new(CannotUse::new(what(), error))),
+    }
+}
+
 /// The catalog that new workspaces begin with.
 pub(crate) fn catalog(settings: &Settings) -> anyhow::Result<Arc<Catalog>> {
     let Some(path) = &settings.catalog else {
@@ -141,8 +177,9 @@ pub(crate) fn catalog(settings: &Settings) -> anyhow::Result<Arc<Catalog>> {
     };
     let name = path.display();
     let text = std::fs::read_to_string(path)
-        .with_context(|| format!("the catalog {name} cannot be read"))?;
-    let catalog = Catalog::parse(&text).with_context(|| format!("the catalog {name} is wrong"))?;
+        .map_err(|error| CannotUse::new(format!("the catalog {name} cannot be read"), error))?;
+    let catalog = Catalog::parse(&text)
+        .map_err(|errors| CannotUse::new(format!("the catalog {name} is wrong"), errors))?;
     Ok(Arc::new(catalog))
 }
 

@@ -10,8 +10,7 @@ mod pieces;
 mod postgres;
 mod scratch;
 mod sqlite;
-
-use std::path::PathBuf;
+mod url;
 
 use sqlx::{PgPool, SqlitePool};
 use uuid::Uuid;
@@ -31,6 +30,7 @@ pub use pieces::pieces;
 pub use postgres::PgStore;
 pub use scratch::{Scratch, ScratchError};
 pub use sqlite::SqliteStore;
+pub use url::StoreUrl;
 
 /// A database that holds logs and read models. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -147,19 +147,6 @@ pub struct KnownId {
     pub content: Hash,
     /// The run it is of, if it is of one.
     pub run: Option<RunId>,
-}
-
-/// How the store is opened.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum StoreUrl {
-    /// A PostgreSQL URL.
-    Postgres(String),
-    /// A file.
-    SqliteFile(PathBuf),
-    /// A file that may be lost: for what can be derived again, never for a log.
-    SqliteScratch(PathBuf),
-    /// Memory, gone with the last connection. For scenarios and tests.
-    SqliteMemory,
 }
 
 impl Store {

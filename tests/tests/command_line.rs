@@ -148,7 +148,7 @@ async fn the_shell_can_tell_who_is_at_fault() {
         (&["runs", "list", "--url", "nowhere"], 2, "http://"),
         (&["runs", "list", "--url", "http://127.0.0.1:1"], 3, "runledger serve"),
         (&["runs", "list", "--token-file", wrong], 3, "does not take this token"),
-        (&["runs", "list", "--as-of", "yesterday"], 3, "as_of"),
+        (&["runs", "list", "--as-of", "yesterday"], 2, "--as-of"),
         (&["rebuild", "-w", "nobody"], 2, "there are: main"),
         (&["rebuild", "--data-dir", nowhere], 2, "there is no ledger"),
         (&["catalog", "check", nowhere], 2, "cannot be read"),
@@ -271,6 +271,84 @@ async fn an_answer_that_cannot_be_written_is_no_success_and_a_reader_who_leaves_
         let status = bare_program(arguments).stdout(writer).status().await.unwrap();
         assert_eq!(status.code(), Some(left), "{arguments:?} into a closed pipe");
     }
+}
+
+#[tokio::test]
+async fn what_serve_cannot_use_is_told_by_exit_code_two() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
+    let file = |name: &str, text: &str| {
+        std::fs::write(at(name), text).unwrap();
+        at(name)
+    };
+    let (bad, text) = (file("catalog.toml", "oops = 1"), file("text", "no directory, no database"));
+    std::fs::create_dir(at("junk")).unwrap();
+    file("junk/admin-token", "my shopping list");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (arguments, named) in [
+        (&["--catalog", "/nope"][..], "/nope"),
+        (&["--catalog", &bad], &bad),
+        (&["--data-dir", &at("text/below")], "text/below"),
+        (&["--data-dir", &at("junk")], "admin-token"),
+        (&["--database-url", &format!("sqlite:{text}")], &text),
+        (&["--listen", &address], &address),
+    ] {
+        let data_dir = at("data");
+        let mut all = vec!["serve"];
+        if !arguments.contains(&"--data-dir") {
+            all.extend(["--data-dir", &data_dir]);
+        }
+        all.extend(arguments);
+        let output = bare_program(&all).output().await.unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", err(&output));
+        assert!(err(&output).contains(named), "{arguments:?}: {}", err(&output));
+    }
+    // Nobody listens there any more. It may come back, so the setting is not at fault.
+    drop(taken);
+    let url = format!("postgres://ada:hunter2@{address}/ledger");
+    let arguments = ["serve", "--data-dir", &at("data"), "--database-url", &url];
+    let output = bare_program(&arguments).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    let said = err(&output);
+    assert!(said.contains(&address) && said.contains("refused"), "{said}");
+    assert!(!said.contains("hunter2") && !said.contains("ada"), "{said}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_meant_is_refused_before_the_server_is_asked() {
+    for arguments in [
+        &["runs", "list", "--limit", "0"][..],
+        &["follow-ups", "--limit", "0"],
+        &["runs", "list", "--as-of", "yesterday"],
+        &["runs", "list", "--since", "yesterday"],
+    ] {
+        let output = bare_program(arguments).output().await.unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", err(&output));
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let story = directory.path().join("story.toml");
+    std::fs::write(&story, "name = 'a story'\n").unwrap();
+    let output =
+        bare_program(&["scenario", "test", story.to_str().unwrap()]).output().await.unwrap();
+    assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+}
+
+#[tokio::test]
+async fn a_run_that_is_not_there_is_a_no_by_its_whole_id_and_by_its_end() {
+    let stand = Stand::on(None).await;
+    for id in ["0192a0f4-7bde-7c3a-8f51-0d6c9e41b7ab", "9e41b7ab"] {
+        let output = stand.ask(&["runs", "show", id]).await;
+        assert_eq!(output.status.code(), Some(1), "{id}: {}", err(&output));
+    }
+    let file = std::fs::metadata(stand.directory.path().join("ledger.db")).unwrap();
+    assert_eq!(std::os::unix::fs::PermissionsExt::mode(&file.permissions()) & 0o077, 0);
+    let output = stand.ask(&["rebuild", "--json"]).await;
+    let rebuilt: Value = serde_json::from_str(out(&output)).unwrap();
+    assert_eq!(rebuilt["workspaces"][0]["workspace"], "main");
+    let output = stand.ask(&["catalog", "check", "--json"]).await;
+    let found: Value = serde_json::from_str(out(&output)).unwrap();
+    assert_eq!(found["sound"], json!(true));
 }
 
 /// What `verify` says of a data directory that no server uses any more, and its exit code.

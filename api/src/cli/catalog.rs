@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use runledger_ledger::catalog::Catalog;
 use runledger_projections::OperationStanding;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::connection::Connection;
 use super::runs::counted;
@@ -35,6 +35,9 @@ pub(super) struct Check {
     #[arg(value_name = "FILE")]
     #[arg(conflicts_with = "workspace")]
     file: Option<PathBuf>,
+    /// One JSON object, for programs
+    #[arg(long)]
+    json: bool,
     #[command(flatten)]
     connection: Connection,
 }
@@ -44,67 +47,110 @@ struct Operations {
     items: Vec<OperationStanding>,
 }
 
-pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
-    let Command::Check(check) = command;
-    match &check.file {
-        Some(file) => check_file(file),
-        None if check.connection.names_a_workspace() => block_on(arrived(&check.connection)),
-        None => {
-            told("the built-in catalog", &Catalog::built_in());
-            Ok(Answer::Yes)
-        }
-    }
+/// What a check found.
+#[derive(Default, Serialize)]
+struct Found {
+    /// What was checked: a file, the built-in catalog, or a workspace.
+    checked: String,
+    /// Whether nothing is wrong with it.
+    sound: bool,
+    /// Operations that it names, or that have arrived in it.
+    operations: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    families: Option<usize>,
+    /// What is wrong with it.
+    problems: Vec<Wrong>,
 }
 
-fn check_file(file: &Path) -> anyhow::Result<Answer> {
-    let name = file.display();
+#[derive(Serialize)]
+struct Wrong {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<usize>,
+    /// The operation that nobody has classified.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<String>,
+    detail: String,
+}
+
+pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
+    let Command::Check(check) = command;
+    let of_workspace = check.file.is_none() && check.connection.names_a_workspace();
+    let found = match &check.file {
+        Some(file) => of_file(file)?,
+        None if of_workspace => block_on(arrived(&check.connection))?,
+        None => sound("the built-in catalog".to_owned(), &Catalog::built_in()),
+    };
+    if check.json {
+        output::line(serde_json::to_string_pretty(&found)?);
+    } else {
+        found.print(of_workspace);
+    }
+    Ok(if found.sound { Answer::Yes } else { Answer::No })
+}
+
+fn of_file(file: &Path) -> anyhow::Result<Found> {
+    let name = file.display().to_string();
     let text = std::fs::read_to_string(file)
         .map_err(|error| anyhow::Error::new(Unusable(format!("{name} cannot be read: {error}"))))?;
-    match Catalog::parse(&text) {
-        Ok(catalog) => {
-            told(name, &catalog);
-            Ok(Answer::Yes)
-        }
+    Ok(match Catalog::parse(&text) {
+        Ok(catalog) => sound(name, &catalog),
         Err(errors) => {
-            for error in errors.errors() {
-                match error.line {
-                    Some(line) => output::line(format!("{name}:{line}: {}", error.message)),
-                    None => output::line(format!("{name}: {}", error.message)),
-                }
-            }
-            Ok(Answer::No)
+            let wrong = errors.errors().iter().map(|error| Wrong {
+                line: error.line,
+                operation: None,
+                detail: error.message.to_string(),
+            });
+            Found { checked: name, problems: wrong.collect(), ..Found::default() }
         }
-    }
+    })
 }
 
 /// What has arrived that nobody has classified.
-async fn arrived(connection: &Connection) -> anyhow::Result<Answer> {
+async fn arrived(connection: &Connection) -> anyhow::Result<Found> {
     let connected = connection.connect(None).await?;
     let answer = connected.get(&["operations"], &[]).await?;
     let Operations { mut items } = serde_json::from_str(&answer)
         .context("the server's list of operations cannot be understood")?;
-    let known = items.len();
+    let operations = items.len();
     items.retain(|operation| !operation.classified);
-    let workspace = &connected.workspace;
-    if items.is_empty() {
-        output::line(format!(
-            "{workspace}: nothing is wrong; all {known} operations are classified"
-        ));
-        return Ok(Answer::Yes);
-    }
-    for operation in &items {
-        let (name, runs) = (&operation.operation, counted(operation.counts.runs));
-        output::line(format!("{workspace}: {name} is in no family; {runs} of it"));
-    }
-    output::note(
-        "put them into the catalog, and publish it: POST /v1/workspaces/{workspace}/catalog",
-    );
-    Ok(Answer::No)
+    let wrong = items.into_iter().map(|operation| {
+        let (name, runs) = (operation.operation, counted(operation.counts.runs));
+        Wrong {
+            line: None,
+            detail: format!("{name} is in no family; {runs} of it"),
+            operation: Some(name),
+        }
+    });
+    let problems: Vec<Wrong> = wrong.collect();
+    let checked = connected.workspace;
+    Ok(Found { checked, sound: problems.is_empty(), operations, families: None, problems })
 }
 
-fn told(name: impl std::fmt::Display, catalog: &Catalog) {
+fn sound(checked: String, catalog: &Catalog) -> Found {
     let (operations, families) = (catalog.operations().count(), catalog.families().count());
-    output::line(format!(
-        "{name}: nothing is wrong; {operations} operations in {families} families"
-    ));
+    Found { checked, sound: true, operations, families: Some(families), problems: Vec::new() }
+}
+
+impl Found {
+    fn print(&self, of_workspace: bool) {
+        let Found { checked, operations, .. } = self;
+        for Wrong { line, detail, .. } in &self.problems {
+            match line {
+                Some(line) => output::line(format!("{checked}:{line}: {detail}")),
+                None => output::line(format!("{checked}: {detail}")),
+            }
+        }
+        match self.families {
+            _ if !self.sound && of_workspace => output::note(format!(
+                "put them into the catalog, and publish it: POST /v1/workspaces/{checked}/catalog"
+            )),
+            _ if !self.sound => {}
+            Some(families) => output::line(format!(
+                "{checked}: nothing is wrong; {operations} operations in {families} families"
+            )),
+            None => output::line(format!(
+                "{checked}: nothing is wrong; all {operations} operations are classified"
+            )),
+        }
+    }
 }

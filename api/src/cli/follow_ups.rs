@@ -36,6 +36,7 @@ pub(super) struct FollowUps {
     family: Option<String>,
     /// At most so many
     #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 30)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=500))]
     limit: u16,
     /// Where the list goes on, as the page before said
     #[arg(long, value_name = "CURSOR")]

@@ -7,9 +7,11 @@ use runledger_ledger::ledger::Ledger;
 use runledger_ledger::store::{Store, StoreUrl};
 use runledger_ledger::words::WorkspaceId;
 use runledger_projections::Projections;
+use serde::Serialize;
 
 use super::progress::Bar;
 use super::{Answer, Unusable, block_on, output};
+use crate::server;
 use crate::settings::{Flags, Settings};
 
 /// Derive the read models again from the log, and put them in place of the present ones.
@@ -28,6 +30,22 @@ pub(super) struct Rebuild {
     which: Which,
     #[command(flatten)]
     database: Database,
+    /// One JSON object, for programs
+    #[arg(long)]
+    json: bool,
+}
+
+/// What was rebuilt.
+#[derive(Serialize)]
+struct Rebuilt {
+    workspaces: Vec<RebuiltOne>,
+}
+
+#[derive(Serialize)]
+struct RebuiltOne {
+    workspace: String,
+    /// Events that its read models follow from.
+    events: u64,
 }
 
 /// Which workspaces are meant.
@@ -57,6 +75,7 @@ pub(super) struct Database {
 pub(super) fn rebuild(arguments: &Rebuild) -> anyhow::Result<Answer> {
     block_on(async {
         let projections = arguments.database.open().await?;
+        let mut workspaces = Vec::new();
         for (id, name) in arguments.which.find(projections.ledger().store()).await? {
             let bar = Bar::new(&name);
             let folded = projections
@@ -64,9 +83,15 @@ pub(super) fn rebuild(arguments: &Rebuild) -> anyhow::Result<Answer> {
                 .await
                 .with_context(|| format!("the workspace {name} was not rebuilt"))?;
             drop(bar);
-            output::line(format!("{name}: rebuilt from {folded} events"));
+            if !arguments.json {
+                output::line(format!("{name}: rebuilt from {folded} events"));
+            }
+            workspaces.push(RebuiltOne { workspace: name, events: folded });
         }
         projections.ledger().store().close().await;
+        if arguments.json {
+            output::line(serde_json::to_string_pretty(&Rebuilt { workspaces })?);
+        }
         Ok(Answer::Yes)
     })
 }
@@ -91,7 +116,7 @@ impl Database {
                  or its database with --database-url"
             ))));
         }
-        let store = Store::open(&settings.database).await.context("the database cannot be used")?;
+        let store = server::open(&settings.database).await?;
         let ledger = Ledger::new(store, Clock::system(), Entropy::system());
         Ok(Projections::new(ledger)?)
     }

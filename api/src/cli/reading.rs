@@ -52,7 +52,7 @@ impl Reading {
         let language = self.language()?;
         let mut common = Query::new();
         if let Some(when) = &self.as_of {
-            common.push(("as_of", moment(when, &Clock::system())));
+            common.push(("as_of", moment(when, "--as-of", &Clock::system())?));
         }
         if let Some(position) = self.after {
             common.push(("after", position.to_string()));
@@ -116,12 +116,18 @@ pub(super) fn words(words: impl Iterator<Item = &'static str>) -> PossibleValues
     PossibleValuesParser::new(words.collect::<Vec<_>>())
 }
 
-/// A moment as the server reads it; `6h` is six hours ago.
-pub(super) fn moment(text: &str, clock: &Clock) -> String {
-    match text.parse::<Span>() {
-        Ok(ago) => Moment::from_micros(clock.now().micros() - ago.micros()).to_string(),
-        Err(_) => text.to_owned(),
+/// A moment as the server reads it; `6h` is six hours ago, and a number is a position of the log.
+pub(super) fn moment(text: &str, flag: &str, clock: &Clock) -> anyhow::Result<String> {
+    if let Ok(ago) = text.parse::<Span>() {
+        return Ok(Moment::from_micros(clock.now().micros() - ago.micros()).to_string());
     }
+    if text.parse::<u64>().is_ok() || text.parse::<Moment>().is_ok() {
+        return Ok(text.to_owned());
+    }
+    Err(anyhow::Error::new(Unusable(format!(
+        "{flag} {text:?} is no moment; write a time such as 2026-01-31T12:00:00Z, or how long ago: \
+         90m, 6h, 2d"
+    ))))
 }
 
 /// Reads a moment of an answer, for `#[serde(deserialize_with = …)]`.
@@ -141,11 +147,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn how_long_ago_becomes_a_time_and_all_else_is_the_servers_to_read() {
+    fn how_long_ago_becomes_a_time_and_what_is_no_moment_is_refused() {
         let clock = Clock::manual(Moment::from_micros(1_767_225_600_000_000));
-        assert_eq!(moment("6h", &clock), "2025-12-31T18:00:00Z");
-        for text in ["17", "2026-01-01T00:00:00Z", "yesterday"] {
-            assert_eq!(moment(text, &clock), text);
+        let moment = |text| moment(text, "--since", &clock);
+        assert_eq!(moment("6h").unwrap(), "2025-12-31T18:00:00Z");
+        for text in ["17", "2026-01-01T00:00:00Z"] {
+            assert_eq!(moment(text).unwrap(), text);
         }
+        assert!(moment("yesterday").unwrap_err().is::<Unusable>());
     }
 }

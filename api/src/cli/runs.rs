@@ -41,6 +41,7 @@ pub(super) struct List {
     filter: Filter,
     /// At most so many
     #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 30)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=500))]
     limit: u16,
     /// Where the list goes on, as the page before said
     #[arg(long, value_name = "CURSOR")]
@@ -111,8 +112,9 @@ pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
 
 impl List {
     async fn print(&self) -> anyhow::Result<Answer> {
+        let mut query = self.filter.query()?;
+        let everything = query.is_empty();
         let reader = self.reading.begin().await?;
-        let mut query = self.filter.query();
         push(&mut query, "limit", Some(&self.limit));
         push(&mut query, "cursor", self.cursor.as_ref());
         let Some(page) = reader.ask::<Page<Standing>>(&["runs"], query).await? else {
@@ -121,7 +123,7 @@ impl List {
         let whole = self.wide || !output::is_terminal();
         let table = table(&page.items, reader.texts, whole);
         if table.is_empty() {
-            output::note(if self.filter.query().is_empty() {
+            output::note(if everything {
                 "no runs are recorded yet"
             } else {
                 "no run fits; leave a filter out to see more"
@@ -136,7 +138,7 @@ impl List {
 }
 
 impl Filter {
-    fn query(&self) -> Query {
+    fn query(&self) -> anyhow::Result<Query> {
         let mut query = Query::new();
         for (name, value) in [
             ("status", &self.status),
@@ -154,11 +156,14 @@ impl Filter {
             push(&mut query, name, value.as_ref());
         }
         push(&mut query, "follow_up", self.follow_up.as_ref());
-        for (name, value) in [("since", &self.since), ("until", &self.until)] {
-            let moment = value.as_deref().map(|when| moment(when, &Clock::system()));
+        let clock = Clock::system();
+        for (name, flag, value) in
+            [("since", "--since", &self.since), ("until", "--until", &self.until)]
+        {
+            let moment = value.as_deref().map(|when| moment(when, flag, &clock)).transpose()?;
             push(&mut query, name, moment.as_ref());
         }
-        query
+        Ok(query)
     }
 }
 

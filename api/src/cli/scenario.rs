@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use runledger_ledger::store::StoreUrl;
 use serde::Serialize;
 
-use super::{Answer, output};
+use super::{Answer, Unusable, output};
 use crate::scenario::file::Scenario;
 use crate::scenario::{Engine, Report};
 
@@ -61,6 +61,12 @@ async fn test(arguments: &Arguments) -> anyhow::Result<Answer> {
     let (mut scenarios, mut unreadable) = (Vec::new(), Vec::new());
     for path in &arguments.files {
         match Scenario::read(path) {
+            Ok(scenario) if scenario.expects_nothing() => {
+                let path = path.display();
+                unreadable.push(anyhow::Error::new(Unusable(format!(
+                    "{path} expects nothing, so it cannot fail; add an [[expect]]"
+                ))));
+            }
             Ok(scenario) => scenarios.push(scenario),
             Err(error) => unreadable.push(anyhow::Error::new(error)),
         }

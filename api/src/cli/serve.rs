@@ -43,11 +43,8 @@ fn start_up_lines(settings: &Settings, address: SocketAddr) -> [String; 5] {
     let token = settings.token_file();
     let token = token.display();
     let database = match &settings.database {
-        StoreUrl::SqliteFile(path) | StoreUrl::SqliteScratch(path) => {
-            format!("SQLite, {}", path.display())
-        }
-        StoreUrl::SqliteMemory => "SQLite, in memory".to_owned(),
-        StoreUrl::Postgres(url) => format!("PostgreSQL, {}", without_secrets(url)),
+        StoreUrl::Postgres(_) => format!("PostgreSQL, {}", settings.database),
+        _ => format!("SQLite, {}", settings.database),
     };
     let workspace = &settings.workspace;
     [
@@ -61,13 +58,6 @@ fn start_up_lines(settings: &Settings, address: SocketAddr) -> [String; 5] {
              {url}/v1/workspaces/{workspace}/events"
         ),
     ]
-}
-
-/// Host and database of a URL; user, password and parameters are nobody's business.
-fn without_secrets(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let rest = rest.split(['?', '#']).next().unwrap_or_default();
-    rest.rsplit_once('@').map_or(rest, |(_, place)| place)
 }
 
 /// Done when the process is told to end.
@@ -120,7 +110,7 @@ mod tests {
             ("postgres://ada:p@ss@db/ledger", "db/ledger"),
             ("postgres://db/ledger?password=hunter2", "db/ledger"),
         ] {
-            assert_eq!(without_secrets(url), shown);
+            assert_eq!(StoreUrl::Postgres(url.to_owned()).to_string(), shown);
         }
     }
 }

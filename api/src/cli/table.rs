@@ -82,7 +82,9 @@ impl Table {
         let mut lines = Vec::new();
         if self.heads.iter().any(|head| !head.is_empty()) {
             let heads = self.heads.iter().map(|head| Cell::new(*head).dim());
-            lines.push(line(heads.zip(&widths), ""));
+            let said = beside.is_some() && self.rows.iter().any(|row| row.sentence.is_some());
+            let sentence = Cell::new(if said { "GUIDANCE" } else { "" }).dim();
+            lines.push(line(heads.zip(&widths), sentence.to_string().trim_end()));
         }
         for row in &self.rows {
             let cells = || row.cells.iter().cloned().zip(&widths);
@@ -248,7 +250,7 @@ mod tests {
         assert_eq!(
             lines,
             [
-                "RUN  OPERATION",
+                "RUN  OPERATION          GUIDANCE",
                 "1    backup.set.create  A later run has done the same work. Nothing is",
                 "                        left to do here.",
                 "2    policy.sync",

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use sqlx::error::DatabaseError;
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgPool, PgPoolOptions};
-use sqlx::{Executor as _, Postgres, Transaction};
+use sqlx::{Connection as _, Executor as _, PgConnection, Postgres, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
@@ -30,6 +30,8 @@ pub struct PgStore {
     turns: Arc<Semaphore>,
 }
 
+/// How long the reason why nobody answers is waited for.
+const ONCE_MORE: std::time::Duration = std::time::Duration::from_secs(2);
 /// Connections of a server for readers.
 const READERS: u32 = 10;
 /// Connections of a server for lanes, followers, marks and leases. No reader takes them: however
@@ -143,7 +145,17 @@ impl PgStore {
                     Box::pin(async move { connection.execute(SESSION).await.map(drop) })
                 })
         };
-        let writers = pool(WRITERS).connect_with(options.clone()).await?;
+        let writers = match pool(WRITERS).connect_with(options.clone()).await {
+            // The pool tries again and again, and forgets why: ask once more, for the reason.
+            Err(sqlx::Error::PoolTimedOut) => {
+                let again = PgConnection::connect_with(&options);
+                return Err(match tokio::time::timeout(ONCE_MORE, again).await {
+                    Ok(Err(reason)) => reason.into(),
+                    _ => StoreError::Unavailable(sqlx::Error::PoolTimedOut),
+                });
+            }
+            writers => writers?,
+        };
         let readers = pool(READERS).connect_lazy_with(options);
         let turns = Arc::new(Semaphore::new(TURNS));
         let store = PgStore { pool: readers.clone(), writers, readers, turns };

@@ -58,6 +58,9 @@ impl SqliteStore {
     /// Opens the file (or memory), with the settings that make a commit durable where it must be,
     /// and migrates.
     pub async fn open(path: Option<&Path>, durable: bool) -> Result<Self, StoreError> {
+        if let Some(path) = path {
+            make_private(path);
+        }
         let options = match path {
             Some(path) => SqliteConnectOptions::new().filename(path).create_if_missing(true),
             None => SqliteConnectOptions::new().in_memory(true),
@@ -313,6 +316,16 @@ impl SqliteStore {
         }
         Ok(found)
     }
+}
+
+/// Makes the file, if it is not there, so that only its owner can read it. SQLite gives the files
+/// beside it the same rights. Why a file cannot be made, SQLite says better.
+fn make_private(path: &Path) {
+    let mut file = std::fs::OpenOptions::new();
+    file.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut file, 0o600);
+    drop(file.open(path));
 }
 
 /// Whether the same statement may succeed later: busy, locked, out of memory, full, I/O error.
