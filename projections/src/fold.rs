@@ -93,11 +93,11 @@ impl Page {
     }
 
     /// Folds one event.
-    pub(crate) fn fold(&mut self, recorded: &Recorded, blind: &mut BlindTime) {
-        let Fact { occurred_at, recorded_at, ref event } = recorded.fact;
+    pub(crate) fn fold(&mut self, recorded: Recorded, blind: &mut BlindTime) {
+        let Fact { occurred_at, recorded_at, event } = recorded.fact;
         match event {
             AnyEvent::Run(event) => {
-                let fact = Fact { occurred_at, recorded_at, event: event.clone() };
+                let fact = Fact { occurred_at, recorded_at, event };
                 self.fold_run(RunId(recorded.stream.id), recorded.position, &fact);
             }
             AnyEvent::Subject(SubjectEvent::Observed(seen)) => {
@@ -111,7 +111,7 @@ impl Page {
                     self.subjects.insert(subject, Seen { key, state, verified_at, position });
                 }
             }
-            AnyEvent::Worker(event) => self.fold_worker(event, recorded_at, blind),
+            AnyEvent::Worker(event) => self.fold_worker(&event, recorded_at, blind),
             AnyEvent::Workspace(WorkspaceEvent::LedgerBlind(interval)) => {
                 blind.add(interval.from, interval.to);
                 let since = self.blind_since.map_or(interval.from, |at| at.min(interval.from));

@@ -243,7 +243,7 @@ pub(crate) async fn advance(
 ) -> Result<Checkpoint, ProjectionError> {
     let folded = match ahead.page(checkpoint.position, to).await {
         Ok(events) if events.is_empty() => return Ok(checkpoint.clone()),
-        Ok(events) => projector::project(target, checkpoint, &events).await,
+        Ok(events) => projector::project(target, checkpoint, events).await,
         Err(error) => Err(error),
     };
     if let Ok(next) = &folded {

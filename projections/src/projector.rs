@@ -7,6 +7,7 @@
 
 mod counts;
 mod queues;
+mod rows;
 mod verdicts;
 
 use std::sync::Arc;
@@ -322,7 +323,7 @@ pub(crate) fn decode(
 pub(crate) async fn project(
     target: &Store,
     checkpoint: &Checkpoint,
-    events: &[Recorded],
+    events: Vec<Recorded>,
 ) -> Result<Checkpoint, ProjectionError> {
     let mut checkpoint = checkpoint.clone();
     let is_catalog = |event: &Recorded| {
@@ -335,8 +336,8 @@ pub(crate) async fn project(
         } else {
             rest.iter().position(is_catalog).unwrap_or(rest.len())
         };
-        let (page, after) = rest.split_at(length);
-        checkpoint = project_page(target, &checkpoint, page).await?;
+        let after = rest.split_off(length);
+        checkpoint = project_page(target, &checkpoint, rest).await?;
         rest = after;
     }
     Ok(checkpoint)
@@ -345,19 +346,19 @@ pub(crate) async fn project(
 async fn project_page(
     target: &Store,
     checkpoint: &Checkpoint,
-    events: &[Recorded],
+    events: Vec<Recorded>,
 ) -> Result<Checkpoint, ProjectionError> {
     let mut next = checkpoint.clone();
     let mut tx = Tx::begin(target).await?;
-    let mut page = load(&mut tx, checkpoint.model, events).await?;
+    let mut page = load(&mut tx, checkpoint.model, &events).await?;
     for event in events {
-        page.fold(event, &mut next.blind);
         next.position = event.position + 1;
         next.recorded_at = event.fact.recorded_at;
         if let AnyEvent::Workspace(WorkspaceEvent::CatalogPublished(catalog)) = &event.fact.event {
             next.catalog = parse(&catalog.content)?;
             next.catalog_position = Some(event.position);
         }
+        page.fold(event, &mut next.blind);
     }
     next.failure = None;
     checkpoint.advance(&mut tx, &next).await?;
@@ -384,16 +385,8 @@ async fn load(tx: &mut Tx, model: Model, events: &[Recorded]) -> Result<Page, St
 
 async fn write(tx: &mut Tx, now: &Checkpoint, page: Page) -> Result<(), StoreError> {
     let model = now.model;
-    let mut changes = Changes::default();
-    let mut rows = Vec::with_capacity(page.runs.len());
-    for (id, tracked) in &page.runs {
-        let row = row(*id, tracked, &now.catalog, &now.blind, &evidence_before(tracked))?;
-        changes.note(tracked.before.as_ref(), &row);
-        rows.push(row);
-    }
-    // In the order of the index, which both databases insert into faster.
-    rows.sort_unstable_by_key(|row| row.run_id);
-    upsert_runs(tx, model, &rows).await?;
+    let page = Arc::new(page);
+    let (rows, mut changes) = rows::write_runs(tx, now, &page).await?;
     verdicts::write_subjects(tx, model, &page.subjects).await?;
     queues::write_workers(tx, model, &page.workers).await?;
     queues::write_queues(tx, model, &page.queues).await?;

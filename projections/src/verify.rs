@@ -283,7 +283,7 @@ async fn follow_up_to(
         }
         let events = projector::decode(from, &events)?;
         derived.checkpoint =
-            projector::project(&derived.store, &derived.checkpoint, &events).await?;
+            projector::project(&derived.store, &derived.checkpoint, events).await?;
     }
     Ok(true)
 }
