@@ -29,4 +29,4 @@ ci:
 
 # Run the benchmarks. Arguments go to them.
 bench *args:
-    cargo bench --workspace {{args}}
+    cargo bench-ledger {{args}}

@@ -11,9 +11,10 @@ use crate::db::Tx;
 use crate::tables::Model;
 use crate::view::{Reading, ViewError};
 
-/// The index entry, counted from 0, at which a window ends: most rows that are looked at for one
-/// page when a filter applies that the list's index does not serve.
-const WINDOW_END: &str = " LIMIT 1 OFFSET 19999";
+/// Rows that are looked at for one page when a filter applies that the list's index does not
+/// serve: a few, which are enough for a filter that keeps one in twenty, and then the rest of
+/// 20,000, which are most.
+const WINDOWS: [i64; 2] = [1_000, 19_000];
 
 /// A list: the rows of a table that `driving` names and `residual` keeps, in the order of `index`.
 #[derive(Debug)]
@@ -114,7 +115,8 @@ pub(crate) trait Placed: Row {
 }
 
 impl Scan {
-    /// One page of the list. At most two statements.
+    /// One page of the list. At most two statements a window, and without a filter that the index
+    /// does not serve one statement in all.
     pub(crate) async fn page<T>(
         &self,
         reading: &mut Reading,
@@ -126,21 +128,29 @@ impl Scan {
         (i64, T::Id): Row,
     {
         let limit = request.checked_limit()?;
-        let begin = request.place(list)?.map(|place| (place.time, T::Id::of(place.id)));
+        let mut begin = request.place(list)?.map(|place| (place.time, T::Id::of(place.id)));
         let (model, tx) = (reading.model(), &mut reading.tx);
-        let end = match self.residual.as_slice() {
-            [] => None,
-            _ => self.window_end(tx, model, begin.as_ref()).await?,
-        };
-        let mut statement = self.statement(self.select, tx, model, begin.as_ref());
-        self.residual.iter().for_each(|condition| condition.push(&mut statement));
-        if let Some((time, id)) = end.clone() {
-            statement.push(" AND ").push(self.order.pair).push(" >= (");
-            statement.bind(time).push(", ").bind(id).push(")");
+        let mut items: Vec<T> = Vec::new();
+        let mut end = None;
+        for rows in WINDOWS {
+            end = match self.residual.as_slice() {
+                [] => None,
+                _ => self.window_end(tx, model, begin.as_ref(), rows).await?,
+            };
+            let mut statement = self.statement(self.select, tx, model, begin.as_ref());
+            self.residual.iter().for_each(|condition| condition.push(&mut statement));
+            if let Some((time, id)) = end.clone() {
+                statement.push(" AND ").push(self.order.pair).push(" >= (");
+                statement.bind(time).push(", ").bind(id).push(")");
+            }
+            statement.push(" ORDER BY ").push(self.order.descending).push(" LIMIT ");
+            statement.bind(i64::try_from(limit + 1 - items.len()).unwrap_or(i64::MAX));
+            items.extend(statement.fetch::<T>(tx).await?);
+            if items.len() > limit || end.is_none() {
+                break;
+            }
+            begin.clone_from(&end);
         }
-        statement.push(" ORDER BY ").push(self.order.descending).push(" LIMIT ");
-        statement.bind(i64::try_from(limit + 1).unwrap_or(i64::MAX));
-        let mut items: Vec<T> = statement.fetch(tx).await?;
         let more = items.len() > limit;
         items.truncate(limit);
         let last = if more { items.last().map(T::place) } else { end.clone() };
@@ -150,18 +160,20 @@ impl Scan {
         Ok(Page { items, next, scanned_to })
     }
 
-    /// The place of the last row that this page may look at; none if the list ends before.
+    /// The place of the last row of a window of `rows`; none if the list ends before.
     async fn window_end<I: Id>(
         &self,
         tx: &mut Tx,
         model: Model,
         begin: Option<&(i64, I)>,
+        rows: i64,
     ) -> Result<Option<(i64, I)>, StoreError>
     where
         (i64, I): Row,
     {
         let mut statement = self.statement(self.select_place, tx, model, begin);
-        statement.push(" ORDER BY ").push(self.order.descending).push(WINDOW_END);
+        statement.push(" ORDER BY ").push(self.order.descending).push(" LIMIT 1 OFFSET ");
+        statement.bind(rows - 1);
         Ok(statement.fetch(tx).await?.pop())
     }
 
