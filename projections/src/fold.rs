@@ -107,7 +107,7 @@ impl Page {
                 let newer = |last: &Seen| verified_at >= last.verified_at;
                 if self.subjects.get(&subject).is_none_or(newer) {
                     let state = seen.state.as_str();
-                    let (key, position) = (seen.key.clone(), recorded.position);
+                    let (key, position) = (seen.key, recorded.position);
                     self.subjects.insert(subject, Seen { key, state, verified_at, position });
                 }
             }
