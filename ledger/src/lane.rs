@@ -10,6 +10,7 @@
 
 mod cache;
 mod draft;
+mod jobs;
 mod stored;
 
 use std::collections::HashSet;
@@ -20,6 +21,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
 
 use self::cache::RunCache;
 use self::draft::Draft;
+use self::jobs::Jobs;
 pub(crate) use self::stored::{decode, fold_runs};
 use crate::catalog::Catalog;
 use crate::event::{AggregateType, AnyEvent, Stream};
@@ -32,12 +34,6 @@ use crate::workspace::{Workspace, WorkspaceEvent};
 
 /// Submissions that are decided together at most; a larger request goes alone.
 const BATCH: usize = 4_096;
-/// How often in a row everybody else is let run, and brings nothing, before a batch is complete. A
-/// turn of which nobody makes use takes about a microsecond.
-const TURNS: u32 = 2;
-/// The same, while callers are expected who were just answered. Those who have gone away for good
-/// are waited for once.
-const PATIENT_TURNS: u32 = 100;
 /// How long a lane stays without work before it gives its memory back.
 const IDLE: Duration = Duration::from_secs(300);
 /// How often a failed write is looked into before its callers are told.
@@ -67,7 +63,7 @@ pub(crate) async fn run(
     mut waiting: mpsc::Receiver<Job>,
 ) {
     let mut lane = Lane { inner, workspace, known: None, runs: RunCache::default() };
-    let mut answered = 0;
+    let mut expected = 0;
     loop {
         let first = match tokio::time::timeout(IDLE, waiting.recv()).await {
             Ok(Some(job)) => job,
@@ -83,44 +79,10 @@ pub(crate) async fn run(
         };
         let mut jobs = Jobs::default();
         jobs.add(first);
-        jobs.gather(&mut waiting, answered).await;
-        answered = jobs.jobs.len();
-        lane.serve(jobs.jobs).await;
-    }
-}
-
-/// Requests that are served together.
-#[derive(Default)]
-struct Jobs {
-    jobs: Vec<Job>,
-    submissions: usize,
-}
-
-impl Jobs {
-    fn add(&mut self, job: Job) {
-        self.submissions += job.submissions.len();
-        self.jobs.push(job);
-    }
-
-    /// Adds what waits. Callers who have just been answered come with their next request as soon as
-    /// they get to run: were they not let run, they would be half of one batch and half of the
-    /// next, and every commit would do half of what it could. So as long as fewer have come than
-    /// were answered last time, everybody else gets many turns to run, and then two.
-    async fn gather(&mut self, waiting: &mut mpsc::Receiver<Job>, expected: usize) {
-        let mut idle = 0;
-        while self.submissions < BATCH {
-            let before = self.jobs.len();
-            while self.submissions < BATCH
-                && let Ok(job) = waiting.try_recv()
-            {
-                self.add(job);
-            }
-            idle = if self.jobs.len() == before { idle + 1 } else { 0 };
-            if idle >= if self.jobs.len() < expected { PATIENT_TURNS } else { TURNS } {
-                break;
-            }
-            tokio::task::yield_now().await;
-        }
+        jobs.gather(&mut waiting, expected).await;
+        let answered = jobs.len();
+        lane.serve(jobs.into_inner()).await;
+        expected = waiting.len() + answered;
     }
 }
 
