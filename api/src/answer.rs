@@ -2,7 +2,7 @@
 
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use runledger_ledger::run::RunRefusal;
+use runledger_ledger::run::{Related, RunRefusal};
 use runledger_ledger::submission::{Answer, Refusal};
 use runledger_ledger::workspace::WorkspaceRefusal;
 use runledger_projections::rules::standing::Standing;
@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use crate::ingest::ItemError;
 use crate::problem::ApiError;
-use crate::schema::standing::StandingShape;
+use crate::schema::standing::{StandingShape, ThingShape};
 
 /// What became of one event.
 #[derive(Clone, Debug, Serialize, ToSchema)]
@@ -47,6 +47,13 @@ pub struct ItemResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<StandingShape>)]
     pub standing: Option<Box<Standing>>,
+    /// Of an `unless_proven` dispatch whose work is there already: the adapter that proves it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub adapter: Option<String>,
+    /// The thing that proves it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ThingShape>)]
+    pub related: Option<Related>,
     /// Why it was not recorded.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<ItemProblem>,
@@ -64,6 +71,8 @@ pub enum ItemStatus {
     Coalesced,
     /// Another active run holds the key of the dispatch.
     Existing,
+    /// An `unless_proven` dispatch: its work is there already, and no run was made.
+    AlreadyProven,
     /// Its id was used before, for something else.
     Conflict,
     /// It may not be recorded.
@@ -78,6 +87,7 @@ impl ItemStatus {
             ItemStatus::Duplicate => "duplicate",
             ItemStatus::Coalesced => "coalesced",
             ItemStatus::Existing => "existing",
+            ItemStatus::AlreadyProven => "already_proven",
             ItemStatus::Conflict => "conflict",
             ItemStatus::Refused => "refused",
         }
@@ -108,6 +118,7 @@ pub struct Summary {
     pub duplicate: u64,
     pub coalesced: u64,
     pub existing: u64,
+    pub already_proven: u64,
     pub conflict: u64,
     pub refused: u64,
 }
@@ -122,6 +133,7 @@ impl Summary {
                 ItemStatus::Duplicate => &mut summary.duplicate,
                 ItemStatus::Coalesced => &mut summary.coalesced,
                 ItemStatus::Existing => &mut summary.existing,
+                ItemStatus::AlreadyProven => &mut summary.already_proven,
                 ItemStatus::Conflict => &mut summary.conflict,
                 ItemStatus::Refused => &mut summary.refused,
             } += 1;
@@ -130,12 +142,13 @@ impl Summary {
     }
 
     /// The counts, with the words that they count.
-    pub const fn counts(&self) -> [(&'static str, u64); 6] {
+    pub const fn counts(&self) -> [(&'static str, u64); 7] {
         [
             (ItemStatus::Recorded.as_str(), self.recorded),
             (ItemStatus::Duplicate.as_str(), self.duplicate),
             (ItemStatus::Coalesced.as_str(), self.coalesced),
             (ItemStatus::Existing.as_str(), self.existing),
+            (ItemStatus::AlreadyProven.as_str(), self.already_proven),
             (ItemStatus::Conflict.as_str(), self.conflict),
             (ItemStatus::Refused.as_str(), self.refused),
         ]
@@ -155,6 +168,8 @@ impl ItemResult {
             event_type: None,
             existing: None,
             standing: None,
+            adapter: None,
+            related: None,
             problem: None,
         }
     }
@@ -187,6 +202,12 @@ impl ItemResult {
                 run_id: Some(holder.0),
                 existing: Some(true),
                 ..bare(ItemStatus::Existing)
+            },
+            Answer::AlreadyProven(proven) => ItemResult {
+                run_id: None,
+                adapter: Some(proven.adapter.to_string()),
+                related: proven.related,
+                ..bare(ItemStatus::AlreadyProven)
             },
             Answer::Conflict { position } => {
                 let detail = format!(

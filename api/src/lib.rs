@@ -26,5 +26,6 @@ pub mod schema;
 pub mod server;
 pub mod settings;
 pub mod token;
+pub mod unless_proven;
 pub mod when;
 pub mod workspaces;

@@ -6,7 +6,7 @@ use crate::correlation::{Correlated, Correlation};
 use crate::event::{Actor, AnyEvent, SealError, Stream};
 use crate::fact::{EventType, Fact};
 use crate::merkle::Hash;
-use crate::run::{RunCommand, RunRefusal};
+use crate::run::{Related, RunCommand, RunRefusal};
 use crate::subject::{Observe, SubjectKey};
 use crate::time::Moment;
 use crate::words::{Name, RunId};
@@ -32,6 +32,9 @@ pub struct Submission {
     pub id: Option<ReportId>,
     /// Whether the caller wants a refusal instead of leniency.
     pub strict: bool,
+    /// Of a dispatch that asks first whether its work is there already (`unless_proven`): what was
+    /// found. It counts only where the dispatch would make a run.
+    pub found: Option<Found>,
 }
 
 impl Submission {
@@ -44,6 +47,7 @@ impl Submission {
             source: None,
             id: None,
             strict: false,
+            found: None,
         }
     }
 
@@ -60,6 +64,27 @@ impl Submission {
         self.actor = Some(actor);
         self
     }
+}
+
+/// What was found before a dispatch: then no run is made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// An adapter proves that the work is there.
+    Proven(Proven),
+    /// This active run held the key of the dispatch after the adapter had been asked. Its work may
+    /// have become true since, so that it counts even if the run has ended by now.
+    Held(RunId),
+}
+
+/// An adapter's proof that some work is there already.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// The adapter that proves it.
+    pub adapter: Name,
+    /// A stable word for why.
+    pub reason_code: Name,
+    /// The thing that proves it.
+    pub related: Option<Related>,
 }
 
 /// The id that a source gave its report, and what the report said.
@@ -119,6 +144,8 @@ pub enum Answer {
     NoChange,
     /// A `unique` dispatch: this active run holds its key.
     Existing(RunId),
+    /// An `unless_proven` dispatch: its work is there already.
+    AlreadyProven(Proven),
     /// Its id was used before, for something else.
     Conflict {
         /// By the event at this position.

@@ -33,6 +33,8 @@ pub struct Book {
 #[derive(Debug, Default)]
 struct Inner {
     entries: Mutex<HashMap<RunId, Entry>>,
+    /// Work by environment and fingerprint, whichever run did it.
+    works: Mutex<HashMap<(String, String), String>>,
     fault: Mutex<Option<SourceClass>>,
     /// How many pages are still answered before the book hangs; none if it never does.
     patience: Mutex<Option<usize>>,
@@ -65,6 +67,17 @@ impl Book {
     /// The work of this run is there, under this id.
     pub fn done(&self, run: RunId, id: &str) {
         self.entries().entry(run).or_default().done = Some(id.to_owned());
+    }
+
+    /// The work of this fingerprint is there, under this id.
+    pub fn has(&self, environment: &str, fingerprint: &str, id: &str) {
+        let key = (environment.to_owned(), fingerprint.to_owned());
+        lock(&self.inner.works).insert(key, id.to_owned());
+    }
+
+    fn work(&self, case: &Case) -> Option<String> {
+        let fingerprint = case.run.fingerprint.as_ref()?.to_string();
+        lock(&self.inner.works).get(&(case.environment().to_owned(), fingerprint)).cloned()
     }
 
     /// The subject of this run was seen healthy.
@@ -156,7 +169,11 @@ impl Adapter for BookAdapter {
         }
         let entries = self.book.entries();
         let found = |case: &Case| entries.get(&case.run_id).cloned().unwrap_or_default();
-        Ok(cases.iter().map(found).map(|entry| (entry.done, entry.healthy_at)).collect())
+        let of = |case: &Case| {
+            let Entry { done, healthy_at } = found(case);
+            (done.or_else(|| self.book.work(case)), healthy_at)
+        };
+        Ok(cases.iter().map(of).collect())
     }
 
     fn decide(&self, case: &Case, (done, healthy_at): &Self::Evidence) -> Decision {

@@ -64,6 +64,8 @@ pub struct Parsed {
     /// The run that the event named; none if its id was made here, if another system's id names the
     /// run, or if it is of no run.
     pub run_id: Option<RunId>,
+    /// Whether it is a dispatch that asks first whether its work is there already.
+    pub unless_proven: bool,
 }
 
 /// An event as it is sent.
@@ -214,6 +216,7 @@ impl EventRequest<'_> {
         self.check_names()?;
         let actor = self.actor.as_ref().or(caller.actor);
         let run_id = self.run_id;
+        let unless_proven = data.asks_first();
         let make = || match run_id {
             Some(run_id) => Ok(run_id),
             None => new_run_id().map_err(|error| {
@@ -228,8 +231,9 @@ impl EventRequest<'_> {
             id: self.report_id()?,
             source: self.source.or_else(|| caller.source.cloned()),
             strict: false,
+            found: None,
         };
-        Ok(Parsed { submission, run_id })
+        Ok(Parsed { submission, run_id, unless_proven })
     }
 
     /// What the event is known by. What was left out is left out of its content, so that an event
@@ -281,6 +285,11 @@ impl EventData {
             "worker.stopped" => EventData::WorkerStopped(of(data)?),
             other => return Err(refused_type(other)),
         })
+    }
+
+    /// Whether it is a dispatch that asks first whether its work is there already.
+    fn asks_first(&self) -> bool {
+        matches!(self, EventData::Dispatched(data) if data.unless_proven.unwrap_or_default())
     }
 
     fn command(

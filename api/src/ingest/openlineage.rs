@@ -177,6 +177,7 @@ impl<'a> RunEvent<'a> {
             source: Some(word(SOURCE)?),
             id: Some(self.report_id(signal, run, time.moment)?),
             strict: false,
+            found: None,
         })))
     }
 

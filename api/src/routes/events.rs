@@ -3,9 +3,8 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use runledger_ledger::ledger::SubmitError;
 use runledger_ledger::submission::Submission;
-use runledger_ledger::words::{RunId, WorkspaceId};
+use runledger_ledger::words::{Name, RunId, WorkspaceId};
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::texts::Language;
 use serde::{Deserialize, Serialize};
@@ -16,11 +15,12 @@ use uuid::Uuid;
 
 use crate::answer::{ItemResult, ItemStatus, Summary};
 use crate::app::App;
-use crate::extract::{Payload, Query, Workspace};
+use crate::extract::{Path, Payload, Query, Workspace};
 use crate::ingest::native::{self, Parsed};
 use crate::ingest::{Caller, ItemError};
 use crate::language;
 use crate::problem::{ApiError, ApiResult, Problems};
+use crate::unless_proven::{self, Place};
 use crate::when;
 
 /// How the events of a request are taken.
@@ -35,6 +35,12 @@ pub struct Modes {
     /// follow-up or a duplicate on a completed run, a heartbeat on a queued run.
     #[param(default = false)]
     strict: bool,
+}
+
+/// The workspace that the path names, as it stands there.
+#[derive(Debug, Deserialize)]
+pub struct EventsPath {
+    workspace: String,
 }
 
 /// What became of the events of a request.
@@ -91,6 +97,7 @@ enum OneEventOrMany {
 pub async fn post_events(
     State(app): State<App>,
     Workspace(workspace): Workspace,
+    Path(EventsPath { workspace: name }): Path<EventsPath>,
     Query(modes): Query<Modes>,
     headers: HeaderMap,
     payload: Payload,
@@ -100,7 +107,9 @@ pub async fn post_events(
     let mut new_run_id = || app.ledger().new_run_id();
     let caller = Caller { actor: Some(app.actor()), source: None };
     let items = native::parse_body(&payload.bytes, content_type, caller, &mut new_run_id)?;
-    let mut results = record(&app, workspace, items, modes, payload.room).await?;
+    let name = Name::new(&name).map_err(ApiError::internal)?;
+    let place = Place { workspace, name: &name };
+    let mut results = record(&app, place, items, modes, payload.room).await?;
     show_holders(&app, workspace, language::preferred(&headers), &mut results).await;
     let summary = Summary::of(&results);
     app.count(&summary);
@@ -116,16 +125,19 @@ pub async fn post_events(
 /// Hands what could be read to the ledger, and answers each item in its place.
 async fn record(
     app: &App,
-    workspace: WorkspaceId,
+    place: Place<'_>,
     items: Vec<Result<Parsed, ItemError>>,
     modes: Modes,
     room: Option<OwnedSemaphorePermit>,
-) -> Result<Vec<ItemResult>, SubmitError> {
-    let (mut runs, mut submissions) = (Vec::new(), Vec::new());
+) -> ApiResult<Vec<ItemResult>> {
+    let (mut runs, mut submissions, mut asking) = (Vec::new(), Vec::new(), Vec::new());
     let mut results: Vec<Option<ItemResult>> = Vec::with_capacity(items.len());
     for (index, item) in items.into_iter().enumerate() {
         results.push(match item {
-            Ok(Parsed { submission, .. }) => {
+            Ok(Parsed { submission, unless_proven, .. }) => {
+                if unless_proven {
+                    asking.push(submissions.len());
+                }
                 let run = submission.command.run_id().map(|run| run.0);
                 runs.push((index, run));
                 submissions.push(Submission { strict: modes.strict, ..submission });
@@ -137,7 +149,10 @@ async fn record(
     if modes.atomic && runs.len() < results.len() {
         fill(&mut results, runs.iter().map(|(index, run)| ItemResult::not_alone(*index, *run)));
     } else {
-        let ledger = app.ledger();
+        if !asking.is_empty() {
+            unless_proven::look(app, place, &mut submissions, &asking).await?;
+        }
+        let (ledger, workspace) = (app.ledger(), place.workspace);
         let answers = ledger.submit_holding(workspace, submissions, modes.atomic, room).await?;
         let answered = |((index, run), answer): ((usize, Option<Uuid>), _)| {
             ItemResult::answered(index, run, answer)

@@ -110,6 +110,7 @@ impl Runs {
             Answer::Coalesced { .. } => "coalesced".to_owned(),
             Answer::NoChange => "no change".to_owned(),
             Answer::Existing(_) => format!("existing{}", of(names)),
+            Answer::AlreadyProven(_) => "already proven".to_owned(),
             Answer::Conflict { position } => format!("in conflict with position {position}"),
             Answer::Refused(refusal) => format!("refused as {} ({refusal})", refusal.code()),
         }

@@ -107,7 +107,7 @@ async fn a_bad_event_in_a_list_harms_no_good_one(#[case] database: Database) {
     let reply = service.post_json(EVENTS, &body).await.ok(200);
     assert_eq!(statuses(&reply), ["recorded", "refused", "refused", "recorded", "duplicate"]);
     let summary = json!({"recorded": 2, "duplicate": 1, "coalesced": 0, "existing": 0,
-        "conflict": 0, "refused": 2});
+        "already_proven": 0, "conflict": 0, "refused": 2});
     assert_eq!(reply["summary"], summary);
     assert_eq!(reply["results"][1]["problem"]["code"], "unknown_type");
     assert_eq!(reply["results"][1]["problem"]["pointer"], "/type");

@@ -19,4 +19,5 @@ mod runs;
 mod service;
 mod subjects;
 mod system;
+mod unless_proven;
 mod workspaces;

@@ -168,6 +168,7 @@ pub(crate) fn words(answers: &[Answer]) -> Vec<String> {
         Answer::Coalesced { .. } => "coalesced".to_owned(),
         Answer::NoChange => "no_change".to_owned(),
         Answer::Existing(_) => "existing".to_owned(),
+        Answer::AlreadyProven(_) => "already_proven".to_owned(),
         Answer::Conflict { position } => format!("conflict with {position}"),
         Answer::Refused(refusal) => refusal.code().to_owned(),
     };

@@ -148,6 +148,10 @@ run_data! {
         /// Land on the active run of the same key, if there is one.
         #[schema(schema_with = schema::unique)]
         unique: Option<UniqueMode>,
+        /// Ask the operation's adapter first whether the work is there already, in this scope. If
+        /// it proves so, no run is made, and the answer is `already_proven`. Without `unique`, it
+        /// asks for one active run a `fingerprint`, or without one a `subject`.
+        unless_proven: Option<bool>,
     }
 }
 
@@ -158,6 +162,8 @@ impl DispatchedData {
             return Err(ItemError::at("invalid_event", "/data/operation", problem));
         };
         let (named, origin) = self.take_names()?;
+        let asks_first = self.unless_proven.unwrap_or_default();
+        let unique = self.unique.or_else(|| one_at_a_time(&named).filter(|_| asks_first));
         let origin = Origin { initiator: self.initiator, retry_of: self.retry_of, ..origin };
         let correlation_version = self.correlation_version.unwrap_or(1);
         Ok(RunCommand::Dispatch(Box::new(Dispatch {
@@ -165,8 +171,18 @@ impl DispatchedData {
             operation,
             named,
             origin,
-            unique: self.unique,
+            unique,
         })))
+    }
+}
+
+/// What keeps two dispatches at the same moment from doing the same work: both may have asked
+/// before either of them did it.
+fn one_at_a_time(named: &Named) -> Option<UniqueMode> {
+    match (&named.fingerprint, &named.subject) {
+        (Some(_), _) => Some(UniqueMode::Fingerprint),
+        (None, Some(_)) => Some(UniqueMode::Subject),
+        (None, None) => None,
     }
 }
 

@@ -4,7 +4,7 @@ use super::correlated::Before;
 use super::{Decided, Draft};
 use crate::fact::Fact;
 use crate::run::{Decision, ReservationKey, RunCommand, RunContext, RunEvent, RunRefusal};
-use crate::submission::{Answer, Submission};
+use crate::submission::{Answer, Found, Submission};
 use crate::words::RunId;
 
 impl Draft<'_> {
@@ -16,14 +16,25 @@ impl Draft<'_> {
     ) -> Result<Decided, RunRefusal> {
         let context = RunContext {
             catalog: &self.known.catalog,
-            holder: self.holder(command),
+            holder: match submission.found {
+                Some(Found::Held(holder)) => Some(holder),
+                _ => self.holder(command),
+            },
             occurred_at: submission.occurred_at.unwrap_or(self.recorded_at),
             recorded_at: self.recorded_at,
             run_id: id,
             strict: submission.strict,
         };
         let run = self.runs.entry(id).or_default();
-        Ok(match run.decide(command, &context)? {
+        let decision = run.decide(command, &context)?;
+        // What a dispatch of a run that is there already says, no proof changes.
+        if let Some(Found::Proven(proven)) = &submission.found
+            && matches!(command, RunCommand::Dispatch(_))
+            && !run.exists()
+        {
+            return Ok(Decided::Answer(Answer::AlreadyProven(proven.clone())));
+        }
+        Ok(match decision {
             Decision::Record(facts) => Decided::Record(facts.into_iter().map(Fact::any).collect()),
             Decision::Duplicate => {
                 Decided::Answer(Answer::Duplicate { position: None, run: Some(id) })
