@@ -66,7 +66,7 @@ mod tests {
     fn job() -> Job {
         let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let (answer, _) = oneshot::channel();
-        Job { submissions: Vec::new(), atomic: false, answer, _room: room }
+        Job { submissions: Vec::new(), atomic: false, answer, _room: room, held: None }
     }
 
     /// How many are gathered when `expected` are, one waits, and two come after `turns` turns.
