@@ -19,6 +19,7 @@ use runledger_ledger::words::WorkspaceId;
 use runledger_projections::Projections;
 use runledger_tests::book::Book;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 use tokio::sync::watch;
 use tower::ServiceExt;
 
@@ -49,6 +50,7 @@ pub(crate) struct Service {
     router: Router,
     description: Option<Description>,
     _following: Option<watch::Sender<bool>>,
+    _directory: TempDir,
 }
 
 /// What a service answered.
@@ -61,8 +63,11 @@ pub(crate) struct Reply {
 
 impl Service {
     pub(crate) async fn on(database: Database) -> Self {
+        // Not memory: that is gone with its one connection, which a request that is given up may
+        // take with it.
+        let directory = tempfile::tempdir().unwrap();
         let url = match database {
-            Database::Sqlite => StoreUrl::SqliteMemory,
+            Database::Sqlite => StoreUrl::SqliteScratch(directory.path().join("ledger.db")),
             Database::Postgres => StoreUrl::Postgres(runledger_tests::test_database().await),
         };
         let book = Book::default();
@@ -79,8 +84,16 @@ impl Service {
         let reconciler = Reconciler::new(projections.clone(), registry, Entropy::seeded(8));
         let app = App::new(projections, reconciler, TokenHash::of(TOKEN), name).unwrap();
         let router = router(app.clone());
-        let mut service =
-            Service { router, app, clock, main, book, description: None, _following: None };
+        let mut service = Service {
+            router,
+            app,
+            clock,
+            main,
+            book,
+            description: None,
+            _following: None,
+            _directory: directory,
+        };
         let description = service.get("/openapi.json").await.ok(200);
         service.description = Some(Description(description));
         service
