@@ -8,6 +8,7 @@ pub mod http;
 pub mod lag;
 pub mod project;
 pub mod reads;
+pub mod reconcile;
 pub mod report;
 pub mod server;
 pub mod sizes;

@@ -3,9 +3,14 @@
 use anyhow::Context;
 use runledger_adapters::registry::Row as Handled;
 use runledger_ledger::catalog::Catalog;
-use serde::Serialize;
+use runledger_ledger::time::Moment;
+use runledger_projections::rules::guidance::Severity;
+use serde::{Deserialize, Serialize};
 
+use super::connection::Connection;
+use super::reading::rfc3339;
 use super::table::{Cell, Row, Table};
+use super::times::relative;
 use super::{Answer, Unusable, block_on, output};
 use crate::adapters::{AdapterError, Adapters};
 use crate::server;
@@ -16,6 +21,7 @@ use crate::settings::{Flags, Settings};
 pub(super) enum Command {
     List(List),
     Check(Check),
+    Health(Health),
 }
 
 /// Show which adapter judges runs of which operation type, and which are idle and why.
@@ -46,6 +52,19 @@ pub(super) struct Check {
     flags: Flags,
 }
 
+/// Show how the adapters of a running server answer, and how many runs wait for them.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Exit codes: 0 every adapter answers or has nothing to do; 1 one does not; 2 the command line or a
+setting cannot be used; 3 the server cannot be reached, or refused")]
+pub(super) struct Health {
+    /// The server's answer as it came
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
 /// What handles an operation type.
 #[derive(Serialize)]
 struct Line<'a> {
@@ -58,7 +77,10 @@ struct Line<'a> {
 }
 
 pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
-    let (Command::List(List { flags, .. }) | Command::Check(Check { flags })) = command;
+    let flags = match command {
+        Command::List(List { flags, .. }) | Command::Check(Check { flags }) => flags,
+        Command::Health(health) => return block_on(shown(health)),
+    };
     let settings = Settings::resolve(flags, &|name| std::env::var(name).ok())?;
     block_on(async {
         let catalog = server::catalog(&settings)?;
@@ -72,7 +94,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
         };
         match command {
             Command::List(list) => listed(&adapters, &catalog, list.json),
-            Command::Check(_) => Ok(checked(&adapters, &catalog).await),
+            Command::Check(_) | Command::Health(_) => Ok(checked(&adapters, &catalog).await),
         }
     })
 }
@@ -126,6 +148,64 @@ async fn checked(adapters: &Adapters, catalog: &Catalog) -> Answer {
             Answer::No
         }
     }
+}
+
+#[derive(Deserialize)]
+struct Found {
+    #[serde(deserialize_with = "rfc3339")]
+    at: Moment,
+    items: Vec<Standing>,
+}
+
+#[derive(Deserialize)]
+struct Standing {
+    name: String,
+    idle: Option<String>,
+    last_success: Option<String>,
+    last_error: Option<LastError>,
+    consecutive_failures: u64,
+    backlog: u64,
+}
+
+#[derive(Deserialize)]
+struct LastError {
+    class: String,
+    at: String,
+}
+
+async fn shown(health: &Health) -> anyhow::Result<Answer> {
+    let connected = health.connection.connect(None).await?;
+    let answer = connected.get(&["adapters"], &[]).await?;
+    let found: Found = serde_json::from_str(&answer)
+        .context("the server's list of adapters cannot be understood")?;
+    let works = found.items.iter().all(|adapter| adapter.consecutive_failures == 0);
+    let answered = if works { Answer::Yes } else { Answer::No };
+    if health.json {
+        output::body(&answer);
+        return Ok(answered);
+    }
+    let ago = |text: &str| text.parse().map_or(text.to_owned(), |then| relative(then, found.at));
+    let mut table =
+        Table::new(["ADAPTER", "STATE", "LAST ANSWER", "LAST ERROR", "FAILURES", "BACKLOG"]);
+    for adapter in &found.items {
+        let state = match (&adapter.idle, adapter.consecutive_failures) {
+            (Some(_), _) => Cell::new("idle"),
+            (None, 0) => Cell::new("works"),
+            (None, _) => Cell::new("gives no answer").loud(Severity::Warning),
+        };
+        let error = adapter.last_error.as_ref();
+        let error = error.map(|error| format!("{}, {}", error.class, ago(&error.at)));
+        table.row(Row::of([
+            Cell::new(adapter.name.clone()).bold(),
+            state,
+            Cell::maybe(adapter.last_success.as_deref().map(ago)),
+            Cell::maybe(error),
+            Cell::new(adapter.consecutive_failures.to_string()),
+            Cell::new(adapter.backlog.to_string()),
+        ]));
+    }
+    table.lines().iter().for_each(output::line);
+    Ok(answered)
 }
 
 /// An error and what it comes from.

@@ -59,6 +59,7 @@ impl Reconciler {
             }
         }
         let health = health(&judged, place.now);
+        unanswered(place, &judged);
         let name = owner.map_or("", |owner| owner.name.as_str());
         self.inner.projections.looked(place.workspace, name, &next, &health).await?;
         let recorded = fates.iter().filter(|fate| matches!(fate, Fate::Recorded(_))).count();
@@ -204,6 +205,30 @@ fn log(case: &Case, reconcile: &Reconcile, answer: &Answer, began: Instant) {
 pub(super) fn done(found: &Candidate) -> Rescheduled {
     let before = found.wake.map(|wake| wake.due_at);
     Rescheduled { run_id: found.run_id, before, after: None }
+}
+
+/// What an operator reads of an adapter that gave no answer: once for a page, and nothing that its
+/// source said.
+fn unanswered(place: Place<'_>, judged: &[registry::Judged]) {
+    let mut errors: BTreeMap<(&str, &str), (usize, &Unjudged)> = BTreeMap::new();
+    for asked in judged.iter().flat_map(|one| &one.asked) {
+        if let Err(error) = &asked.result {
+            errors.entry((&asked.adapter, error.code())).or_insert((0, error)).0 += 1;
+        }
+    }
+    for ((adapter, class), (runs, error)) in errors {
+        let (workspace, cause) = (place.workspace, std::error::Error::source(error));
+        let cause = cause.map(ToString::to_string);
+        match error {
+            Unjudged::Source(_) => {
+                tracing::warn!(%workspace, adapter, class, runs, cause, "a source gave no answer");
+            }
+            Unjudged::Refused(_) => {
+                tracing::error!(%workspace, adapter, class, runs, cause, "decisions were refused");
+            }
+            Unjudged::Idle | Unjudged::Remote => {}
+        }
+    }
 }
 
 /// How each adapter that was asked answered for the page.

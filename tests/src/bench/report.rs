@@ -8,6 +8,12 @@ pub enum Unit {
     /// Events a second.
     #[serde(rename = "events/s")]
     Rate,
+    /// Runs a second.
+    #[serde(rename = "runs/s")]
+    Runs,
+    /// Something for each 1,000 of something else.
+    #[serde(rename = "per 1,000")]
+    PerThousand,
     /// Milliseconds.
     #[serde(rename = "ms")]
     Millis,
@@ -151,7 +157,7 @@ fn median(figures: &[f64]) -> f64 {
 
 fn written(figure: f64, unit: Unit) -> String {
     match unit {
-        Unit::Rate => {
+        Unit::Rate | Unit::Runs => {
             let digits = format!("{figure:.0}");
             let mut text = String::new();
             for (place, digit) in digits.chars().enumerate() {
@@ -162,6 +168,7 @@ fn written(figure: f64, unit: Unit) -> String {
             }
             text + "/s"
         }
+        Unit::PerThousand => format!("{figure:.1} per 1,000"),
         Unit::Millis => format!("{figure:.2} ms"),
         Unit::Megabytes => format!("{figure:.1} MB"),
         Unit::Times => format!("{figure:.2} ×"),

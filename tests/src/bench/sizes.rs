@@ -19,6 +19,8 @@ pub struct Sizes {
     pub runs: [usize; 2],
     /// How often each read is asked.
     pub reads: usize,
+    /// Stale runs that are judged.
+    pub judged: usize,
 }
 
 impl Sizes {
@@ -31,6 +33,7 @@ impl Sizes {
         folded: 300_000,
         runs: [10_000, 1_000_000],
         reads: 1_000,
+        judged: 10_000,
     };
     /// Enough to see that everything runs, in about a minute.
     pub const QUICK: Sizes = Sizes {
@@ -41,5 +44,6 @@ impl Sizes {
         folded: 30_000,
         runs: [1_000, 10_000],
         reads: 100,
+        judged: 1_000,
     };
 }

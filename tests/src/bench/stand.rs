@@ -89,12 +89,20 @@ impl Stand {
     /// # Errors
     /// When it cannot be made.
     pub async fn site(&self, database: Database) -> anyhow::Result<Site> {
+        self.site_at(database, Clock::system()).await
+    }
+
+    /// The same, on a clock of the caller's.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub async fn site_at(&self, database: Database, clock: Clock) -> anyhow::Result<Site> {
         let url = match database {
             Database::Postgres => StoreUrl::Postgres(self.postgres().await?),
             Database::Sqlite => StoreUrl::SqliteFile(self.directory()?.keep().join("ledger.db")),
         };
         let store = Store::open(&url).await?;
-        let ledger = Ledger::new(store, Clock::system(), Entropy::system());
+        let ledger = Ledger::new(store, clock, Entropy::system());
         let workspace = ledger.create_workspace(&Name::new("main")?, &Catalog::built_in()).await?;
         Ok(Site { ledger, workspace, url })
     }

@@ -20,7 +20,7 @@ use runledger_tests::bench::report::{Aim, BASELINE, COPY, Report, Unit};
 use runledger_tests::bench::server::Served;
 use runledger_tests::bench::sizes::Sizes;
 use runledger_tests::bench::stand::{Database, Stand};
-use runledger_tests::bench::{http, lag, project, traffic};
+use runledger_tests::bench::{http, lag, project, reconcile, traffic};
 use runledger_tests::database::drop_database;
 use tokio::time::Instant;
 
@@ -65,6 +65,8 @@ enum Part {
     Rebuild,
     /// The overview and lists over a small and a large history
     Reads,
+    /// Stale runs, judged from a domain database
+    Reconcile,
 }
 
 const CALLERS: [u64; 4] = [1, 8, 64, 256];
@@ -125,6 +127,10 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     if wanted(Part::Rebuild) {
         say("rebuilding");
         rebuilds(&stand, &sizes, &mut report).await?;
+    }
+    if wanted(Part::Reconcile) {
+        say("judging stale runs");
+        reconciled(&stand, &sizes, &mut report).await?;
     }
     if wanted(Part::Reads) {
         for database in Database::ALL {
@@ -328,6 +334,19 @@ async fn rebuilds(stand: &Stand, sizes: &Sizes, report: &mut Report) -> anyhow::
         }
         report.aim(&name, Aim::AtLeast(100_000.0));
         site.close().await?;
+    }
+    Ok(())
+}
+
+async fn reconciled(stand: &Stand, sizes: &Sizes, report: &mut Report) -> anyhow::Result<()> {
+    for database in Database::ALL {
+        let name = format!("{}: {} stale runs judged", database.name(), sizes.judged);
+        for _ in 0..sizes.repetitions {
+            let judged = reconcile::judge(stand, database, sizes.judged).await?;
+            report.add(&name, Unit::Runs, judged.rate);
+            let asked = format!("{name}, queries of the domain database");
+            report.add(asked, Unit::PerThousand, judged.queries);
+        }
     }
     Ok(())
 }

@@ -146,3 +146,20 @@ async fn a_running_server_proves_the_loser_of_a_race_from_the_winners_review() {
     stop.send(()).unwrap();
     running.await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn the_program_says_how_the_adapters_of_a_running_server_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let settings = settings(directory.path(), "postgres://reader@127.0.0.1:1/x");
+    let server = Server::start(&settings).await.unwrap();
+    let url = format!("http://{}", server.address());
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(server.run(async move { drop(stopped.await) }));
+    let health = adapters(directory.path(), &["health", "--url", &url], None).await;
+    assert!(health.status.success(), "{}", said(&health));
+    for word in ["lifecycle", "environment.review.compose", "works", "BACKLOG"] {
+        assert!(said(&health).contains(word), "{word} is missing:\n{}", said(&health));
+    }
+    stop.send(()).unwrap();
+    running.await.unwrap().unwrap();
+}
