@@ -9,7 +9,6 @@ pub mod adapter;
 mod built_in;
 pub mod conformance;
 pub mod domain;
-pub mod evidence;
 pub mod lifecycle;
 mod manifest;
 pub mod probe;

@@ -6,12 +6,13 @@
 
 use async_trait::async_trait;
 use runledger_ledger::catalog::Lifecycle;
-use runledger_ledger::run::{AdapterDecision, Fields, Reconcile, Run, RunEvent, Scalar};
+use runledger_ledger::run::{AdapterDecision, Reconcile, Run, RunEvent};
 use runledger_ledger::time::{Moment, Span};
-use runledger_ledger::words::{Name, Note, Status, WordError};
+use runledger_ledger::words::{Status, WordError};
 
 use crate::adapter::{Adapter, Case, Decision, Kind, Manifest, SourceError, Value, Wake};
 use crate::conformance::{Set, Specimens, case};
+use crate::seam::{self, SeamError};
 
 /// What the ledger knows the adapter by.
 pub const ADAPTER: &str = "lifecycle";
@@ -27,44 +28,44 @@ pub const ABANDONED: &str = "abandoned";
 /// ledger refuses the decision as `run_moved`, and the run is looked at again.
 ///
 /// # Errors
-/// Never in practice: every word here is short and clean.
-pub fn abandon(run: &Run, due_at: Moment, now: Moment) -> Result<Option<Reconcile>, WordError> {
-    let due = now >= due_at && run.is_active() && run.lifecycle.abandon_after.is_some();
-    if !due {
-        return Ok(None);
-    }
-    Ok(Some(Reconcile {
-        adapter: Name::new(ADAPTER)?,
-        adapter_version: VERSION,
-        decision: AdapterDecision::Unknown,
-        evaluated_at: now,
-        evidence: evidence(run, due_at)?,
-        expected_events: Some(run.events),
-        reason_code: Name::new(ABANDONED)?,
-        related: None,
-    }))
+/// Never in practice: the seam lets every value of it through.
+pub fn abandon(run: &Run, due_at: Moment, now: Moment) -> Result<Option<Reconcile>, SeamError> {
+    let decision = given_up(run, due_at, now);
+    decision.map(|decision| seam::reconcile(&manifest(), run, now, &decision)).transpose()
 }
 
-/// What the decision rests on: when the run was last heard of, and how long it may be silent.
-fn evidence(run: &Run, due_at: Moment) -> Result<Fields, WordError> {
+fn given_up(run: &Run, due_at: Moment, now: Moment) -> Option<Decision> {
+    let due = now >= due_at && run.is_active() && run.lifecycle.abandon_after.is_some();
+    due.then(|| resting_on(Decision::new(AdapterDecision::Unknown, ABANDONED), run, due_at))
+}
+
+/// With what the decision rests on: when the run was last heard of, and how long it may be silent.
+fn resting_on(decision: Decision, run: &Run, due_at: Moment) -> Decision {
     let (heard_at, window) = match run.status {
         Status::Queued => (Some(run.dispatch_recorded_at), run.lifecycle.queue_window),
         Status::Running | Status::Completed => (run.last_sign_of_life, run.lifecycle.run_window),
     };
-    let texts = [
-        ("abandon_after", run.lifecycle.abandon_after.map(|span| span.to_string())),
-        ("due_at", Some(due_at.to_string())),
-        ("last_heard_at", heard_at.map(|moment| moment.to_string())),
-        ("status", Some(run.status.to_string())),
-        ("window", window.map(|span| span.to_string())),
+    let values = [
+        ("abandon_after", run.lifecycle.abandon_after.map(Value::from)),
+        ("due_at", Some(due_at.into())),
+        ("last_heard_at", heard_at.map(Value::from)),
+        ("status", Some(run.status.as_str().into())),
+        ("window", window.map(Value::from)),
     ];
-    let mut fields = Fields::new();
-    for (name, text) in texts {
-        if let Some(text) = text {
-            fields.insert(Name::new(name)?, Scalar::Text(Note::new(text)?));
-        }
-    }
-    Ok(fields)
+    values.into_iter().fold(decision, |decision, (key, value)| match value {
+        Some(value) => decision.evidence(key, value),
+        None => decision,
+    })
+}
+
+fn manifest() -> Manifest {
+    Manifest::new(ADAPTER, VERSION)
+        .every_operation()
+        .evidence("abandon_after", Kind::Duration)
+        .evidence("due_at", Kind::Time)
+        .evidence("last_heard_at", Kind::Time)
+        .evidence("status", Kind::State)
+        .evidence("window", Kind::Duration)
 }
 
 /// [`abandon`] as an adapter of every operation type. It asks nobody: what it decides on is in the
@@ -77,14 +78,7 @@ pub struct GiveUp {
 impl GiveUp {
     /// The adapter.
     pub fn new() -> Self {
-        let manifest = Manifest::new(ADAPTER, VERSION)
-            .every_operation()
-            .evidence("abandon_after", Kind::Duration)
-            .evidence("due_at", Kind::Time)
-            .evidence("last_heard_at", Kind::Time)
-            .evidence("status", Kind::State)
-            .evidence("window", Kind::Duration);
-        GiveUp { manifest }
+        GiveUp { manifest: manifest() }
     }
 }
 
@@ -112,19 +106,8 @@ impl Adapter for GiveUp {
     }
 
     fn decide(&self, case: &Case, (): &()) -> Decision {
-        let given_up = case.give_up_at.and_then(|due| abandon(&case.run, due, case.at).ok()?);
-        let Some(found) = given_up else {
-            return Decision::new(AdapterDecision::NoChange, "not_due");
-        };
-        let value = |scalar: &Scalar| match scalar {
-            Scalar::Flag(flag) => Value::Flag(*flag),
-            Scalar::Number(number) => Value::Number(*number),
-            Scalar::Text(text) => Value::Text(text.as_str().to_owned()),
-        };
-        let decision = Decision::new(found.decision, found.reason_code.as_str());
-        found.evidence.iter().fold(decision, |decision, (key, scalar)| {
-            decision.evidence(key.as_str(), value(scalar))
-        })
+        let decision = case.give_up_at.and_then(|due_at| given_up(&case.run, due_at, case.at));
+        decision.unwrap_or_else(|| Decision::new(AdapterDecision::NoChange, "not_due"))
     }
 }
 
@@ -151,7 +134,8 @@ impl Specimens for GiveUp {
 
 #[cfg(test)]
 mod tests {
-    use runledger_ledger::words::Outcome;
+    use runledger_ledger::run::{Fields, Scalar};
+    use runledger_ledger::words::{Name, Outcome};
 
     use super::*;
 
@@ -190,7 +174,6 @@ mod tests {
         assert_eq!(decision.decision, AdapterDecision::Unknown);
         assert_eq!(decision.reason_code.as_str(), "abandoned");
         assert_eq!(decision.expected_events, Some(3));
-        assert_eq!(crate::evidence::check(&decision.evidence), Ok(()));
         assert_eq!(
             shown(&decision.evidence),
             [

@@ -216,6 +216,8 @@ pub struct Row {
     pub reads: Option<String>,
     /// Why the adapter judges nothing; none if it works.
     pub idle: Option<String>,
+    /// Whether the adapter is a program of its own, which claims its runs.
+    pub remote: bool,
     /// Whether the catalog names the operation type.
     pub in_catalog: bool,
 }
@@ -228,6 +230,7 @@ impl Row {
             adapter: manifest.map(|manifest| (manifest.name.clone(), manifest.version)),
             reads: manifest.and_then(|manifest| manifest.reads.clone()),
             idle: adapter.and_then(Registered::idle).map(str::to_owned),
+            remote: adapter.is_some_and(Registered::is_remote),
             in_catalog,
         }
     }

@@ -10,8 +10,9 @@ mod suspicion;
 
 use std::collections::BTreeMap;
 
-use runledger_ledger::run::{Fields, Reconcile, Related, Scalar};
+use runledger_ledger::run::{Fields, Reconcile, Related, Run, Scalar};
 use runledger_ledger::subject::{Observe, SubjectKey};
+use runledger_ledger::time::Moment;
 use runledger_ledger::words::{Name, Note};
 
 use crate::adapter::{Case, Decision, Manifest, Observation, Value};
@@ -93,29 +94,40 @@ pub fn commands(
     if !case.run.exists() {
         return Err(SeamError::UnknownRun);
     }
-    let adapter = Name::new(&manifest.name).map_err(|_| not("the adapter's name", "name"))?;
     let observe = match &decision.observation {
-        Some(observation) => Some(observe(manifest, case, observation, &adapter)?),
+        Some(observation) => Some(observe(manifest, case, observation)?),
         None => None,
     };
-    let reconcile = Reconcile {
-        adapter,
+    Ok(Commands { observe, reconcile: reconcile(manifest, &case.run, case.at, decision)? })
+}
+
+/// The same of a decision on `run` at `at`, without what was seen of its subject.
+pub(crate) fn reconcile(
+    manifest: &Manifest,
+    run: &Run,
+    at: Moment,
+    decision: &Decision,
+) -> Result<Reconcile, SeamError> {
+    Ok(Reconcile {
+        adapter: name(manifest)?,
         adapter_version: manifest.version,
         decision: decision.decision,
-        evaluated_at: case.at,
+        evaluated_at: at,
         evidence: evidence(manifest, &decision.evidence)?,
-        expected_events: Some(case.run.events),
+        expected_events: Some(run.events),
         reason_code: reason(&decision.reason_code)?,
         related: decision.related.as_ref().map(|found| related(manifest, found)).transpose()?,
-    };
-    Ok(Commands { observe, reconcile })
+    })
+}
+
+fn name(manifest: &Manifest) -> Result<Name, SeamError> {
+    Name::new(&manifest.name).map_err(|_| not("the adapter's name", "name"))
 }
 
 fn observe(
     manifest: &Manifest,
     case: &Case,
     observation: &Observation,
-    adapter: &Name,
 ) -> Result<(SubjectKey, Observe), SeamError> {
     let subject = case.run.subject.clone().ok_or(SeamError::NoSubject)?;
     let key = SubjectKey { environment: case.run.environment.clone(), subject };
@@ -123,7 +135,7 @@ fn observe(
         evidence: evidence(manifest, &observation.evidence)?,
         state: observation.state,
         verified_at: Some(observation.verified_at),
-        verifier: Some(adapter.clone()),
+        verifier: Some(name(manifest)?),
     };
     Ok((key, observe))
 }

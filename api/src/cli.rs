@@ -7,6 +7,7 @@ mod adapters;
 mod catalog;
 mod connection;
 mod demo;
+mod dry_run;
 mod events;
 mod follow_ups;
 mod log;

@@ -28,7 +28,7 @@ use runledger_projections::{ProjectionError, Projections};
 use tokio::sync::{Notify, broadcast, watch};
 
 pub use give_up::act;
-pub use preview::{AskError, Asked, Preview};
+pub use preview::{AdapterWord, AskError, Asked, Preview, Sight};
 pub use remote::{Claimed, Posted, RemoteError};
 
 use crate::listening;

@@ -47,6 +47,11 @@ const ONE: &str = "SELECT run_id, events, wake_due_at, claimed_at, leased_until 
      FROM remote_claims WHERE workspace_id = $1 AND claim_id = $2 AND adapter = $3";
 const EXTEND: &str = "UPDATE remote_claims SET leased_until = $4 \
      WHERE workspace_id = $1 AND claim_id = $2 AND leased_until > $3";
+/// Only if the wake is where the claim is to have it: somebody who asked meanwhile is heard.
+const RETIME: &str = "UPDATE remote_claims SET wake_due_at = $3 \
+     WHERE workspace_id = $1 AND claim_id = $2 AND EXISTS (SELECT 1 FROM reconciler_wakes AS w \
+     WHERE w.workspace_id = remote_claims.workspace_id AND w.run_id = remote_claims.run_id \
+     AND w.due_at = $3)";
 const RELEASE: &str = "DELETE FROM remote_claims WHERE workspace_id = $1 AND claim_id = $2";
 
 impl Projections {
@@ -120,6 +125,21 @@ impl Projections {
         });
         tx.commit().await?;
         Ok(extended > 0)
+    }
+
+    /// Has a claim go on under the wake of its run that is due at `due_at` by now, if there is one.
+    pub async fn retime_claim(
+        &self,
+        workspace: WorkspaceId,
+        id: Uuid,
+        due_at: Moment,
+    ) -> Result<(), ProjectionError> {
+        let mut tx = Tx::begin(self.store()).await?;
+        on_tx!(&mut tx, |connection| {
+            let query = sqlx::query(RETIME).bind(workspace.0).bind(id).bind(due_at.micros());
+            query.execute(connection).await?;
+        });
+        Ok(tx.commit().await?)
     }
 
     /// Ends a claim.

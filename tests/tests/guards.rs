@@ -204,13 +204,7 @@ const RULES: &[Rule] = &[
         says: "a decision becomes a command in the seam, which checks it; scenarios and the demo play \
                decisions of their own",
         words: &["Reconcile {"],
-        homes: &[
-            "adapters/src/lifecycle.rs",
-            "adapters/src/seam.rs",
-            "api/src/demo/",
-            "api/src/scenario/",
-            "ledger/src/",
-        ],
+        homes: &["adapters/src/seam.rs", "api/src/demo/", "api/src/scenario/", "ledger/src/"],
     },
     Rule {
         says: "a decision is submitted by the reconciler, from what the seam has let through; \

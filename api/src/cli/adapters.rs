@@ -11,7 +11,7 @@ use super::connection::Connection;
 use super::reading::rfc3339;
 use super::table::{Cell, Row, Table};
 use super::times::relative;
-use super::{Answer, Unusable, block_on, output};
+use super::{Answer, Unusable, block_on, dry_run, output};
 use crate::adapters::{AdapterError, Adapters};
 use crate::server;
 use crate::settings::{Flags, Settings};
@@ -43,11 +43,25 @@ pub(super) struct List {
 ///
 /// The domain database must answer, and its role must not be able to write; every query of a probe
 /// must be one that the database understands.
+///
+/// With --run, the adapters as they are configured here are asked about one run of the database
+/// here, beside a running server or without one. Nothing is recorded.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Exit codes: 0 nothing is wrong; 1 something is; 2 the command line, a setting or a file cannot be
-used")]
+Examples:
+  runledger adapters check
+  runledger adapters check --run 9e41b7aa      what would be decided of it, and why
+
+Exit codes: 0 nothing is wrong; 1 something is, or an adapter gives no answer about the run; 2 the
+command line, a setting or a file cannot be used")]
 pub(super) struct Check {
+    /// Show what would be decided of this run: its id or the id's end, in the workspace that is
+    /// named, or in any
+    #[arg(long, value_name = "RUN")]
+    run: Option<String>,
+    /// With --run: what would be decided as JSON, for programs
+    #[arg(long, requires = "run")]
+    json: bool,
     #[command(flatten)]
     flags: Flags,
 }
@@ -73,12 +87,13 @@ struct Line<'a> {
     version: Option<u32>,
     reads: Option<&'a str>,
     idle: Option<&'a str>,
+    remote: bool,
     in_catalog: bool,
 }
 
 pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
     let flags = match command {
-        Command::List(List { flags, .. }) | Command::Check(Check { flags }) => flags,
+        Command::List(List { flags, .. }) | Command::Check(Check { flags, .. }) => flags,
         Command::Health(health) => return block_on(shown(health)),
     };
     let settings = Settings::resolve(flags, &|name| std::env::var(name).ok())?;
@@ -94,7 +109,8 @@ pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
         };
         match command {
             Command::List(list) => listed(&adapters, &catalog, list.json),
-            Command::Check(_) | Command::Health(_) => Ok(checked(&adapters, &catalog).await),
+            Command::Check(check) => check.print(&settings, &adapters, &catalog).await,
+            Command::Health(health) => shown(health).await,
         }
     })
 }
@@ -109,18 +125,22 @@ fn listed(adapters: &Adapters, catalog: &Catalog, json: bool) -> anyhow::Result<
     }
     let mut table = Table::new(["OPERATION", "ADAPTER", "VERSION", "READS", "STATE"]);
     for row in &rows {
-        let Line { operation, adapter, version, reads, idle, in_catalog } = line(row);
-        let state = match (idle, in_catalog) {
-            (Some(_), _) => "idle",
-            (None, true) => "works",
-            (None, false) => "works; not in the catalog",
+        let Line { operation, adapter, version, reads, idle, remote, in_catalog } = line(row);
+        let mut state = match (adapter, idle, remote) {
+            (None, ..) => "no adapter".to_owned(),
+            (_, Some(_), _) => "idle".to_owned(),
+            (_, None, true) => "remote".to_owned(),
+            (_, None, false) => "works".to_owned(),
         };
+        if !in_catalog {
+            state.push_str("; not in the catalog");
+        }
         table.row(Row::of([
             Cell::new(operation.to_owned()).bold(),
             Cell::maybe(adapter.map(str::to_owned)),
             Cell::maybe(version.map(|version| version.to_string())),
             Cell::maybe(reads.map(str::to_owned)),
-            Cell::new(state.to_owned()),
+            Cell::new(state),
         ]));
     }
     table.lines().iter().for_each(output::line);
@@ -132,21 +152,45 @@ fn listed(adapters: &Adapters, catalog: &Catalog, json: bool) -> anyhow::Result<
     Ok(Answer::Yes)
 }
 
-async fn checked(adapters: &Adapters, catalog: &Catalog) -> Answer {
+impl Check {
+    async fn print(
+        &self,
+        settings: &Settings,
+        adapters: &Adapters,
+        catalog: &Catalog,
+    ) -> anyhow::Result<Answer> {
+        let (answer, said) = checked(adapters, catalog).await;
+        if self.json {
+            output::note(said);
+        } else {
+            output::line(said);
+        }
+        let Some(run) = &self.run else { return Ok(answer) };
+        let set = std::env::var("RUNLEDGER_WORKSPACE").ok().filter(|name| !name.is_empty());
+        let workspace = self.flags.workspace.clone().or(set);
+        let asked = dry_run::run(settings, adapters, run, workspace.as_deref()).await;
+        let (preview, workspace) = asked?;
+        if self.json {
+            output::line(serde_json::to_string_pretty(&preview)?);
+            return Ok(answer);
+        }
+        let heard = dry_run::print(&preview, &workspace);
+        Ok(if heard == Answer::Yes { answer } else { heard })
+    }
+}
+
+async fn checked(adapters: &Adapters, catalog: &Catalog) -> (Answer, String) {
     match adapters.check().await {
         Ok(()) => {
             let rows = adapters.registry.rows(catalog);
             let idle = rows.iter().filter(|row| row.idle.is_some()).count();
-            output::line(match &adapters.domain {
+            let said = match &adapters.domain {
                 Some(_) => "the domain database answers, and its role cannot write".to_owned(),
                 None => format!("no domain database is configured; {idle} operations are idle"),
-            });
-            Answer::Yes
+            };
+            (Answer::Yes, said)
         }
-        Err(error) => {
-            output::line(whole(&error));
-            Answer::No
-        }
+        Err(error) => (Answer::No, whole(&error)),
     }
 }
 
@@ -161,6 +205,8 @@ struct Found {
 struct Standing {
     name: String,
     idle: Option<String>,
+    #[serde(default)]
+    remote: bool,
     last_success: Option<String>,
     last_error: Option<LastError>,
     consecutive_failures: u64,
@@ -188,10 +234,14 @@ async fn shown(health: &Health) -> anyhow::Result<Answer> {
     let mut table =
         Table::new(["ADAPTER", "STATE", "LAST ANSWER", "LAST ERROR", "FAILURES", "BACKLOG"]);
     for adapter in &found.items {
-        let state = match (&adapter.idle, adapter.consecutive_failures) {
-            (Some(_), _) => Cell::new("idle"),
-            (None, 0) => Cell::new("works"),
-            (None, _) => Cell::new("gives no answer").loud(Severity::Warning),
+        let state = match (&adapter.idle, adapter.consecutive_failures, adapter.remote) {
+            (Some(_), ..) => Cell::new("idle"),
+            (None, 0, true) => Cell::new("remote"),
+            (None, _, true) => {
+                Cell::new("remote; its decisions are refused").loud(Severity::Warning)
+            }
+            (None, 0, false) => Cell::new("works"),
+            (None, _, false) => Cell::new("gives no answer").loud(Severity::Warning),
         };
         let error = adapter.last_error.as_ref();
         let error = error.map(|error| format!("{}, {}", error.class, ago(&error.at)));
@@ -227,6 +277,7 @@ fn line(row: &Handled) -> Line<'_> {
         version: row.adapter.as_ref().map(|(_, version)| *version),
         reads: row.reads.as_deref(),
         idle: row.idle.as_deref(),
+        remote: row.remote,
         in_catalog: row.in_catalog,
     }
 }

@@ -1,7 +1,7 @@
 //! Giving up silent runs without a registry: what a scenario does, which has its own clock and no
 //! domain.
 
-use runledger_adapters::{evidence, lifecycle};
+use runledger_adapters::lifecycle;
 use runledger_ledger::run::RunCommand;
 use runledger_ledger::submission::{Answer, Command, Submission};
 use runledger_ledger::time::Moment;
@@ -22,13 +22,15 @@ pub async fn act(
 ) -> Result<usize, ReconcileError> {
     let mut decisions = Vec::new();
     for due in projections.overdue(workspace, now, PAGE).await? {
-        if let Some(decision) = lifecycle::abandon(&due.run, due.due_at, now)? {
-            if let Err(forbidden) = evidence::check(&decision.evidence) {
-                tracing::error!(%workspace, run = %due.run_id, %forbidden, "a decision was dropped");
-                continue;
+        match lifecycle::abandon(&due.run, due.due_at, now) {
+            Ok(None) => {}
+            Ok(Some(decision)) => {
+                let command = RunCommand::Reconcile(Box::new(decision));
+                decisions.push(Submission::new(Command::Run(due.run_id, command)));
             }
-            let command = RunCommand::Reconcile(Box::new(decision));
-            decisions.push(Submission::new(Command::Run(due.run_id, command)));
+            Err(error) => {
+                tracing::error!(%workspace, run = %due.run_id, %error, "a decision was dropped");
+            }
         }
     }
     let answers = projections.ledger().submit(workspace, decisions, false).await?;

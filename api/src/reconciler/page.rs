@@ -130,7 +130,7 @@ impl Reconciler {
     }
 
     /// A number at random. Without one, retries are only less spread out.
-    fn chance(&self) -> u64 {
+    pub(super) fn chance(&self) -> u64 {
         let mut bytes = [0; 8];
         self.inner.entropy.fill(&mut bytes).map_or(0, |()| u64::from_le_bytes(bytes))
     }

@@ -1,6 +1,8 @@
 //! One run, because somebody asks: what would be decided of it now, or a look at once.
 
 use runledger_adapters::registry::{self, Unjudged};
+use runledger_ledger::run::Fields;
+use runledger_ledger::subject::{Observe, SubjectState};
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::{Name, Outcome, RunId, Status, WorkspaceId};
 use runledger_projections::rules::standing::ReconciliationView;
@@ -39,12 +41,27 @@ pub struct AdapterWord {
     /// Its decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reconciliation: Option<ReconciliationView>,
+    /// What it saw of the run's subject, which would be recorded as well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub observation: Option<Sight>,
     /// Why there is none, in a stable word: the class of the source's error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'static str>,
     /// The same in a sentence. It holds nothing that the source said.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
+}
+
+/// What an adapter saw of a run's subject.
+#[derive(Clone, Debug, Serialize)]
+pub struct Sight {
+    /// What was seen.
+    pub state: SubjectState,
+    /// When the source says that it was so, in RFC 3339.
+    pub verified_at: String,
+    /// What that rests on.
+    #[serde(skip_serializing_if = "Fields::is_empty")]
+    pub evidence: Fields,
 }
 
 /// A look that was asked for.
@@ -149,14 +166,24 @@ fn word(found: &Candidate, asked: &registry::Asked) -> AdapterWord {
         Ok(ruling) => {
             let shape = found.run.reconciled_by(&ruling.commands.reconcile);
             let reconciliation = Some(ReconciliationView::of(&shape));
-            AdapterWord { adapter, reconciliation, error: None, detail: None }
+            let observation = ruling.commands.observe.as_ref().map(|(_, seen)| sight(seen));
+            AdapterWord { adapter, reconciliation, observation, error: None, detail: None }
         }
         Err(error) => AdapterWord {
             adapter,
             reconciliation: None,
+            observation: None,
             error: Some(error.code()),
             detail: Some(sentence(error)),
         },
+    }
+}
+
+fn sight(seen: &Observe) -> Sight {
+    Sight {
+        state: seen.state,
+        verified_at: seen.verified_at.map_or_else(String::new, |at| at.to_string()),
+        evidence: seen.evidence.clone(),
     }
 }
 

@@ -11,11 +11,12 @@ use runledger_ledger::clock::NoEntropy;
 use runledger_ledger::run::Run;
 use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::{RunId, WorkspaceId};
-use runledger_projections::{Candidate, Claim, HealthNote, ProjectionError, Wake};
+use runledger_projections::{Candidate, Claim, HealthNote, ProjectionError, Rescheduled, Wake};
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::page::{Fate, case, done};
+use super::schedule::{Found, Look};
 use super::visit::{Owner, Place};
 use super::{ReconcileError, Reconciler};
 use crate::listening;
@@ -182,8 +183,7 @@ impl Reconciler {
         let ruling = match registered.posted(&case, decision) {
             Ok(ruling) => ruling,
             Err(error) => {
-                let note = health(adapter, place.now, Some(error.code()));
-                projections.looked(workspace, adapter, &[], &[note]).await?;
+                self.wait_longer(place, owner, (&found, &claim), error.code()).await?;
                 return Err(error.into());
             }
         };
@@ -222,6 +222,31 @@ impl Reconciler {
             true => Ok(until),
             false => Err(RemoteError::Expired(claim.leased_until)),
         }
+    }
+
+    /// A refused decision counts like a source that gave no answer: after the lease its run waits,
+    /// longer each time, so that a program with a mistake in it does not go round in circles. The
+    /// claim stands, and a better decision on it ends the wait.
+    async fn wait_longer(
+        &self,
+        place: Place<'_>,
+        owner: &Owner,
+        (found, claim): (&Candidate, &Claim),
+        code: &'static str,
+    ) -> Result<(), RemoteError> {
+        let projections = &self.inner.projections;
+        let Candidate { run_id, deadline, wake, .. } = *found;
+        // From when its lease ends: until then nobody else gets the run anyway.
+        let now = claim.leased_until.max(place.now);
+        let look = Look { found: Found::NoAnswer, now, revisit: owner.revisit, deadline, wake };
+        let after = look.next(self.chance());
+        let next = Rescheduled { run_id, before: Some(claim.wake_due_at), after };
+        let note = health(&owner.name, place.now, Some(code));
+        projections.looked(place.workspace, &owner.name, &[next], &[note]).await?;
+        if let Some(wake) = after {
+            projections.retime_claim(place.workspace, claim.id, wake.due_at).await?;
+        }
+        Ok(())
     }
 
     fn remote(&self, adapter: &str) -> Result<(&Registered, &Owner), RemoteError> {

@@ -49,6 +49,7 @@ struct AdapterStanding<'a> {
     reads: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     idle: Option<&'a str>,
+    remote: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     last_success: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -92,6 +93,7 @@ pub async fn list_adapters(
             },
             reads: manifest.reads.as_deref(),
             idle: adapter.idle(),
+            remote: adapter.is_remote(),
             last_success: last_success.map(|at| at.to_string()),
             last_error: last_error
                 .map(|(class, at): (String, Moment)| LastError { class, at: at.to_string() }),

@@ -1,9 +1,10 @@
 //! What the routes of adapters answer with.
 
+use runledger_ledger::subject::SubjectState;
 use runledger_ledger::words::{Outcome, Status};
 
 use super::standing::ReconciliationShape;
-use super::{count, flag, list, part, run, shape, text, time, word};
+use super::{count, flag, list, map, part, run, scalar, shape, text, time, word};
 
 shape! {
     /// The adapters of the server, and how their sources answer in the workspace.
@@ -21,7 +22,8 @@ shape! {
         "operations": list(text()), "The operation types whose runs it judges; `*` is every one.";
         optional "reads": text(), "What it reads.";
         optional "idle": text(), "Why it judges nothing, and what to do about it.";
-        optional "last_success": time(), "When its source last answered.";
+        "remote": flag(), "Whether it is a program of its own, which claims its runs.";
+        optional "last_success": time(), "When its source last answered; of a remote one, when it last posted a decision that was taken.";
         optional "last_error": part::<LastErrorShape>(), "The last time that it did not.";
         "consecutive_failures": count(), "Pages of runs in a row without an answer.";
         "backlog": count(), "Runs that are due and not decided.";
@@ -52,11 +54,22 @@ shape! {
 
 shape! {
     /// What one adapter says of a run: a decision, or why there is none.
-    AdapterWordShape = "AdapterWord" of ReconciliationShape {
+    AdapterWordShape = "AdapterWord" of ReconciliationShape, SightShape {
         "adapter": text(), "The adapter.";
         optional "reconciliation": part::<ReconciliationShape>(), "Its decision.";
+        optional "observation": part::<SightShape>(),
+            "What it saw of the run's subject, which would be recorded as well.";
         optional "error": text(), "Why there is none, in a stable word.";
         optional "detail": text(), "The same in a sentence, and nothing that the source said.";
+    }
+}
+
+shape! {
+    /// What an adapter saw of a run's subject.
+    SightShape = "Sight" {
+        "state": word!(SubjectState), "What was seen.";
+        "verified_at": time(), "When the source says that it was so.";
+        optional "evidence": map(scalar()), "What that rests on.";
     }
 }
 

@@ -264,6 +264,46 @@ async fn a_run_of_which_nothing_is_proven_waits_for_its_next_look() {
     assert_eq!(claim(&service, 60).await["run_id"], run.to_string());
 }
 
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn a_run_of_which_decisions_are_refused_waits_longer_each_time(#[case] database: Database) {
+    let service = Service::on(database).await;
+    let run = failed(&service, "f1").await;
+    followed(&service).await;
+    let bad = json!({"decision": "succeeded", "reason_code": "It is there."});
+    let go = async |seconds: i64| {
+        service.wait(seconds);
+        listening(&service).await;
+    };
+    for _ in 0..2 {
+        let claim = claim(&service, 60).await;
+        decide(&service, &claim, &bad).await.problem(422);
+        // The first waits are 5 and 10 seconds at most.
+        go(60 + 10).await;
+    }
+    let last = claim(&service, 60).await;
+    for _ in 0..8 {
+        decide(&service, &last, &bad).await.problem(422);
+    }
+    go(60 + 290).await;
+    assert_eq!(
+        claims(&service, 10, 60).await,
+        Vec::<Value>::new(),
+        "it waits five minutes or more"
+    );
+    go(320).await;
+    let again = claim(&service, 60).await;
+    assert_eq!(again["run_id"], run.to_string());
+
+    // A good decision ends it, also after a bad one on the same claim.
+    decide(&service, &again, &bad).await.problem(422);
+    assert_eq!(decide(&service, &again, &proof()).await.ok(200)["status"], "recorded");
+    go(100_000).await;
+    assert_eq!(claims(&service, 10, 60).await, Vec::<Value>::new());
+}
+
 #[tokio::test]
 async fn a_run_that_falls_silent_waits_for_its_remote_adapter_and_is_given_up_without_it() {
     let service = Service::on(Database::Sqlite).await;

@@ -148,6 +148,63 @@ async fn a_running_server_proves_the_loser_of_a_race_from_the_winners_review() {
 }
 
 #[tokio::test]
+async fn the_program_shows_what_would_be_decided_of_a_run_and_records_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let domain = DomainDatabase::in_database(&test_database().await).await.unwrap();
+    sqlx::query(
+        "INSERT INTO environment_reviews (id, workspace, environment, fingerprint, status) \
+         VALUES (9001, 'main', 'production', 'tried', 'ready')",
+    )
+    .execute(&domain.pool)
+    .await
+    .unwrap();
+    let server = Server::start(&settings(directory.path(), &domain.url)).await.unwrap();
+    let ledger = server.ledger().clone();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(server.run(async move { drop(stopped.await) }));
+    let main = ledger.store().workspace_by_name("main").await.unwrap().unwrap();
+    let run = ledger.new_run_id().unwrap();
+    let name = |text: &str| Name::new(text).unwrap();
+    let named = Named {
+        operation: Some(name("environment.review.compose")),
+        environment: Some(name("production")),
+        fingerprint: Some(name("tried")),
+        ..Named::default()
+    };
+    let report = Report::Started { attempt: None, worker: None };
+    let started = SignalReport { named, origin: Origin::default(), report };
+    let started = Command::Run(run, RunCommand::Signal(Box::new(started)));
+    let answers = ledger.submit(main, vec![Submission::new(started)], false).await.unwrap();
+    assert!(matches!(answers[0], Answer::Recorded(_)), "{answers:?}");
+    let size = async || ledger.store().head(main).await.unwrap().unwrap().size();
+    let before = size().await;
+
+    let id = run.to_string();
+    let end = &id[id.len() - 8..];
+    let check = async |text: &str, more: &[&str], domain: &str| {
+        let arguments = [&["check", "--run", text], more].concat();
+        adapters(directory.path(), &arguments, Some(domain)).await
+    };
+    let shown = check(end, &[], &domain.url).await;
+    assert!(shown.status.success(), "{}", said(&shown));
+    for words in ["says succeeded", "environment_review/9001", "would be recorded: succeeded"] {
+        assert!(said(&shown).contains(words), "{words} is missing:\n{}", said(&shown));
+    }
+    let json = check(&id, &["--json", "--workspace", "main"], &domain.url).await;
+    let json: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!(json["would_record"]["related"]["id"], "9001");
+    let broken = check(end, &[], "postgres://reader:hunter2@127.0.0.1:1/x").await;
+    assert_eq!(broken.status.code(), Some(1));
+    assert!(said(&broken).contains("unavailable") && !said(&broken).contains("hunter2"));
+    let nobody = check("00000000-0000-4000-8000-000000000000", &[], &domain.url).await;
+    assert_eq!(nobody.status.code(), Some(1), "{}", said(&nobody));
+    assert_eq!(check("no", &[], &domain.url).await.status.code(), Some(2));
+    assert_eq!(size().await, before);
+    stop.send(()).unwrap();
+    running.await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn the_program_says_how_the_adapters_of_a_running_server_answer() {
     let directory = tempfile::tempdir().unwrap();
     let settings = settings(directory.path(), "postgres://reader@127.0.0.1:1/x");
