@@ -314,7 +314,9 @@ mod correlations;
 mod integrity;
 
 const HEAD: &str = "SELECT size, last_recorded_at, frontier FROM heads WHERE workspace_id = $1";
-const LOG: &str = "SELECT position, body, leaf_hash, recorded_at FROM events \
+/// The statement behind [`Store::log`], for one who reads in a transaction of their own: workspace,
+/// first position, position after the last, most events.
+pub const LOG: &str = "SELECT position, body, leaf_hash, recorded_at FROM events \
      WHERE workspace_id = $1 AND position >= $2 AND position < $3 ORDER BY position LIMIT $4";
 const STREAM_PAGE: &str = "SELECT position, body, leaf_hash, recorded_at FROM events \
      WHERE workspace_id = $1 AND aggregate_type = $2 AND aggregate_id = $3 AND sequence > $4 \

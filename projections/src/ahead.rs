@@ -1,11 +1,12 @@
 //! Reading ahead: while one page of a log is folded, the next one is read and decoded.
 
 use runledger_ledger::event::Recorded;
-use runledger_ledger::store::{Store, StoreError};
+use runledger_ledger::store::{LOG, Store, StoreError, StoredEvent};
 use runledger_ledger::words::WorkspaceId;
 use tokio::task::JoinHandle;
 
-use crate::projector::{ProjectionError, decode};
+use crate::db::{Tx, on_tx};
+use crate::projector::{ProjectionError, decode, signed};
 
 /// The pages of one log, each of `page` events at most, for one who takes them in order.
 pub(crate) struct Ahead {
@@ -53,6 +54,25 @@ impl Drop for Ahead {
             reading.abort();
         }
     }
+}
+
+/// The events from position `from` to before `to`, all of them, as a transaction sees them.
+pub(crate) async fn read_in(
+    tx: &mut Tx,
+    workspace: WorkspaceId,
+    from: u64,
+    to: u64,
+) -> Result<Vec<Recorded>, ProjectionError> {
+    let events: Vec<StoredEvent> = on_tx!(tx, |connection| {
+        sqlx::query_as(LOG)
+            .bind(workspace.0)
+            .bind(signed(from))
+            .bind(signed(to))
+            .bind(signed(to - from))
+            .fetch_all(connection)
+            .await?
+    });
+    decode(from, &events)
 }
 
 async fn read(

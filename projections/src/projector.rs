@@ -326,9 +326,33 @@ pub(crate) async fn project(
     events: Vec<Recorded>,
 ) -> Result<Checkpoint, ProjectionError> {
     let mut checkpoint = checkpoint.clone();
+    for page in of_one_catalog(events) {
+        let mut tx = Tx::begin(target).await?;
+        checkpoint = project_page(&mut tx, &checkpoint, page).await?;
+        tx.commit().await?;
+    }
+    Ok(checkpoint)
+}
+
+/// The same as [`project`], as a part of what a transaction does.
+pub(crate) async fn project_in(
+    tx: &mut Tx,
+    checkpoint: &Checkpoint,
+    events: Vec<Recorded>,
+) -> Result<Checkpoint, ProjectionError> {
+    let mut checkpoint = checkpoint.clone();
+    for page in of_one_catalog(events) {
+        checkpoint = project_page(tx, &checkpoint, page).await?;
+    }
+    Ok(checkpoint)
+}
+
+/// Events, in pages that no catalog comes into force within.
+fn of_one_catalog(events: Vec<Recorded>) -> Vec<Vec<Recorded>> {
     let is_catalog = |event: &Recorded| {
         matches!(event.fact.event, AnyEvent::Workspace(WorkspaceEvent::CatalogPublished(_)))
     };
+    let mut pages = Vec::with_capacity(1);
     let mut rest = events;
     while let Some(first) = rest.first() {
         let length = if is_catalog(first) {
@@ -337,20 +361,19 @@ pub(crate) async fn project(
             rest.iter().position(is_catalog).unwrap_or(rest.len())
         };
         let after = rest.split_off(length);
-        checkpoint = project_page(target, &checkpoint, rest).await?;
+        pages.push(rest);
         rest = after;
     }
-    Ok(checkpoint)
+    pages
 }
 
 async fn project_page(
-    target: &Store,
+    tx: &mut Tx,
     checkpoint: &Checkpoint,
     events: Vec<Recorded>,
 ) -> Result<Checkpoint, ProjectionError> {
     let mut next = checkpoint.clone();
-    let mut tx = Tx::begin(target).await?;
-    let mut page = load(&mut tx, checkpoint.model, &events).await?;
+    let mut page = load(tx, checkpoint.model, &events).await?;
     for event in events {
         next.position = event.position + 1;
         next.recorded_at = event.fact.recorded_at;
@@ -361,12 +384,11 @@ async fn project_page(
         page.fold(event, &mut next.blind);
     }
     next.failure = None;
-    checkpoint.advance(&mut tx, &next).await?;
-    write(&mut tx, &next, page).await?;
+    checkpoint.advance(tx, &next).await?;
+    write(tx, &next, page).await?;
     if next.catalog_position != checkpoint.catalog_position {
-        sweep(&mut tx, &next, Which::All).await?;
+        sweep(tx, &next, Which::All).await?;
     }
-    tx.commit().await?;
     Ok(next)
 }
 

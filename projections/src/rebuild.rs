@@ -7,12 +7,12 @@ use runledger_ledger::store::{Store, StoreError};
 use runledger_ledger::time::Span;
 use runledger_ledger::words::WorkspaceId;
 
-use crate::ahead::Ahead;
+use crate::ahead::{self, Ahead};
 use crate::db::{self, Tx, on_tx};
 use crate::follower;
 use crate::lease::{self, Held};
 use crate::projections::{Inner, Projections};
-use crate::projector::{Checkpoint, ProjectionError, VERSION};
+use crate::projector::{self, Checkpoint, ProjectionError, VERSION};
 use crate::tables::Model;
 
 /// Events folded in one transaction: more than of a live page, for which somebody may be waiting.
@@ -91,19 +91,18 @@ async fn derive(
         let size = store.head(workspace).await?.map_or(0, |head| head.size());
         let next = follower::advance(&mut ahead, store, &building, u64::MAX).await?;
         progress(Progress { folded: next.position, size });
-        let caught_up = next.position == building.position;
+        let more = next.position - building.position == u64::from(PAGE);
         building = next;
-        if !caught_up {
+        if more {
             continue;
         }
         if !counted {
             counted = true;
             db::count_rows(store).await?;
         }
-        match swap(store, &building).await? {
-            Swap::Done => break,
-            Swap::LiveIsAhead => {}
-            Swap::Gone => return Err(ProjectionError::NotAlone),
+        if let Some(swapped) = swap(store, &building).await? {
+            building = swapped;
+            break;
         }
     }
     inner.moved.note(workspace, building.position);
@@ -114,27 +113,48 @@ async fn derive(
     Ok(building.position)
 }
 
-/// What became of putting a generation in the place of the live one.
-enum Swap {
-    /// It is the live one now.
-    Done,
-    /// The live one holds events that it does not hold yet.
-    LiveIsAhead,
-    /// Somebody has taken it for left over.
-    Gone,
+/// Makes `new` the live generation. What the live one holds beyond it is folded in the same
+/// transaction, while the live one is held where it is: a log that grows without a pause would keep
+/// ahead of it for ever otherwise. `None` if that is more than a page.
+async fn swap(store: &Store, new: &Checkpoint) -> Result<Option<Checkpoint>, ProjectionError> {
+    let workspace = new.model.workspace;
+    let mut tx = Tx::begin(store).await?;
+    let live = hold_live(&mut tx, workspace).await?.unwrap_or_default();
+    if live > new.position + u64::from(PAGE) {
+        return Ok(None);
+    }
+    let mut new = new.clone();
+    if live > new.position {
+        let rest = ahead::read_in(&mut tx, workspace, new.position, live).await?;
+        new = projector::project_in(&mut tx, &new, rest).await?;
+    }
+    if !promote(&mut tx, &new).await? {
+        // Somebody has taken it for left over.
+        return Err(ProjectionError::NotAlone);
+    }
+    tx.commit().await?;
+    Ok(Some(new))
 }
 
-/// Makes `new` the live generation, if the live one is not ahead of it.
-async fn swap(store: &Store, new: &Checkpoint) -> Result<Swap, StoreError> {
+/// Keeps the live generation from going on until the transaction ends. Returns where it is.
+async fn hold_live(tx: &mut Tx, workspace: WorkspaceId) -> Result<Option<u64>, StoreError> {
+    const HOLD: &str = "UPDATE projections SET live = live WHERE workspace_id = $1 AND live \
+         RETURNING position";
+    let held: Option<(i64,)> = on_tx!(tx, |connection| {
+        sqlx::query_as(HOLD).bind(workspace.0).fetch_optional(connection).await?
+    });
+    Ok(held.map(|(position,)| u64::try_from(position).unwrap_or_default()))
+}
+
+/// Puts a generation that holds all that the live one holds in its place, unless it is gone.
+async fn promote(tx: &mut Tx, new: &Checkpoint) -> Result<bool, StoreError> {
     const RETIRE: &str = "UPDATE projections SET live = $4 \
          WHERE workspace_id = $1 AND live AND position <= $2 AND generation <> $3";
-    const LIVE: &str = "SELECT count(*) FROM projections WHERE workspace_id = $1 AND live";
     const PROMOTE: &str = "UPDATE projections SET live = $4 \
          WHERE workspace_id = $1 AND generation = $3 AND position = $2 AND NOT EXISTS \
              (SELECT 1 FROM projections AS other WHERE other.workspace_id = $1 AND other.live)";
-    let mut tx = Tx::begin(store).await?;
-    let position = crate::projector::signed(new.position);
-    let swap = on_tx!(&mut tx, |connection| {
+    let position = projector::signed(new.position);
+    on_tx!(tx, |connection| {
         let mut change = async |statement, live: bool| {
             sqlx::query(statement)
                 .bind(new.model.workspace.0)
@@ -145,19 +165,8 @@ async fn swap(store: &Store, new: &Checkpoint) -> Result<Swap, StoreError> {
                 .await
         };
         change(RETIRE, false).await?;
-        let promoted = change(PROMOTE, true).await?.rows_affected();
-        let (live,): (i64,) =
-            sqlx::query_as(LIVE).bind(new.model.workspace.0).fetch_one(&mut *connection).await?;
-        match (promoted, live) {
-            (1, _) => Swap::Done,
-            (_, 0) => Swap::Gone,
-            _ => Swap::LiveIsAhead,
-        }
-    });
-    if let Swap::Done = swap {
-        tx.commit().await?;
-    }
-    Ok(swap)
+        Ok(change(PROMOTE, true).await?.rows_affected() == 1)
+    })
 }
 
 /// The tables that hold rows of a generation, and the columns by which pieces of one are told.
