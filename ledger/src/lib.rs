@@ -11,7 +11,7 @@ pub mod event;
 pub mod fact;
 mod lane;
 pub mod ledger;
-pub mod merkle;
+pub use runledger_proof::merkle;
 pub mod run;
 pub mod store;
 pub mod subject;

@@ -330,7 +330,7 @@ fn first_word(rule: &Rule, line: &str) -> Option<&'static str> {
 
 /// The Rust files of the crates, by path from the root; those that hold only tests left out.
 fn product_sources() -> Vec<(String, String)> {
-    let crates = ["ledger/src", "projections/src", "adapters/src", "api/src"];
+    let crates = ["ledger/src", "ledger/proof/src", "projections/src", "adapters/src", "api/src"];
     let files = crates.iter().flat_map(|sources| files_below(&root().join(sources), "rs"));
     let named = files.map(|file| {
         let path = file.strip_prefix(root()).unwrap().to_str().unwrap().to_owned();

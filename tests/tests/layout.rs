@@ -38,13 +38,23 @@ const TOP_LEVEL: &[&str] = &[
 /// Each crate and the crates of this workspace that it may depend on, in any way: as a normal, a
 /// build or a test dependency.
 const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
-    ("runledger-ledger", &[]),
+    ("runledger-proof", &[]),
+    ("runledger-ledger", &["runledger-proof"]),
     ("runledger-projections", &["runledger-ledger"]),
     ("runledger-adapters", &["runledger-ledger"]),
-    ("runledger", &["runledger-ledger", "runledger-projections", "runledger-adapters"]),
+    (
+        "runledger",
+        &["runledger-proof", "runledger-ledger", "runledger-projections", "runledger-adapters"],
+    ),
     (
         "runledger-tests",
-        &["runledger-ledger", "runledger-projections", "runledger-adapters", "runledger"],
+        &[
+            "runledger-proof",
+            "runledger-ledger",
+            "runledger-projections",
+            "runledger-adapters",
+            "runledger",
+        ],
     ),
 ];
 
