@@ -32,8 +32,6 @@ pub enum AsOf {
 
 /// Past states that are kept, the latest used last.
 const KEPT: usize = 6;
-/// Logs up to this size are replayed in memory.
-const IN_MEMORY: u64 = 20_000;
 /// How long a question waits for a replay; the replay goes on, and asking again finds it.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Replays at a time; others wait for their turn.
@@ -88,7 +86,7 @@ pub(crate) struct Replayed {
     pub(crate) store: Store,
     pub(crate) checkpoint: Checkpoint,
     /// The file lives as long as anybody reads it.
-    pub(crate) file: Option<Arc<TempDir>>,
+    pub(crate) file: Arc<TempDir>,
 }
 
 impl Past {
@@ -166,7 +164,7 @@ pub(crate) async fn replay(
     workspace: WorkspaceId,
     size: u64,
 ) -> Result<Replayed, ProjectionError> {
-    let Replayed { store, mut checkpoint, file } = begin(workspace, size).await?;
+    let Replayed { store, mut checkpoint, file } = begin(workspace).await?;
     let mut ahead = Ahead::new(source, workspace, follower::PAGE);
     while checkpoint.position < size {
         let next = follower::advance(&mut ahead, &store, &checkpoint, size).await?;
@@ -179,13 +177,11 @@ pub(crate) async fn replay(
     Ok(Replayed { store, checkpoint, file })
 }
 
-/// Read models of nothing yet, with room for those of `size` events.
-pub(crate) async fn begin(workspace: WorkspaceId, size: u64) -> Result<Replayed, ProjectionError> {
-    let file = if size <= IN_MEMORY { None } else { Some(Arc::new(scratch()?)) };
-    let url = match &file {
-        None => StoreUrl::SqliteMemory,
-        Some(dir) => StoreUrl::SqliteScratch(dir.path().join("as-of.sqlite")),
-    };
+/// Read models of nothing yet. They lie in a file: memory is gone with its one connection, which a
+/// request that is given up may take along.
+pub(crate) async fn begin(workspace: WorkspaceId) -> Result<Replayed, ProjectionError> {
+    let file = Arc::new(scratch()?);
+    let url = StoreUrl::SqliteScratch(file.path().join("as-of.sqlite"));
     let store = Store::open(&url).await?;
     let model = Model { workspace, generation: 1 };
     let checkpoint = Checkpoint::create(&store, model, true).await?;
@@ -227,7 +223,7 @@ mod tests {
         pending.push(missing(&past, 4));
         assert!(matches!(past.find(WORKSPACE, 5), Found::Full));
         // Done ones make room as well, and only they go when there are too many.
-        let Ok(replayed) = begin(WORKSPACE, 0).await else { panic!("no scratch database") };
+        let Ok(replayed) = begin(WORKSPACE).await else { panic!("no scratch database") };
         pending.pop().into_iter().for_each(|done| drop(done.send_replace(Some(replayed.clone()))));
         for size in 5..=20 {
             missing(&past, size).send_replace(Some(replayed.clone()));

@@ -212,7 +212,7 @@ async fn compare(
         found.add(Difference::Models { problem });
         return Ok(());
     }
-    let mut derived = as_of::begin(workspace, found.events).await?;
+    let mut derived = as_of::begin(workspace).await?;
     let mut ahead = Ahead::new(store, workspace, follower::PAGE);
     while derived.checkpoint.position < known.position {
         let (before, of) = (derived.checkpoint.position, known.position);

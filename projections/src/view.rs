@@ -147,7 +147,7 @@ async fn replayed(
 ) -> Result<(Checkpoint, Place), ViewError> {
     let replayed = inner.past.at(inner.ledger.store(), workspace, size).await?;
     let Replayed { store, checkpoint, file } = replayed.ok_or(ViewError::Preparing { size })?;
-    Ok((checkpoint, Place { store, scratch: file }))
+    Ok((checkpoint, Place { store, scratch: Some(file) }))
 }
 
 impl View {

@@ -1,6 +1,7 @@
 //! A ledger with read models and a clock that a test turns, and short words for what happens in it.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use runledger_ledger::catalog::Catalog;
 use runledger_ledger::clock::{Clock, Entropy};
@@ -16,6 +17,7 @@ use runledger_ledger::words::{Name, Outcome, RunId, Subject, WorkspaceId};
 use runledger_ledger::worker::{WorkerKey, WorkerReport};
 use runledger_ledger::workspace::{LedgerBlind, WorkspaceCommand};
 use runledger_projections::{AsOf, Projections, View};
+use tempfile::TempDir;
 use uuid::Uuid;
 
 /// 2026-01-01T00:00:00Z, where every world begins.
@@ -32,12 +34,17 @@ pub struct World {
     pub projections: Projections,
     /// The workspace that the words below mean.
     pub workspace: WorkspaceId,
+    /// Where its database is, if it goes with the world.
+    _directory: Option<Arc<TempDir>>,
 }
 
 impl World {
-    /// A world in memory.
+    /// A world on SQLite, in a file: memory is gone with its one connection, which whoever gives up
+    /// waiting may take along.
     pub async fn sqlite() -> World {
-        World::open(&StoreUrl::SqliteMemory).await
+        let directory = must(tempfile::tempdir(), "a directory");
+        let url = StoreUrl::SqliteScratch(directory.path().join("ledger.db"));
+        World { _directory: Some(Arc::new(directory)), ..World::open(&url).await }
     }
 
     /// A world on a fresh PostgreSQL database.
@@ -55,7 +62,8 @@ impl World {
         let ledger = Ledger::new(store, clock.clone(), Entropy::seeded(7));
         let projections = must(Projections::new(ledger.clone()), "read models");
         let created = ledger.create_workspace(&name("main"), &Catalog::built_in()).await;
-        World { clock, ledger, projections, workspace: must(created, "a workspace") }
+        let workspace = must(created, "a workspace");
+        World { clock, ledger, projections, workspace, _directory: None }
     }
 
     /// The same world, where another new workspace is meant.

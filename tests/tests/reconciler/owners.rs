@@ -128,8 +128,8 @@ async fn without_its_wakes_the_decision_still_comes(#[values("sqlite", "postgres
 async fn what_happened_before_the_adapter_came_is_looked_through(
     #[values("sqlite", "postgresql")] kind: &str,
 ) {
-    let url = database(kind).await;
-    let before = World::new(url.clone(), alone()).await;
+    let (url, _directory) = database(kind).await;
+    let before = World::new((url.clone(), None), alone()).await;
     let run = before.dispatched(OPERATION).await;
     before.report(run, failed()).await;
     before.look().await;

@@ -13,6 +13,7 @@ use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::{Name, RunId, Subject, WorkspaceId};
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::{AsOf, Projections};
+use tempfile::TempDir;
 use tokio::sync::watch;
 
 pub(crate) const START: Moment = Moment::from_micros(1_767_225_600_000_000);
@@ -25,13 +26,19 @@ pub(crate) struct World {
     pub(crate) workspace: WorkspaceId,
     url: StoreUrl,
     _stop: watch::Sender<bool>,
+    _directory: Option<TempDir>,
 }
 
-pub(crate) async fn database(kind: &str) -> StoreUrl {
-    match kind {
-        "sqlite" => StoreUrl::SqliteMemory,
-        _ => StoreUrl::Postgres(runledger_tests::test_database().await),
+/// A database, and what it lies in as long as this is held. It is a file: memory is gone with its
+/// one connection, which whoever gives up waiting may take along.
+pub(crate) type Database = (StoreUrl, Option<TempDir>);
+
+pub(crate) async fn database(kind: &str) -> Database {
+    if kind != "sqlite" {
+        return (StoreUrl::Postgres(runledger_tests::test_database().await), None);
     }
+    let directory = tempfile::tempdir().unwrap();
+    (StoreUrl::SqliteScratch(directory.path().join("ledger.db")), Some(directory))
 }
 
 /// Only the adapters of the product, without a domain.
@@ -40,8 +47,10 @@ pub(crate) fn alone() -> Registry {
 }
 
 impl World {
-    pub(crate) async fn new(url: StoreUrl, registry: Registry) -> World {
-        World::at(url, registry, Clock::manual(START), 7).await
+    pub(crate) async fn new(database: Database, registry: Registry) -> World {
+        let (url, directory) = database;
+        let world = World::at(url, registry, Clock::manual(START), 7).await;
+        World { _directory: directory, ..world }
     }
 
     /// Another server over the same database, with the same clock.
@@ -65,7 +74,7 @@ impl World {
         let follower = projections.clone();
         tokio::spawn(async move { follower.follow(stopped).await });
         let reconciler = Reconciler::new(projections.clone(), registry, Entropy::seeded(seed));
-        World { clock, projections, reconciler, workspace, url, _stop: stop }
+        World { clock, projections, reconciler, workspace, url, _stop: stop, _directory: None }
     }
 
     pub(crate) fn store(&self) -> &Store {

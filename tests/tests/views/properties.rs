@@ -262,7 +262,7 @@ async fn nothing_in_one_workspace_changes_an_answer_in_another(
     (story, other_story): (Story, Story),
 ) {
     let alone = World::sqlite().await;
-    let shared = World { clock: world.clock.clone(), ..world.clone() };
+    let shared = world.clone();
     // The same time passes in both worlds, counted from where each of them is.
     alone.clock.advance(shared.clock.now().since(BEGIN));
     let beside = shared.other_workspace(&format!("beside-{}", shared.workspace)).await;
