@@ -33,6 +33,39 @@ words! {
     }
 }
 
+words! {
+    /// What several runs or things have in common, for a heading or beside a number; and the short
+    /// phrases beside a fact.
+    Phrase {
+        /// What needs a person.
+        NeedsPerson = "group_needs_person",
+        /// What is active.
+        ActiveRuns = "group_active_runs",
+        /// Problems that are over.
+        MadeGood = "group_made_good",
+        /// Where runs wait.
+        Queues = "group_queues",
+        /// Active runs inside their window.
+        InTime = "active_in_time",
+        /// Active runs past their window.
+        Overdue = "active_overdue",
+        /// Active runs without a window.
+        NoTimeLimit = "active_no_time_limit",
+        /// A dispatch that a signal stands for.
+        Inferred = "recorded_inferred",
+        /// A late signal that says the same.
+        Agrees = "late_agrees",
+        /// A late signal that contradicts.
+        Disagrees = "late_disagrees",
+        /// A deadline that has not come.
+        Deadline = "deadline_to_come",
+        /// A deadline that has passed.
+        DeadlinePassed = "deadline_passed",
+        /// Proof by the run's own word.
+        LateSignal = "proof_late_signal",
+    }
+}
+
 /// The texts of one language. Reads the embedded messages once, when it is made: keep it.
 #[derive(Debug)]
 pub struct Texts {
@@ -235,6 +268,29 @@ impl Texts {
                 ResolvedByCurrentState: "actionability-resolved-by-current-state",
                 SupersededByLaterSuccess: "actionability-superseded-by-later-success",
                 Actionable: "actionability-actionable",
+            }
+        )
+    }
+
+    /// A phrase.
+    pub fn phrase(&self, phrase: Phrase) -> String {
+        message_of!(
+            self,
+            phrase,
+            Phrase {
+                NeedsPerson: "group-needs-person",
+                ActiveRuns: "group-active-runs",
+                MadeGood: "group-made-good",
+                Queues: "group-queues",
+                InTime: "active-in-time",
+                Overdue: "active-overdue",
+                NoTimeLimit: "active-no-time-limit",
+                Inferred: "recorded-inferred",
+                Agrees: "late-agrees",
+                Disagrees: "late-disagrees",
+                Deadline: "deadline-to-come",
+                DeadlinePassed: "deadline-passed",
+                LateSignal: "proof-late-signal",
             }
         )
     }

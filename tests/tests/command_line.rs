@@ -116,7 +116,7 @@ async fn what_is_shown_is_what_the_server_says_and_json_is_its_answer_as_it_came
         (&["follow-ups"], &[RUN, "1×", "nothing has made it good"]),
         (&["queues"], &["backups", "Empty"]),
         (&["overview"], &["Needs action", "1 run in all"]),
-        (&["overview", "--lang", "de"], &["Zu erledigen"]),
+        (&["overview", "--lang", "de"], &["Zu erledigen", "AKTIVE LÄUFE", "Überfällig"]),
         (&["log", "tail"], &["workspace.created", "disk_full"]),
     ] {
         let output = stand.ask_after(arguments).await;

@@ -221,9 +221,10 @@ const RULES: &[Rule] = &[
         ],
     },
     Rule {
-        says: "nothing that judges or shows speaks to another machine",
+        says: "nothing that judges or shows speaks to another machine; the listener takes connections \
+               and makes none",
         words: &["reqwest", "TcpStream", "UdpSocket", "UnixStream", "lookup_host", "hyper::"],
-        homes: &["adapters/src/", "api/src/client.rs"],
+        homes: &["adapters/src/", "api/src/client.rs", "api/src/listener.rs"],
     },
 ];
 
@@ -252,6 +253,68 @@ fn every_rule_finds_what_it_forbids_and_nothing_that_it_allows() {
             let comment = format!("// {word}\n/// {word}\n");
             assert_eq!(offences(rule, "api/src/lib.rs", &comment), Vec::<String>::new());
         }
+    }
+}
+
+#[test]
+fn no_text_about_a_standing_is_written_outside_of_the_message_catalog() {
+    let texts: Vec<String> = ["en", "de"]
+        .iter()
+        .map(|language| root().join(format!("projections/i18n/{language}/standing.ftl")))
+        .flat_map(|file| {
+            let messages = std::fs::read_to_string(file).unwrap();
+            let texts = messages.lines().filter(|line| !line.starts_with('#'));
+            texts.filter_map(|line| Some(line.split_once(" = ")?.1.to_owned())).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(texts.len() > 160, "only {} texts were read", texts.len());
+    let of_api = product_sources().into_iter().filter(|(path, _)| {
+        // The schemas say what the members of an answer mean, to those who write programs.
+        path.starts_with("api/src/") && !path.starts_with("api/src/schema")
+    });
+    let written: Vec<String> = of_api
+        .flat_map(|(path, code)| {
+            let code: String = lines(&code).map(|(_, line)| format!("{line}\n")).collect();
+            let found =
+                literals(&code).into_iter().filter(|one| texts.iter().any(|text| says(one, text)));
+            found.map(|literal| format!("{path} says {literal:?}")).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(written.is_empty(), "take them from `Texts`: {}", written.join("\n"));
+    let planted = literals("count(\"OVERDUE\"); f(\"a \\\"b\\\" c\", \"Worth\\\n      knowing\");");
+    assert_eq!(planted, ["OVERDUE", "a \\\"b\\\" c", "Worth knowing"]);
+    assert!(says("Overdue", "Overdue") && says("worth knowing", "Worth knowing"));
+    assert!(says(
+        "; it was silent for longer than it should be.",
+        "Silent for longer than it should be."
+    ));
+    assert!(!says("failed", "Failed"), "a word for programs");
+}
+
+/// The texts between quotes in a piece of code, on one line each.
+fn literals(code: &str) -> Vec<String> {
+    let (mut found, mut open, mut escaped) = (Vec::new(), None::<String>, false);
+    for c in code.replace("'\"'", "").chars() {
+        match (&mut open, c) {
+            (None, '"') => open = Some(String::new()),
+            (None, _) => {}
+            (Some(_), '"') if !escaped => found.extend(open.take()),
+            (Some(text), c) => text.push(c),
+        }
+        escaped = c == '\\' && !escaped;
+    }
+    let one_line =
+        |text: String| text.replace("\\\n", " ").split_whitespace().collect::<Vec<_>>().join(" ");
+    found.into_iter().map(one_line).collect()
+}
+
+/// Whether a literal says a text of the catalog. One small word may be one for programs.
+fn says(literal: &str, text: &str) -> bool {
+    let (lower, wanted) = (literal.to_lowercase(), text.to_lowercase());
+    match text.split_whitespace().count() {
+        1 => literal == text,
+        2 | 3 => lower == wanted,
+        _ => lower.contains(&wanted),
     }
 }
 

@@ -2,7 +2,7 @@
 
 use runledger_projections::rules::actionability::Actionability;
 use runledger_projections::rules::guidance::Severity;
-use runledger_projections::texts::Texts;
+use runledger_projections::texts::{Phrase, Texts};
 use runledger_projections::{FollowUpCounts, Overview};
 
 use super::reading::{Query, Reading, push};
@@ -50,17 +50,21 @@ fn print(found: &Overview, texts: &Texts) {
         let oldest = oldest.map(|oldest| format!(", the oldest for {oldest}")).unwrap_or_default();
         format!("in {}{oldest}", runs(counts.runs))
     };
-    section("NEEDS A PERSON");
+    section(&texts.phrase(Phrase::NeedsPerson));
     for (status, counts) in
         [("actionable", &counts.actionable), ("requires_manual_review", &counts.manual_review)]
     {
         count(&name(status, texts), counts.items, &person(counts), Severity::Attention);
     }
-    section("ACTIVE RUNS");
-    count("in time", counts.active_fresh, "", Severity::Calm);
-    count("overdue", counts.active_stale, "", Severity::Attention);
-    count("no time limit known", counts.active_unknown, "", Severity::Notice);
-    section("PROBLEMS THAT NEED NOBODY ANY MORE");
+    section(&texts.phrase(Phrase::ActiveRuns));
+    for (phrase, runs, severity) in [
+        (Phrase::InTime, counts.active_fresh, Severity::Calm),
+        (Phrase::Overdue, counts.active_stale, Severity::Attention),
+        (Phrase::NoTimeLimit, counts.active_unknown, Severity::Notice),
+    ] {
+        count(&texts.phrase(phrase), runs, "", severity);
+    }
+    section(&texts.phrase(Phrase::MadeGood));
     for (status, runs) in [
         ("superseded_by_later_success", counts.superseded),
         ("resolved_by_current_state", counts.resolved_by_state),
@@ -69,7 +73,7 @@ fn print(found: &Overview, texts: &Texts) {
         count(&name(status, texts), runs, "", Severity::Done);
     }
     if !found.queues.is_empty() {
-        section("QUEUES");
+        section(&texts.phrase(Phrase::Queues));
     }
     for (verdict, queues) in &found.queues {
         count(&texts.queue(*verdict), *queues, "", super::queues::severity(*verdict));
@@ -91,7 +95,7 @@ fn name(status: &str, texts: &Texts) -> String {
 
 fn section(name: &str) {
     output::line("");
-    output::line(Cell::new(name).bold());
+    output::line(Cell::new(name.to_uppercase()).bold());
 }
 
 /// One number; it is as loud as it means if there is anything at all.

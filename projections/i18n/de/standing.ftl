@@ -120,3 +120,19 @@ policy-success-of-scope = Ein späterer Erfolg in derselben Umgebung, am selben 
 policy-success-of-subject = Ein späterer Erfolg am selben Gegenstand behebt ein Problem.
 policy-success-of-fingerprint = Ein späterer Erfolg derselben Arbeit behebt ein Problem.
 policy-healthy-subject = Wird der Gegenstand seither in gutem Zustand gesehen, ist ein Problem behoben.
+
+## Überschriften, und Worte neben einer Tatsache.
+
+group-needs-person = Braucht eine Person
+group-active-runs = Aktive Läufe
+group-made-good = Probleme, die niemanden mehr brauchen
+group-queues = Warteschlangen
+active-in-time = In der Frist
+active-overdue = Überfällig
+active-no-time-limit = Keine Frist für sie bekannt
+recorded-inferred = aus einem Signal erschlossen
+late-agrees = stimmt überein
+late-disagrees = widerspricht
+deadline-to-come = Frist
+deadline-passed = Frist war
+proof-late-signal = ein spätes Signal des Laufs selbst

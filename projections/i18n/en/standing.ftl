@@ -121,3 +121,19 @@ policy-success-of-scope = A later success in the same environment, on the same s
 policy-success-of-subject = A later success on the same subject makes a problem good.
 policy-success-of-fingerprint = A later success of the same work makes a problem good.
 policy-healthy-subject = Its subject, seen healthy since, makes a problem good.
+
+## Headings, and phrases beside a fact.
+
+group-needs-person = Needs a person
+group-active-runs = Active runs
+group-made-good = Problems that need nobody any more
+group-queues = Queues
+active-in-time = In time
+active-overdue = Overdue
+active-no-time-limit = No time limit known for them
+recorded-inferred = inferred from a signal
+late-agrees = agrees
+late-disagrees = disagrees
+deadline-to-come = deadline
+deadline-passed = deadline was
+proof-late-signal = a late signal of the run itself

@@ -5,7 +5,7 @@ use runledger_ledger::words::RunId;
 use runledger_projections::Page;
 use runledger_projections::rules::actionability::Proof;
 use runledger_projections::rules::standing::{Now, Recorded, Standing};
-use runledger_projections::texts::Texts;
+use runledger_projections::texts::{Phrase, Texts};
 use serde::Deserialize;
 
 use super::super::events::{self, Line};
@@ -65,7 +65,7 @@ impl Show {
             let what = format!("`{text}` is no run id, nor four or more characters of one's end");
             return Err(anyhow::Error::new(Unusable(what)));
         }
-        let query = vec![("q", text.to_owned()), ("limit", "500".to_owned())];
+        let query = vec![("text", text.to_owned()), ("limit", "500".to_owned())];
         let page: Page<Standing> = reader.look(&["runs"], query).await?;
         let ids = page.items.iter().map(|run| run.run_id.to_string());
         let mut ids: Vec<String> = ids.filter(|id| id.ends_with(text)).collect();
@@ -114,7 +114,10 @@ fn recorded(recorded: &Recorded, now: &Now, texts: &Texts) {
         sentence(&message.to_string());
     }
     let who = recorded.initiator.as_ref().map(|who| format!(" by {who}")).unwrap_or_default();
-    let inferred = if recorded.inferred { ", inferred from a signal" } else { "" };
+    let inferred = match recorded.inferred {
+        true => format!(", {}", texts.phrase(Phrase::Inferred)),
+        false => String::new(),
+    };
     time("asked for", Some(recorded.dispatched_at), now, &format!("{who}{inferred}"));
     let worker = recorded.worker.as_ref().map(|who| format!(" on {who}")).unwrap_or_default();
     time("started", recorded.started_at, now, &worker);
@@ -135,7 +138,8 @@ fn recorded(recorded: &Recorded, now: &Now, texts: &Texts) {
     optional("fingerprint", recorded.fingerprint.as_ref().map(ToString::to_string));
     optional("related", recorded.related.as_ref().map(|it| format!("{}/{}", it.kind, it.id)));
     for late in &recorded.late_signals {
-        let agrees = if late.agrees { "agrees" } else { "disagrees" };
+        let agrees = if late.agrees { Phrase::Agrees } else { Phrase::Disagrees };
+        let agrees = texts.phrase(agrees);
         let told = texts.outcome(late.outcome);
         time("late signal", Some(late.effective_at), now, &format!(": {told}, {agrees}"));
     }
@@ -157,8 +161,9 @@ fn now(standing: &Standing, texts: &Texts) {
         output::line(format!("  {}", Cell::new(line).loud(severity)));
     }
     let deadline = now.deadline.map(|deadline| {
-        let word = if now.at >= deadline { "deadline was" } else { "deadline" };
-        format!("; {word} {}", relative(deadline, now.at))
+        let passed = now.at >= deadline;
+        let phrase = if passed { Phrase::DeadlinePassed } else { Phrase::Deadline };
+        format!("; {} {}", texts.phrase(phrase), relative(deadline, now.at))
     });
     let freshness = texts.freshness(now.freshness);
     field("freshness", Cell::new(format!("{freshness}{}", deadline.unwrap_or_default())));
@@ -174,7 +179,7 @@ fn now(standing: &Standing, texts: &Texts) {
     let why = reason.map(|reason| format!(": {reason}")).unwrap_or_default();
     field("follow-up", Cell::new(format!("{status}{why}")));
     if let Some(proof) = &now.actionability.proof {
-        field("proof", Cell::new(proof_text(proof, recorded, now)));
+        field("proof", Cell::new(proof_text(proof, recorded, now, texts)));
     }
     let offered = now.actions.iter().filter(|action| action.offered);
     for action in offered {
@@ -183,7 +188,7 @@ fn now(standing: &Standing, texts: &Texts) {
     }
 }
 
-fn proof_text(proof: &Proof, recorded: &Recorded, now: &Now) -> String {
+fn proof_text(proof: &Proof, recorded: &Recorded, now: &Now, texts: &Texts) -> String {
     match proof {
         Proof::Run(run) => format!("run {run}"),
         Proof::Observation { position, verified_at } => {
@@ -200,7 +205,7 @@ fn proof_text(proof: &Proof, recorded: &Recorded, now: &Now) -> String {
             let note = note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();
             format!("{by}, {}{note}", relative(*recorded_at, now.at))
         }
-        Proof::LateSignal => "a late signal of the run itself".to_owned(),
+        Proof::LateSignal => texts.phrase(Phrase::LateSignal),
     }
 }
 
