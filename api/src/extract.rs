@@ -1,6 +1,8 @@
 //! What handlers take out of a request. Whatever does not fit is a problem like any other, and
 //! what is not known is refused by name.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::rejection::PathRejection;
 use axum::extract::{FromRequest, FromRequestParts, RawPathParams, Request};
@@ -15,7 +17,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
 use crate::ingest::native::Object;
-use crate::ingest::{BodyError, REQUEST_BYTES};
+use crate::ingest::{self, BodyError, REQUEST_BYTES};
 use crate::problem::{ApiError, unknown_workspace};
 
 /// The workspace that the path names.
@@ -154,6 +156,7 @@ impl<T: DeserializeOwned> FromRequest<App> for SmallJson<T> {
 
 /// Reads `bytes` as one JSON value of the form `T`.
 fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    ingest::trimmed(bytes, "a JSON object")?;
     let mut reader = serde_json::Deserializer::from_slice(bytes);
     // An array is never taken for the members of an object in their order.
     let read = serde_path_to_error::deserialize::<_, Object<T>>(&mut reader).map_err(|error| {
@@ -170,7 +173,7 @@ fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
             let detail = format!("{place}{problem}");
             return ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail);
         }
-        let detail = format!("the body is not JSON: {problem}");
+        let detail = format!("the body is not JSON: {}", ingest::not_json(&problem));
         ApiError::new(StatusCode::BAD_REQUEST, "not_json", detail)
     })
 }
@@ -197,7 +200,20 @@ impl FromRequest<App> for Payload {
     }
 }
 
+/// How long a body may take. It ends before the patience with the whole request does, so that the
+/// answer can say that nothing was done.
+const BODY_PATIENCE: Duration = Duration::from_secs(25);
+
+/// Of a body that takes longer, nothing is done, and the memory that it held is free for others.
 async fn read(body: Body, app: &App) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
+    let read = tokio::time::timeout(BODY_PATIENCE, read_whole(body, app));
+    read.await.unwrap_or_else(|_| Err(too_slow()))
+}
+
+async fn read_whole(
+    body: Body,
+    app: &App,
+) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
     let mut stream = body.into_data_stream();
     let mut bytes = BytesMut::new();
     let mut room: Option<OwnedSemaphorePermit> = None;
@@ -220,6 +236,16 @@ async fn read(body: Body, app: &App) -> Result<(Bytes, Option<OwnedSemaphorePerm
 fn busy() -> ApiError {
     let detail = "the server is working on as many bytes as it can hold; send the request again";
     ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "overloaded", detail)
+}
+
+/// 503, as everything that is worth another try: clients give up at other statuses (0006).
+fn too_slow() -> ApiError {
+    let seconds = BODY_PATIENCE.as_secs();
+    let detail = format!(
+        "the body did not come within {seconds} seconds, and nothing of it was recorded; send it \
+         again, in smaller requests"
+    );
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "body_too_slow", detail)
 }
 
 fn cut_off(error: axum::Error) -> ApiError {

@@ -8,6 +8,8 @@ pub mod native;
 pub mod openlineage;
 mod split;
 
+pub(crate) use split::trimmed;
+
 use runledger_ledger::event::Actor;
 use runledger_ledger::words::Name;
 
@@ -120,6 +122,23 @@ impl From<BodyError> for ItemError {
     /// Where the body is the item.
     fn from(error: BodyError) -> Self {
         ItemError::new(error.code(), error.to_string())
+    }
+}
+
+/// What a parser says about half of a surrogate pair, in words that help; none of anything else.
+fn half_of_a_pair(problem: &str) -> Option<&'static str> {
+    let half = problem.contains("surrogate") || problem.contains("unexpected end of hex escape");
+    half.then_some(
+        "a \\u escape is half of a surrogate pair, which is no character; write both halves, or the \
+         character itself",
+    )
+}
+
+/// What a parser says of a text that is whole before its sender, with the place.
+pub(crate) fn not_json(error: &serde_json::Error) -> String {
+    match half_of_a_pair(&error.to_string()) {
+        Some(half) => format!("{half} (line {}, column {})", error.line(), error.column()),
+        None => error.to_string(),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod demo;
 pub mod extract;
 pub mod ingest;
 pub mod language;
+pub mod listener;
 pub mod listening;
 pub mod metrics;
 pub mod problem;

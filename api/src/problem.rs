@@ -18,6 +18,8 @@ use utoipa::ToSchema;
 
 pub use from::unknown_workspace;
 
+use crate::ingest::BodyError;
+
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
 /// Seconds after which an overloaded server is worth another try.
@@ -124,7 +126,7 @@ impl ApiError {
                 ("unsupported_encoding", "send the body as it is, or compressed with gzip")
             }
             StatusCode::PAYLOAD_TOO_LARGE => {
-                ("body_too_large", "the body is too large; send several requests")
+                return BodyError::TooLarge.into();
             }
             StatusCode::SERVICE_UNAVAILABLE => {
                 ("timeout", "the request took too long, and its fate is not known; send it again")

@@ -174,9 +174,34 @@ impl<'de> Deserialize<'de> for NameOrNone {
     }
 }
 
+/// How many at most: a whole number from 1 to `MOST`, as it stands in a query.
+#[derive(Clone, Copy, Debug)]
+pub struct Limit<const MOST: u64>(u64);
+
+impl<const MOST: u64> Limit<MOST> {
+    /// The number.
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl<'de, const MOST: u64> Deserialize<'de> for Limit<MOST> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let read = String::deserialize(deserializer)?.parse().ok();
+        read.filter(|number| (1..=MOST).contains(number)).map(Limit).ok_or_else(|| {
+            let to = if MOST == u64::MAX { "on".to_owned() } else { format!("to {MOST}") };
+            serde::de::Error::custom(format!("must be a whole number from 1 {to}"))
+        })
+    }
+}
+
+/// How long a page is that a list is asked for.
+pub type PageLimit = Limit<{ PageRequest::MOST as u64 }>;
+
 /// Which page.
-pub fn page(limit: Option<u16>, cursor: Option<String>) -> PageRequest {
+pub fn page(limit: Option<PageLimit>, cursor: Option<String>) -> PageRequest {
     let usual = PageRequest::default();
+    let limit = limit.and_then(|limit| limit.get().try_into().ok());
     PageRequest { limit: limit.unwrap_or(usual.limit), cursor }
 }
 
@@ -188,10 +213,10 @@ mod tests {
     fn what_every_read_takes_is_told_from_the_rest() {
         let split = |query| split(query);
         assert_eq!(split(""), (String::new(), String::new()));
-        let (when, asked) = split("status=queued&as_of=7&q=as_of&after=2&after=3");
+        let (when, asked) = split("status=queued&as_of=7&text=as_of&after=2&after=3");
         assert_eq!(
             (when.as_str(), asked.as_str()),
-            ("as_of=7&after=2&after=3", "status=queued&q=as_of")
+            ("as_of=7&after=2&after=3", "status=queued&text=as_of")
         );
     }
 }

@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 
 use crate::adapters::{Adapters, SourceFault};
 use crate::app::App;
+use crate::listener::{self, Limits};
 use crate::listening;
 use crate::reconciler::Reconciler;
 use crate::router::router;
@@ -39,6 +40,7 @@ pub struct Server {
     app: App,
     listener: TcpListener,
     address: SocketAddr,
+    limits: Limits,
 }
 
 /// A setting, or the file or address that it names, cannot be used.
@@ -99,7 +101,8 @@ impl Server {
         let reconciler = Reconciler::new(projections.clone(), adapters.registry, entropy);
         let workspace = settings.workspace.clone();
         let app = App::new(projections, reconciler, administrator, workspace)?;
-        Ok(Server { app, listener, address })
+        let limits = Limits::with_connections(settings.connections);
+        Ok(Server { app, listener, address, limits })
     }
 
     /// The address that it answers on.
@@ -114,7 +117,7 @@ impl Server {
 
     /// Answers requests until `stop` is done, then ends as the module says.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let Server { app, listener, .. } = self;
+        let Server { app, listener, limits, .. } = self;
         let (ledger, projections) = (app.ledger().clone(), app.projections().clone());
         let (stopping, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
@@ -122,30 +125,26 @@ impl Server {
         tasks.spawn(app.reconciler().clone().run(stopped.clone()));
         tasks.spawn(async move { projections.follow(stopped).await });
 
-        let (closing, mut closed) = watch::channel(false);
-        let serving = axum::serve(listener, router(app)).with_graceful_shutdown(async move {
+        let (closing, closed) = watch::channel(false);
+        let serving = listener::serve(listener, router(app), limits, closed);
+        let out_of_time = async {
             stop.await;
             closing.send_replace(true);
-        });
-        let out_of_time = async {
-            // An error means that serving has ended by itself.
-            let _ = closed.wait_for(|closed| *closed).await;
             tracing::info!("stopping; requests in flight are answered first");
             tokio::time::sleep(GRACE).await;
         };
-        let served = tokio::select! {
-            served = serving => served.context("the server stopped answering"),
+        tokio::select! {
+            () = serving => {}
             () = out_of_time => {
                 tracing::warn!(?GRACE, "requests in flight took too long and were cut off");
-                Ok(())
             }
-        };
+        }
         stopping.send_replace(true);
         end(tasks, TASKS_GRACE).await;
         if tokio::time::timeout(TASKS_GRACE, ledger.store().close()).await.is_err() {
             tracing::warn!("the database was still busy and was left as it is");
         }
-        served
+        Ok(())
     }
 }
 

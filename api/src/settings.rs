@@ -25,6 +25,8 @@ pub struct Settings {
     pub log: String,
     /// How it is logged.
     pub log_format: LogFormat,
+    /// How many connections may be open at a time; more wait.
+    pub connections: usize,
     /// The catalog that new workspaces begin with; none is the built-in one.
     pub catalog: Option<PathBuf>,
     /// The workspace that exists from the first start, and that requests without one mean.
@@ -80,6 +82,10 @@ pub struct Flags {
     /// How to log: text or json [env: RUNLEDGER_LOG_FORMAT] [default: text]
     #[arg(long, value_name = "FORMAT")]
     pub log_format: Option<String>,
+    /// How many connections may be open at a time; more wait [env: RUNLEDGER_CONNECTIONS]
+    /// [default: 800]
+    #[arg(long, value_name = "NUMBER")]
+    pub connections: Option<String>,
     /// The catalog that new workspaces begin with [env: RUNLEDGER_CATALOG] [default: the built-in
     /// one]
     #[arg(long, value_name = "FILE")]
@@ -168,9 +174,21 @@ struct Given {
 /// The environment as a function, so that a test can give its own.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// How many connections there may be without a word: with those to the database, they fit into the
+/// 1,024 files that a process may usually have open.
+const CONNECTIONS: &str = "800";
 /// The names of all settings, as they stand in the file.
-const NAMES: [&str; 8] =
-    ["listen", "data_dir", "database_url", "log", "log_format", "catalog", "workspace", ADAPTERS];
+const NAMES: [&str; 9] = [
+    "listen",
+    "data_dir",
+    "database_url",
+    "log",
+    "log_format",
+    "connections",
+    "catalog",
+    "workspace",
+    ADAPTERS,
+];
 /// The table of what adapters read, and its names.
 const ADAPTERS: &str = "adapters";
 const ADAPTER_NAMES: [&str; 2] = ["domain_url", "probes"];
@@ -195,6 +213,7 @@ impl Settings {
             database,
             log: sources.or("log", "info").log_filter()?,
             log_format: sources.or("log_format", "text").log_format()?,
+            connections: sources.or("connections", CONNECTIONS).connections()?,
             catalog: sources.find("catalog").map(|given| given.value.into()),
             workspace: sources.or("workspace", "main").read(WorkspaceName::FORM)?,
             adapters: AdapterSettings {
@@ -270,6 +289,7 @@ impl<'a> Sources<'a> {
             "database_url" => self.flags.database_url.as_ref(),
             "log" => self.flags.log.as_ref(),
             "log_format" => self.flags.log_format.as_ref(),
+            "connections" => self.flags.connections.as_ref(),
             "catalog" => self.flags.catalog.as_ref(),
             "workspace" => self.flags.workspace.as_ref(),
             _ => None,
@@ -315,6 +335,14 @@ impl Given {
             origin: self.origin.clone(),
             wanted: wanted.to_owned(),
             value: Some(self.value.clone()),
+        }
+    }
+
+    fn connections(&self) -> Result<usize, SettingsError> {
+        let wanted = "a whole number from 1 on";
+        match self.read(wanted)? {
+            0 => Err(self.bad(wanted)),
+            connections => Ok(connections),
         }
     }
 
@@ -371,102 +399,4 @@ impl Given {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn resolve(flags: &Flags, set: &[(&str, &str)]) -> Result<Settings, SettingsError> {
-        let environment = |name: &str| {
-            let found = set.iter().find(|(known, _)| *known == name);
-            found.map(|(_, value)| (*value).to_owned())
-        };
-        Settings::resolve(flags, &environment)
-    }
-
-    fn file(text: &str) -> (tempfile::TempDir, Flags) {
-        let directory = tempfile::tempdir().unwrap();
-        let path = directory.path().join("runledger.toml");
-        std::fs::write(&path, text).unwrap();
-        (directory, Flags { config: Some(path), ..Flags::default() })
-    }
-
-    const HOME: (&str, &str) = ("HOME", "/home/ada");
-
-    #[test]
-    fn without_a_word_everything_has_a_default() {
-        let settings = resolve(&Flags::default(), &[HOME]).unwrap();
-        assert_eq!(settings.listen.to_string(), "127.0.0.1:7300");
-        let file = PathBuf::from("/home/ada/.local/share/runledger/ledger.db");
-        assert_eq!(settings.database, StoreUrl::SqliteFile(file));
-        assert_eq!(settings.workspace.as_str(), "main");
-        assert!(matches!(resolve(&Flags::default(), &[]), Err(SettingsError::NoDataDir)));
-    }
-
-    #[test]
-    fn a_flag_beats_the_environment_which_beats_the_file() {
-        let (_directory, mut flags) = file("listen = '127.0.0.1:1'\nworkspace = 'from-file'");
-        let listen = |flags: &Flags, set: &[_]| resolve(flags, set).unwrap().listen.port();
-        assert_eq!(listen(&flags, &[HOME]), 1);
-        assert_eq!(listen(&flags, &[HOME, ("RUNLEDGER_LISTEN", "127.0.0.1:2")]), 2);
-        flags.listen = Some("127.0.0.1:3".to_owned());
-        assert_eq!(listen(&flags, &[HOME, ("RUNLEDGER_LISTEN", "127.0.0.1:2")]), 3);
-        assert_eq!(resolve(&flags, &[HOME]).unwrap().workspace.as_str(), "from-file");
-    }
-
-    #[test]
-    fn an_error_names_the_setting_and_where_it_came_from() {
-        let flags = Flags { log_format: Some("xml".to_owned()), ..Flags::default() };
-        let error = resolve(&flags, &[HOME]).unwrap_err().to_string();
-        assert_eq!(
-            error,
-            "log_format, set by the flag --log-format, must be text or json; it is \"xml\""
-        );
-        let set = [HOME, ("RUNLEDGER_LISTEN", "nowhere")];
-        let error = resolve(&Flags::default(), &set).unwrap_err().to_string();
-        assert!(error.starts_with(
-            "listen, set by the environment variable RUNLEDGER_LISTEN, must be an address"
-        ));
-        let (_directory, flags) = file("listen = 7300");
-        let error = resolve(&flags, &[HOME]).unwrap_err().to_string();
-        assert!(error.contains("runledger.toml"), "{error}");
-    }
-
-    #[test]
-    fn the_file_may_set_only_settings() {
-        let (_directory, flags) = file("listn = '127.0.0.1:1'");
-        let error = resolve(&flags, &[HOME]).unwrap_err().to_string();
-        assert!(error.contains("`listn`") && error.contains("listen, data_dir"), "{error}");
-    }
-
-    #[test]
-    fn what_adapters_read_is_a_table_of_its_own_and_a_password_in_it_is_never_shown() {
-        let url = "postgres://reader:hunter2@db/domain";
-        let text = format!("[adapters]\ndomain_url = '{url}'\nprobes = 'probes.toml'");
-        let (_directory, flags) = file(&text);
-        let settings = resolve(&flags, &[HOME]).unwrap();
-        assert_eq!(settings.adapters.domain_url.as_deref(), Some(url));
-        assert_eq!(settings.adapters.probes, Some("probes.toml".into()));
-        assert!(!format!("{settings:?}").contains("hunter2"));
-        let set = [HOME, ("RUNLEDGER_DOMAIN_URL", "postgres://elsewhere")];
-        let settings = resolve(&flags, &set).unwrap();
-        assert_eq!(settings.adapters.domain_url.as_deref(), Some("postgres://elsewhere"));
-
-        let set = [HOME, ("RUNLEDGER_DOMAIN_URL", "mysql://root:hunter2@db")];
-        let error = resolve(&Flags::default(), &set).unwrap_err().to_string();
-        assert!(error.contains("RUNLEDGER_DOMAIN_URL") && !error.contains("hunter2"), "{error}");
-        let (_directory, flags) = file("[adapters]\ndomain = 'x'");
-        let error = resolve(&flags, &[HOME]).unwrap_err().to_string();
-        assert!(error.contains("`adapters.domain`") && error.contains("adapters.domain_url"));
-        let (_directory, flags) = file("adapters = 'x'");
-        assert!(resolve(&flags, &[HOME]).is_err());
-    }
-
-    #[test]
-    fn a_database_url_that_cannot_be_used_is_not_shown() {
-        let set = [HOME, ("RUNLEDGER_DATABASE_URL", "mysql://root:hunter2@db/x")];
-        let error = resolve(&Flags::default(), &set).unwrap_err().to_string();
-        assert!(error.contains("database_url") && !error.contains("hunter2"), "{error}");
-        let set = [HOME, ("RUNLEDGER_DATABASE_URL", "sqlite:///srv/ledger.db")];
-        let settings = resolve(&Flags::default(), &set).unwrap();
-        assert_eq!(settings.database, StoreUrl::SqliteFile("/srv/ledger.db".into()));
-    }
-}
+mod tests;

@@ -181,6 +181,7 @@ const RULES: &[Rule] = &[
             "ledger/src/store.rs",
             "ledger/src/store/",
             "projections/src/adapter_health.rs",
+            "projections/src/ahead.rs",
             "projections/src/deadlines.rs",
             "projections/src/follower.rs",
             "projections/src/projector.rs",

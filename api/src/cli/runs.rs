@@ -151,7 +151,7 @@ impl Filter {
             ("subject", &self.subject),
             ("queue", &self.queue),
             ("connection", &self.connection),
-            ("q", &self.text),
+            ("text", &self.text),
         ] {
             push(&mut query, name, value.as_ref());
         }

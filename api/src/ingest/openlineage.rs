@@ -30,7 +30,7 @@ use uuid::Uuid;
 
 pub use batch::{BatchResponse, BatchStatus, BatchSummary, FailedEvent, Failure};
 
-use super::{BodyError, ItemError, UNSPECIFIED, split, word};
+use super::{BodyError, ItemError, UNSPECIFIED, not_json, split, word};
 
 /// The operation type of every run that OpenLineage tells of.
 pub const OPERATION: &str = "openlineage.job";
@@ -84,7 +84,7 @@ pub fn parse_batch(body: &[u8], actor: Option<&Actor>) -> Result<Vec<Item>, Body
 
 fn item(sent: &[u8], actor: Option<&Actor>) -> Item {
     let event: Value = serde_json::from_slice(sent).map_err(|problem| {
-        ItemError::new("not_json", format!("the event is not JSON: {problem}"))
+        ItemError::new("not_json", format!("the event is not JSON: {}", not_json(&problem)))
     })?;
     map(&event, sent, actor)
 }

@@ -17,7 +17,7 @@ pub(super) struct Slice<'a> {
 
 /// Checks that a body is neither empty nor too large, and returns it without the white space
 /// around it. `wanted` is what should have come.
-pub(super) fn trimmed<'a>(body: &'a [u8], wanted: &'static str) -> Result<&'a [u8], BodyError> {
+pub(crate) fn trimmed<'a>(body: &'a [u8], wanted: &'static str) -> Result<&'a [u8], BodyError> {
     if body.len() > REQUEST_BYTES {
         return Err(BodyError::TooLarge);
     }

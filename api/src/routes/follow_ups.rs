@@ -9,7 +9,7 @@ use utoipa::IntoParams;
 
 use crate::extract::Path;
 use crate::problem::{ApiError, ApiResult, Problems};
-use crate::question::{self, Answer, NameOrNone, Question, When};
+use crate::question::{self, Answer, NameOrNone, PageLimit, Question, When};
 use crate::routes::runs::actionability;
 use crate::schema::answers::{FollowUpsShape, OccurrencesShape};
 
@@ -31,8 +31,8 @@ pub struct FollowUpQuery {
     #[param(schema_with = actionability)]
     actionability: Option<Actionability>,
     /// At most so many.
-    #[param(default = 50, minimum = 1, maximum = 500)]
-    limit: Option<u16>,
+    #[param(value_type = Option<u16>, default = 50, minimum = 1, maximum = 500)]
+    limit: Option<PageLimit>,
     /// The `next` of the page before.
     cursor: Option<String>,
 }
@@ -49,8 +49,8 @@ pub struct ItemPath {
 #[into_params(parameter_in = Query)]
 pub struct OccurrenceQuery {
     /// At most so many.
-    #[param(default = 50, minimum = 1, maximum = 500)]
-    limit: Option<u16>,
+    #[param(value_type = Option<u16>, default = 50, minimum = 1, maximum = 500)]
+    limit: Option<PageLimit>,
     /// The `next` of the page before.
     cursor: Option<String>,
 }

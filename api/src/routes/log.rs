@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
@@ -14,8 +14,8 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::app::App;
-use crate::problem::{ApiError, ApiResult, Problems};
-use crate::question::{LogQuestion, When};
+use crate::problem::{ApiResult, Problems};
+use crate::question::{Limit, LogQuestion, When};
 
 /// Events that are read and sent at a time: what a slow reader costs in memory.
 const PAGE: u32 = 500;
@@ -32,7 +32,8 @@ pub struct Part {
     #[param(default = 0)]
     from: u64,
     /// At most so many events; left out, all that count.
-    limit: Option<u64>,
+    #[param(value_type = Option<u64>, minimum = 1)]
+    limit: Option<Limit<{ u64::MAX }>>,
 }
 
 /// The log, one event a line.
@@ -55,12 +56,8 @@ pub struct Part {
 pub async fn read_log(State(app): State<App>, question: LogQuestion<Part>) -> ApiResult<Response> {
     let position = question.position();
     let LogQuestion { workspace, size, asked: part, .. } = question;
-    if part.limit == Some(0) {
-        let detail = "`limit`: a page of 0 cannot be given; ask for 1 or more";
-        return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", detail));
-    }
     let store = app.ledger().store().clone();
-    let end = part.limit.map_or(size, |limit| part.from.saturating_add(limit).min(size));
+    let end = part.limit.map_or(size, |limit| part.from.saturating_add(limit.get()).min(size));
     let pages = stream::try_unfold(part.from, move |from| {
         let store = store.clone();
         async move { page(&store, workspace, from, end).await }

@@ -20,7 +20,7 @@ use crate::answer::ItemResult;
 use crate::app::App;
 use crate::extract::{Json, Nothing, Path, Query, Workspace};
 use crate::problem::{ApiError, ApiResult, Problems};
-use crate::question::{Answer, LogQuestion, Question, When};
+use crate::question::{Answer, Limit, LogQuestion, Question, When};
 use crate::schema::answers::{RunEventsShape, RunShape, RunsShape};
 
 pub use query::RunQuery;
@@ -38,8 +38,8 @@ pub struct RunPath {
 #[into_params(parameter_in = Query)]
 pub struct EventPage {
     /// At most so many.
-    #[param(default = 100, minimum = 1, maximum = 1000)]
-    limit: Option<u32>,
+    #[param(value_type = Option<u32>, default = 100, minimum = 1, maximum = 1000)]
+    limit: Option<Limit<1_000>>,
     /// The `next` of the page before.
     cursor: Option<String>,
 }
@@ -152,10 +152,7 @@ pub async fn run_events(
         Some(cursor) => cursor.parse().map_err(|_| wrong_cursor())?,
         None => 0,
     };
-    let limit = match page.limit.unwrap_or(100) {
-        limit @ 1..=1_000 => limit,
-        limit => return Err(wrong_limit(limit)),
-    };
+    let limit = page.limit.and_then(|limit| limit.get().try_into().ok()).unwrap_or(100);
     let store = app.ledger().store();
     let stream = Stream::run(run);
     let mut items = Vec::new();
@@ -206,11 +203,6 @@ pub async fn follow_up(
         return Err(unknown_run(run));
     }
     Ok(result.into_response())
-}
-
-fn wrong_limit(limit: u32) -> ApiError {
-    let detail = format!("`limit`: a page of {limit} cannot be given; ask for 1 to 1000");
-    ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
 }
 
 fn wrong_cursor() -> ApiError {

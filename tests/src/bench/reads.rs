@@ -20,7 +20,7 @@ pub const QUESTIONS: [(&str, &str); 7] = [
     ),
     // No index serves the filter.
     ("completed runs in an environment", "runs?limit=50&status=completed&environment=staging"),
-    ("runs found by text", "runs?limit=50&q=connection/42"),
+    ("runs found by text", "runs?limit=50&text=connection/42"),
     ("follow-ups", "follow-ups?limit=50"),
 ];
 

@@ -17,6 +17,7 @@ fn settings(data_dir: &Path) -> Settings {
         database: StoreUrl::SqliteFile(data_dir.join("ledger.db")),
         log: "info".to_owned(),
         log_format: LogFormat::Text,
+        connections: 100,
         catalog: None,
         workspace: "main".parse().unwrap(),
         adapters: AdapterSettings::default(),

@@ -4,6 +4,7 @@
 
 mod access;
 mod adapters;
+mod bodies;
 mod claims;
 mod correlations;
 mod description;

@@ -87,7 +87,9 @@ async fn what_is_wrong_with_a_query_is_told_with_what_may_come() {
     let service = Service::on(Database::Sqlite).await;
     for (query, parts) in [
         ("form=1", &["`form`", "`limit`", "`as_of`", "`after`", "`lang`"][..]),
-        ("limit=x", &["limit", "whole number"]),
+        ("limit=x", &["limit", "whole number from 1 to 500"]),
+        ("limit=0", &["limit", "whole number from 1 to 500"]),
+        ("limit=501", &["limit", "whole number from 1 to 500"]),
     ] {
         let reply = service.get(&format!("{MAIN}/runs?{query}")).await;
         assert_eq!(reply.problem(400), "invalid_query");

@@ -139,9 +139,9 @@ async fn a_running_server_gives_up_what_is_silent(#[values("sqlite", "postgresql
     let dir = tempfile::tempdir().unwrap();
     let catalog = dir.path().join("catalog.toml");
     std::fs::write(&catalog, IMPATIENT).unwrap();
-    let database = match database(kind).await {
-        StoreUrl::SqliteMemory => StoreUrl::SqliteFile(dir.path().join("ledger.db")),
-        url => url,
+    let (database, _directory) = match kind {
+        "sqlite" => (StoreUrl::SqliteFile(dir.path().join("ledger.db")), None),
+        kind => database(kind).await,
     };
     let settings = Settings {
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -149,6 +149,7 @@ async fn a_running_server_gives_up_what_is_silent(#[values("sqlite", "postgresql
         database: database.clone(),
         log: "info".to_owned(),
         log_format: LogFormat::Text,
+        connections: 100,
         catalog: Some(catalog),
         workspace: "main".parse().unwrap(),
         adapters: AdapterSettings::default(),

@@ -41,6 +41,7 @@ fn settings(directory: &Path, domain_url: &str) -> Settings {
         database: StoreUrl::SqliteFile(directory.join("ledger.db")),
         log: "info".to_owned(),
         log_format: LogFormat::Text,
+        connections: 100,
         catalog: None,
         workspace: "main".parse().unwrap(),
         adapters: AdapterSettings { domain_url: Some(domain_url.to_owned()), probes: None },

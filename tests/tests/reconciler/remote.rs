@@ -35,6 +35,7 @@ fn settings(directory: &Path, database: StoreUrl) -> Settings {
         database,
         log: "info".to_owned(),
         log_format: LogFormat::Text,
+        connections: 100,
         catalog: None,
         workspace: "main".parse().unwrap(),
         adapters: AdapterSettings { domain_url: None, probes },

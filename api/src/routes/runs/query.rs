@@ -11,7 +11,7 @@ use runledger_projections::{PageRequest, RunFilter};
 use serde::{Deserialize, Deserializer};
 use utoipa::IntoParams;
 
-use crate::question::{self, NameOrNone};
+use crate::question::{self, NameOrNone, PageLimit};
 use crate::schema;
 
 /// Which runs: those for which everything that is given is true.
@@ -56,7 +56,7 @@ pub struct RunQuery {
     /// class, initiator, worker, reason code or of an external id, in upper or lower case. The
     /// whole id of a known run finds that run and nothing else.
     #[param(value_type = Option<String>)]
-    q: Option<Name>,
+    text: Option<Name>,
     /// Dispatched at this moment or later, in RFC 3339.
     #[param(value_type = Option<String>, format = DateTime)]
     #[serde(deserialize_with = "moment")]
@@ -66,8 +66,8 @@ pub struct RunQuery {
     #[serde(deserialize_with = "moment")]
     until: Option<Moment>,
     /// At most so many.
-    #[param(default = 50, minimum = 1, maximum = 500)]
-    limit: Option<u16>,
+    #[param(value_type = Option<u16>, default = 50, minimum = 1, maximum = 500)]
+    limit: Option<PageLimit>,
     /// The `next` of the page before.
     cursor: Option<String>,
 }
@@ -87,7 +87,7 @@ impl RunQuery {
             subject: self.subject,
             queue: self.queue.map(|name| name.to_string()),
             connection: self.connection.map(|name| name.0),
-            text: self.q.map(|text| text.to_string()),
+            text: self.text.map(|text| text.to_string()),
             since: self.since,
             until: self.until,
         };
