@@ -13,6 +13,7 @@ use runledger_ledger::catalog::Catalog;
 use runledger_ledger::clock::{Clock, Entropy};
 use runledger_ledger::ledger::{CreateError, Ledger};
 use runledger_ledger::store::{Store, StoreError, StoreUrl};
+use runledger_ledger::tree;
 use runledger_projections::Projections;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -81,6 +82,9 @@ impl Server {
         let entropy = Entropy::system();
         let administrator = token::load_or_make(&settings.token_file(), &entropy)?;
         let store = open(&settings.database).await?;
+        for (workspace, _) in store.workspaces().await? {
+            tree::fill(&store, workspace).await?;
+        }
         let ledger = Ledger::new(store, clock, entropy.clone());
         let adapters = Adapters::set_up(&settings.adapters, &catalog)?;
         ensure_workspace(&ledger, &settings.workspace, &catalog).await?;

@@ -3,6 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use runledger_proof::tile::{self, HEIGHT, Of, TileHash};
 use serde_json::Value;
 
 use crate::canonical;
@@ -85,6 +86,18 @@ pub enum Problem {
     /// It publishes a catalog that is not sound, or not the one it names.
     #[error("the catalog that it publishes is not sound, or not the one that its hash names")]
     Catalog,
+    /// A hash that proofs are made of is not that of the events.
+    #[error("hash {place} of level {level} of the tree is {stored}; by the events it is {derived}")]
+    TileHash {
+        /// Its level: of 256^level events.
+        level: u32,
+        /// Its place among those of its level.
+        place: u64,
+        /// What stands there, in hexadecimal.
+        stored: String,
+        /// What follows from the events.
+        derived: String,
+    },
     /// The head says something else than the events.
     #[error("the head's {what} is {stored}; by the events it is {derived}")]
     Head {
@@ -130,8 +143,10 @@ pub async fn audit(
         let unknown = walk.page(&rows);
         let known = store.predecessors(workspace, &unknown, first).await?;
         walk.sequences(&unknown, &known, &rows);
+        walk.tiles(store).await?;
         progress(walk.next, size.max(walk.next));
     }
+    walk.tiles_beyond(store).await?;
     if let Some(head) = &head {
         walk.head(head.size(), &head.frontier, head.last_recorded_at);
     }
@@ -148,6 +163,8 @@ struct Walk {
     last_recorded_at: i64,
     /// Over the hashes as they are stored: a changed byte is told once, where it is.
     frontier: Frontier,
+    /// The hashes of tiles that follow, and were not compared yet.
+    tiles: Vec<TileHash>,
     flaws: Vec<Flaw>,
     more: u64,
 }
@@ -159,6 +176,7 @@ impl Walk {
             next: 0,
             last_recorded_at: i64::MIN,
             frontier: Frontier::default(),
+            tiles: Vec::new(),
             flaws: Vec::new(),
             more: 0,
         }
@@ -203,7 +221,8 @@ impl Walk {
             let (stored, actual) = (hex::encode(&row.leaf_hash), hex::encode(actual));
             self.flaw(position, Problem::LeafHash { stored, actual });
         }
-        self.frontier.push(Hash::try_from(row.leaf_hash.as_slice()).unwrap_or(actual));
+        let leaf = Hash::try_from(row.leaf_hash.as_slice()).unwrap_or(actual);
+        tile::push(&mut self.frontier, leaf, &mut self.tiles);
         if row.recorded_at < self.last_recorded_at {
             let moment = Moment::from_micros(row.recorded_at);
             self.flaw(position, Problem::TimeRunsBack(moment));
@@ -276,6 +295,32 @@ impl Walk {
                 rows.iter().find(|row| row.sequence == sequence && row.stream() == Some(missing.0));
             self.flaw(event.map(|row| row.position), Problem::Sequence { sequence });
         }
+    }
+
+    /// Compares the hashes of tiles that the last events have completed.
+    async fn tiles(&mut self, store: &Store) -> Result<(), StoreError> {
+        for TileHash { level, index: place, hash } in std::mem::take(&mut self.tiles) {
+            let stored = store.hashes(self.workspace, level, place..place + 1).await?;
+            let stored = stored.first().map(|(_, hash)| *hash);
+            if stored != Some(hash) {
+                let stored = stored.map_or_else(|| "missing".to_owned(), hex::encode);
+                let derived = hex::encode(hash);
+                self.flaw(None, Problem::TileHash { level, place, stored, derived });
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells hashes of tiles that no events lead to.
+    async fn tiles_beyond(&mut self, store: &Store) -> Result<(), StoreError> {
+        for level in 1..HEIGHT {
+            let end = Of::Hashes(level).count(self.next);
+            if let Some(place) = store.hash_beyond(self.workspace, level, end).await? {
+                let (stored, derived) = ("there".to_owned(), "none".to_owned());
+                self.flaw(None, Problem::TileHash { level, place, stored, derived });
+            }
+        }
+        Ok(())
     }
 
     fn head(&mut self, size: u64, frontier: &Frontier, last_recorded_at: Moment) {

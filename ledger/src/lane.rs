@@ -198,7 +198,7 @@ impl Lane {
             let same = head.is_some_and(|head| head.size() == known.head.size());
             return Ok(if same { Appended::Done } else { Appended::HeadMoved });
         }
-        let head = draft.next_head();
+        let (head, tiles) = draft.next_head();
         let (taken, freed) = draft.reservations();
         let (claimed, dropped) = draft.claims();
         let batch = Batch {
@@ -206,6 +206,7 @@ impl Lane {
             expected_size: known.head.size(),
             head: &head,
             rows: draft.rows(),
+            tiles: &tiles,
             taken: &taken,
             freed: &freed,
             claimed: &claimed,

@@ -17,6 +17,7 @@ pub mod store;
 pub mod subject;
 pub mod submission;
 pub mod time;
+pub mod tree;
 pub mod words;
 pub mod worker;
 pub mod workspace;

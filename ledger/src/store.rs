@@ -12,6 +12,7 @@ mod scratch;
 mod sqlite;
 mod url;
 
+use runledger_proof::tile::TileHash;
 use sqlx::{PgPool, SqlitePool};
 use uuid::Uuid;
 
@@ -25,6 +26,7 @@ use crate::words::{Name, RunId, WorkspaceId};
 pub use audit::LogRow;
 pub use correlations::Claim;
 pub use error::StoreError;
+pub use evidence::SignedCheckpoint;
 pub use integrity::Integrity;
 pub use pieces::pieces;
 pub use postgres::PgStore;
@@ -96,6 +98,8 @@ pub struct Batch<'a> {
     pub head: &'a Head,
     /// The events, in order, from position `expected_size`.
     pub rows: &'a [NewRow],
+    /// The hashes of tiles that they complete.
+    pub tiles: &'a [TileHash],
     /// Keys that a run holds from now on.
     pub taken: &'a [(ReservationKey, RunId)],
     /// Keys that nobody holds any more.
@@ -311,6 +315,7 @@ macro_rules! on_both {
 mod audit;
 mod background;
 mod correlations;
+mod evidence;
 mod integrity;
 
 const HEAD: &str = "SELECT size, last_recorded_at, frontier FROM heads WHERE workspace_id = $1";

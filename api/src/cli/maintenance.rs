@@ -5,6 +5,7 @@ use anyhow::Context;
 use runledger_ledger::clock::{Clock, Entropy};
 use runledger_ledger::ledger::Ledger;
 use runledger_ledger::store::{Store, StoreUrl};
+use runledger_ledger::tree;
 use runledger_ledger::words::WorkspaceId;
 use runledger_projections::Projections;
 use serde::Serialize;
@@ -117,6 +118,7 @@ impl Database {
             ))));
         }
         let store = server::open(&settings.database).await?;
+        tree::fill_new(&store).await?;
         let ledger = Ledger::new(store, Clock::system(), Entropy::system());
         Ok(Projections::new(ledger)?)
     }

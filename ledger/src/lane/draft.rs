@@ -10,6 +10,7 @@ mod runs;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use runledger_proof::tile::{self, TileHash};
 use serde_json::Value;
 
 use self::correlated::{Claims, run_command};
@@ -180,13 +181,15 @@ impl<'a> Draft<'a> {
         &self.rows
     }
 
-    /// The head that the log has once the rows are in it.
-    pub(super) fn next_head(&self) -> Head {
+    /// The head that the log has once the rows are in it, and the hashes of tiles that they
+    /// complete.
+    pub(super) fn next_head(&self) -> (Head, Vec<TileHash>) {
         let mut frontier = self.known.head.frontier.clone();
+        let mut tiles = Vec::new();
         for row in &self.rows {
-            frontier.push(row.leaf_hash);
+            tile::push(&mut frontier, row.leaf_hash, &mut tiles);
         }
-        Head { frontier, last_recorded_at: self.recorded_at }
+        (Head { frontier, last_recorded_at: self.recorded_at }, tiles)
     }
 
     /// The keys that are held from now on, and those that are free from now on.
@@ -205,7 +208,7 @@ impl<'a> Draft<'a> {
     /// What is known once the rows are in the log.
     pub(super) fn into_parts(mut self) -> (Known, HashMap<RunId, Run>) {
         if !self.rows.is_empty() {
-            self.known.head = self.next_head();
+            (self.known.head, _) = self.next_head();
         }
         self.runs.retain(|_, run| run.exists());
         (self.known, self.runs)

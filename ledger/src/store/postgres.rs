@@ -10,7 +10,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::{
-    Appended, Batch, Identity, KnownId, StoreError, StoredEvent, correlations, signed, unsigned,
+    Appended, Batch, Identity, KnownId, StoreError, StoredEvent, correlations, evidence, signed,
+    unsigned,
 };
 use crate::event::{AggregateType, Stream};
 use crate::merkle::Hash;
@@ -57,7 +58,7 @@ const SESSION: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SE
 /// Advances the head if it still has the expected size, and only then adds the rows, and whatever
 /// `$claims` adds beside them: the whole batch in one statement, without a lock across round trips.
 macro_rules! append {
-    ($claims:literal) => {
+    ($claims:literal, $tiles:literal) => {
         concat!(
             "\
 WITH head AS (
@@ -65,6 +66,7 @@ WITH head AS (
     WHERE workspace_id = $1 AND size = $2 RETURNING 1
 )",
             $claims,
+            $tiles,
             "
 INSERT INTO events (workspace_id, position, aggregate_type, aggregate_id, sequence, event_type,
                     recorded_at, body, leaf_hash, source, event_id, content_hash)
@@ -77,13 +79,30 @@ FROM head, UNNEST($6::smallint[], $7::uuid[], $8::bigint[], $9::smallint[], $10:
         )
     };
 }
-const APPEND: &str = append!("");
+const APPEND: &str = append!("", "");
 /// With claims of external ids. Only who uses them pays for them.
 const APPEND_CLAIMING: &str = append!(
     ", claims AS (
     INSERT INTO correlations (workspace_id, key, run_id)
     SELECT $1, claim.key, claim.run_id
     FROM head, UNNEST($15::bytea[], $16::uuid[]) AS claim (key, run_id)
+    ON CONFLICT DO NOTHING
+)",
+    ""
+);
+/// With hashes of tiles that the rows complete, and with claims, which may be none: one append in
+/// many, so one statement more is enough.
+const APPEND_COMPLETING: &str = append!(
+    ", claims AS (
+    INSERT INTO correlations (workspace_id, key, run_id)
+    SELECT $1, claim.key, claim.run_id
+    FROM head, UNNEST($15::bytea[], $16::uuid[]) AS claim (key, run_id)
+    ON CONFLICT DO NOTHING
+)",
+    ", tiles AS (
+    INSERT INTO tile_hashes (workspace_id, level, place, hash)
+    SELECT $1, tile.level, tile.place, tile.hash
+    FROM head, UNNEST($17::smallint[], $18::bigint[], $19::bytea[]) AS tile (level, place, hash)
     ON CONFLICT DO NOTHING
 )"
 );
@@ -365,8 +384,13 @@ fn insert<'q>(
     let source = |identity: &'q Identity| identity.source.as_str();
     let id = |identity: &'q Identity| identity.id.as_str();
     let content = |identity: &'q Identity| &identity.content[..];
-    let claiming = !batch.claimed.is_empty();
-    let query = sqlx::query(if claiming { APPEND_CLAIMING } else { APPEND })
+    let (claiming, completing) = (!batch.claimed.is_empty(), !batch.tiles.is_empty());
+    let statement = match (claiming, completing) {
+        (_, true) => APPEND_COMPLETING,
+        (true, false) => APPEND_CLAIMING,
+        (false, false) => APPEND,
+    };
+    let query = sqlx::query(statement)
         .bind(batch.workspace.0)
         .bind(signed(batch.expected_size))
         .bind(signed(batch.head.size()))
@@ -381,11 +405,16 @@ fn insert<'q>(
         .bind(rows.iter().map(|row| identity(row).map(source)).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| identity(row).map(id)).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| identity(row).map(content)).collect::<Vec<_>>());
-    if !claiming {
+    if !claiming && !completing {
         return query;
     }
     let (keys, runs) = correlations::columns(batch.claimed);
-    query.bind(keys).bind(runs)
+    let query = query.bind(keys).bind(runs);
+    if !completing {
+        return query;
+    }
+    let (levels, places, hashes) = evidence::columns(batch.tiles);
+    query.bind(levels).bind(places).bind(hashes)
 }
 
 fn appended(rows: u64, batch: &Batch<'_>) -> Result<Appended, StoreError> {

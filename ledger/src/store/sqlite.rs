@@ -11,8 +11,8 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection, Transaction};
 use uuid::Uuid;
 
 use super::{
-    Appended, Batch, KnownId, NewRow, StoreError, StoredEvent, correlations, pieces, signed,
-    unsigned,
+    Appended, Batch, KnownId, NewRow, StoreError, StoredEvent, correlations, evidence, pieces,
+    signed, unsigned,
 };
 use crate::event::{AggregateType, Stream};
 use crate::run::ReservationKey;
@@ -161,6 +161,7 @@ impl SqliteStore {
             insert(&mut transaction, batch, position, rows).await?;
             position += rows.len() as u64;
         }
+        evidence::on_sqlite(&mut transaction, batch.workspace, batch.tiles).await?;
         let (claimed, dropped) = (batch.claimed, batch.dropped);
         correlations::write_on_sqlite(&mut transaction, batch.workspace, claimed, dropped).await?;
         for (key, run) in batch.taken {

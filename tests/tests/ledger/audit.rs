@@ -8,6 +8,7 @@ use runledger_ledger::merkle::{Hash, leaf_hash, node_hash};
 use runledger_ledger::run::{ReservationKey, Run};
 use runledger_ledger::store::Store;
 use runledger_ledger::submission::{Answer, Receipt};
+use runledger_ledger::tree;
 use runledger_ledger::words::{RunId, WorkspaceId};
 use uuid::Uuid;
 
@@ -65,10 +66,22 @@ pub(crate) async fn audit(store: &Store, workspace: WorkspaceId) -> Vec<Row> {
     assert_eq!(head.size(), rows.len() as u64);
     assert_eq!(head.frontier.root(), root(&leaves), "the head commits to the whole log");
     assert_eq!(head.last_recorded_at.micros(), last_recorded_at);
+    check_tree(store, workspace, &leaves).await;
     check_reservations(store, workspace, &rows).await;
     let claims = runledger_ledger::correlation::check(store, workspace).await.unwrap();
     assert_eq!(claims, [], "external ids name what the log says");
     rows
+}
+
+/// Every finished tile has its hash, and what is stored leads to the root.
+async fn check_tree(store: &Store, workspace: WorkspaceId, leaves: &[Hash]) {
+    let size = leaves.len() as u64;
+    let stored = store.hashes(workspace, 1, 0..u64::MAX >> 1).await.unwrap();
+    let derived = leaves.as_chunks::<256>().0.iter().map(|leaves| root(leaves));
+    let derived: Vec<(u64, Hash)> = (0..).zip(derived).collect();
+    assert_eq!(stored, derived, "the hashes of finished tiles");
+    let from_rows = tree::root(store, workspace, size).await.unwrap();
+    assert_eq!(from_rows, root(leaves), "the stored hashes lead to the root");
 }
 
 /// A row says nothing but what its body says, and the body is canonical.

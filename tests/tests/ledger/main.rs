@@ -16,6 +16,7 @@ mod line;
 mod log;
 mod lost_answers;
 mod reports;
+mod tree;
 mod two_servers;
 mod unique;
 mod workspaces;
