@@ -10,6 +10,7 @@ mod demo;
 mod dry_run;
 mod events;
 mod follow_ups;
+mod keys;
 mod log;
 mod maintenance;
 pub mod output;
@@ -71,7 +72,10 @@ enum Command {
     /// Test a catalog, or the rules themselves, by stories with a clock of their own.
     #[command(subcommand)]
     Scenario(scenario::Command),
-    Verify(verify::Verify),
+    Verify(Box<verify::Verify>),
+    /// Show or replace the keys that sign checkpoints.
+    #[command(subcommand)]
+    Keys(keys::Command),
     Rebuild(maintenance::Rebuild),
 }
 
@@ -84,6 +88,10 @@ enum Answer {
     No,
     /// A file that was named cannot be used; standard error says why.
     Unusable,
+    /// It could not be told, because something is missing; standard output says what.
+    Incomplete,
+    /// Nobody who is trusted has signed it; standard output says who is missing.
+    UnknownKey,
 }
 
 /// The command line or a file that it names cannot be used.
@@ -105,6 +113,7 @@ pub fn run() -> ExitCode {
         Command::Queues(queues) => queues::run(&queues),
         Command::Overview(overview) => overview::run(&overview),
         Command::Log(command) => log::run(&command),
+        Command::Keys(command) => keys::run(&command),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Rebuild(arguments) => maintenance::rebuild(&arguments),
     };
@@ -113,7 +122,8 @@ pub fn run() -> ExitCode {
         Ok(Answer::Yes) if output::is_lost() => ExitCode::from(1),
         Ok(Answer::Yes) => ExitCode::SUCCESS,
         Ok(Answer::No) => ExitCode::from(1),
-        Ok(Answer::Unusable) => ExitCode::from(2),
+        Ok(Answer::Unusable | Answer::Incomplete) => ExitCode::from(2),
+        Ok(Answer::UnknownKey) => ExitCode::from(3),
         Err(error) => {
             output::error(&error);
             ExitCode::from(code(&error))

@@ -185,6 +185,14 @@ impl Client {
         self.send(Method::GET, ask, None).await
     }
 
+    /// The same, where the answer is no text.
+    ///
+    /// # Errors
+    /// [`ClientError`], when there is no answer or it is a problem.
+    pub async fn bytes(&self, ask: Ask<'_>) -> Result<Vec<u8>, ClientError> {
+        self.send_for_bytes(Method::GET, ask, None).await
+    }
+
     /// What the server answers when `body` is sent.
     ///
     /// # Errors
@@ -204,6 +212,16 @@ impl Client {
         ask: Ask<'_>,
         body: Option<(&'static str, String)>,
     ) -> Result<String, ClientError> {
+        let bytes = self.send_for_bytes(method, ask, body).await?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    async fn send_for_bytes(
+        &self,
+        method: Method,
+        ask: Ask<'_>,
+        body: Option<(&'static str, String)>,
+    ) -> Result<Vec<u8>, ClientError> {
         let url = self.url(ask)?;
         let asked = url.to_string();
         let mut request = self.http.request(method, url);
@@ -215,14 +233,14 @@ impl Client {
             ClientError::Unreachable { url: self.base.to_string(), source }
         })?;
         let status = answer.status();
-        let text = answer.text().await.map_err(|source| ClientError::BrokeOff {
+        let bytes = answer.bytes().await.map_err(|source| ClientError::BrokeOff {
             url: asked.clone(),
             source: Cause::of(&source),
         })?;
         if status.is_success() {
-            return Ok(text);
+            return Ok(bytes.into());
         }
-        match serde_json::from_str::<Problem>(&text) {
+        match serde_json::from_slice::<Problem>(&bytes) {
             Ok(_) if status == StatusCode::UNAUTHORIZED => {
                 Err(ClientError::NotAllowed { url: self.base.to_string() })
             }

@@ -26,6 +26,8 @@ pub mod scenario;
 pub mod schema;
 pub mod server;
 pub mod settings;
+pub mod signer;
+pub mod signing_key;
 pub mod token;
 pub mod unless_proven;
 pub mod when;

@@ -81,7 +81,8 @@ where
     let blind = blind(mark, now);
     if let Some(blind) = blind {
         for (workspace, _) in store.workspaces().await? {
-            if silence_counts(workspace, blind.from).await? {
+            // A log that takes no events does not take this one, and must not keep it from others.
+            if ledger.halted(workspace).is_none() && silence_counts(workspace, blind.from).await? {
                 let note = Command::Workspace(WorkspaceCommand::NoteBlind(blind));
                 ledger.submit(workspace, vec![Submission::new(note)], false).await?;
             }

@@ -18,8 +18,8 @@ use crate::boundary;
 use crate::ingest::REQUEST_BYTES;
 use crate::problem::{ApiError, Problem};
 use crate::routes::{
-    adapters, claims, correlations, events, follow_ups, lineage, log, overview, runs, subjects,
-    system, workspaces,
+    adapters, claims, correlations, events, evidence, follow_ups, lineage, log, overview, runs,
+    subjects, system, workspaces,
 };
 
 /// How long a request may take until its answer begins.
@@ -70,6 +70,10 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(overview::queues))
         .routes(routes!(subjects::observe))
         .routes(routes!(log::read_log))
+        .routes(routes!(evidence::checkpoint))
+        .routes(routes!(evidence::tile))
+        .routes(routes!(evidence::event_proof))
+        .routes(routes!(evidence::consistency))
         .routes(routes!(lineage::lineage))
         .routes(routes!(lineage::lineage_batch))
         .routes(routes!(system::get_metrics))
@@ -88,6 +92,9 @@ fn describe(api: OpenApi, open: OpenApi) -> OpenApi {
     let security = [SecurityRequirement::new("token", Vec::<String>::new())];
     let mut all = OpenApiBuilder::new().info(info).security(Some(security)).build();
     all.merge(api);
+    // A part of a path that goes on over several: there is no word for that in OpenAPI.
+    let paths = std::mem::take(&mut all.paths.paths).into_iter();
+    all.paths.paths = paths.map(|(path, item)| (path.replace("{*", "{"), item)).collect();
     all.merge(open);
     let components = all.components.get_or_insert_default();
     let scheme = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));

@@ -4,6 +4,7 @@ pub mod adapters;
 pub mod claims;
 pub mod correlations;
 pub mod events;
+pub mod evidence;
 pub mod follow_ups;
 pub mod lineage;
 pub mod log;

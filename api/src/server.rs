@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use runledger_ledger::catalog::Catalog;
+use runledger_ledger::checkpoints::Anchors;
 use runledger_ledger::clock::{Clock, Entropy};
 use runledger_ledger::ledger::{CreateError, Ledger};
 use runledger_ledger::store::{Store, StoreError, StoreUrl};
@@ -26,6 +27,8 @@ use crate::listening;
 use crate::reconciler::Reconciler;
 use crate::router::router;
 use crate::settings::Settings;
+use crate::signer::Signing;
+use crate::signing_key::KeySource;
 use crate::token;
 use crate::workspaces::WorkspaceName;
 
@@ -42,6 +45,7 @@ pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
     limits: Limits,
+    signing: Signing,
 }
 
 /// A setting, or the file or address that it names, cannot be used.
@@ -82,10 +86,16 @@ impl Server {
         let entropy = Entropy::system();
         let administrator = token::load_or_make(&settings.token_file(), &entropy)?;
         let store = open(&settings.database).await?;
-        for (workspace, _) in store.workspaces().await? {
-            tree::fill(&store, workspace).await?;
-        }
+        fill_trees(&store).await?;
         let ledger = Ledger::new(store, clock, entropy.clone());
+        let source = KeySource::find(data_dir, |name| std::env::var(name).ok());
+        source.load_or_make(&entropy).map_err(|error| {
+            CannotUse::new("checkpoints cannot be signed, and a server does not run without", error)
+        })?;
+        let anchors = Anchors::new(data_dir.join("signed"));
+        let mut signing = Signing::new(ledger.clone(), anchors, source)?;
+        // Before anything is recorded: a log that is not what was signed takes nothing.
+        signing.round().await;
         let adapters = Adapters::set_up(&settings.adapters, &catalog)?;
         ensure_workspace(&ledger, &settings.workspace, &catalog).await?;
         check_adapters(&adapters, &ledger).await?;
@@ -106,7 +116,7 @@ impl Server {
         let workspace = settings.workspace.clone();
         let app = App::new(projections, reconciler, administrator, workspace)?;
         let limits = Limits::with_connections(settings.connections);
-        Ok(Server { app, listener, address, limits })
+        Ok(Server { app, listener, address, limits, signing })
     }
 
     /// The address that it answers on.
@@ -121,10 +131,11 @@ impl Server {
 
     /// Answers requests until `stop` is done, then ends as the module says.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let Server { app, listener, limits, .. } = self;
+        let Server { app, listener, limits, signing, .. } = self;
         let (ledger, projections) = (app.ledger().clone(), app.projections().clone());
         let (stopping, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
+        tasks.spawn(signing.run(stopped.clone()));
         tasks.spawn(keep_listening(projections.clone(), stopped.clone()));
         tasks.spawn(app.reconciler().clone().run(stopped.clone()));
         tasks.spawn(async move { projections.follow(stopped).await });
@@ -160,6 +171,19 @@ async fn end(mut tasks: JoinSet<()>, grace: Duration) {
         tracing::warn!(?grace, "background tasks took too long and were ended");
         tasks.shutdown().await;
     }
+}
+
+/// Writes the hashes of tiles that logs do not have yet. What keeps it from that, the signer finds
+/// as well, and says what it means.
+async fn fill_trees(store: &Store) -> anyhow::Result<()> {
+    for (workspace, name) in store.workspaces().await? {
+        match tree::fill(store, workspace).await {
+            Ok(0) => {}
+            Ok(filled) => tracing::info!(name, filled, "hashes of the log's tree were written"),
+            Err(error) => tracing::error!(name, %error, "the log's tree could not be completed"),
+        }
+    }
+    Ok(())
 }
 
 /// Opens a database; the error names it, without its secrets.

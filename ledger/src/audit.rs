@@ -1,6 +1,8 @@
 //! The audit of a log: whether it is what DESIGN section 2 says of every log. It reads page by
 //! page, holds one page at a time, and names the position of each thing that is wrong.
 
+mod signed;
+
 use std::collections::{HashMap, HashSet};
 
 use runledger_proof::tile::{self, HEIGHT, Of, TileHash};
@@ -16,6 +18,8 @@ use crate::submission::UNNAMED_SOURCE;
 use crate::time::Moment;
 use crate::words::WorkspaceId;
 use crate::workspace::{CatalogPublished, WorkspaceEvent};
+
+pub use signed::compare;
 
 /// Events that are looked at in one go.
 const PAGE: u32 = 1_000;
@@ -97,6 +101,21 @@ pub enum Problem {
         stored: String,
         /// What follows from the events.
         derived: String,
+    },
+    /// Its events are not those that were signed.
+    #[error("from here up to {} the events are not those of which a checkpoint of {signed} was \
+             signed; up to {from} they are as they were signed", signed - 1)]
+    NotAsSigned {
+        /// The greatest size that is as it was signed.
+        from: u64,
+        /// The size that is not.
+        signed: u64,
+    },
+    /// It is shorter than what was signed.
+    #[error("the log ends before it, and a checkpoint of {signed} events was signed")]
+    EndsBefore {
+        /// How many events were signed.
+        signed: u64,
     },
     /// The head says something else than the events.
     #[error("the head's {what} is {stored}; by the events it is {derived}")]

@@ -323,9 +323,10 @@ fn of_submit(error: SubmitError) -> AggregateError<RunError> {
         SubmitError::Store(_) | SubmitError::Overloaded | SubmitError::Closing => {
             AggregateError::DatabaseConnectionError(Box::new(error))
         }
-        SubmitError::NoWorkspace | SubmitError::TooMany | SubmitError::Entropy(_) => {
-            AggregateError::UnexpectedError(Box::new(error))
-        }
+        SubmitError::NoWorkspace
+        | SubmitError::Halted(_)
+        | SubmitError::TooMany
+        | SubmitError::Entropy(_) => AggregateError::UnexpectedError(Box::new(error)),
     }
 }
 

@@ -3,7 +3,7 @@
 //! Behind it stands one lane per workspace (`lane.rs`), which decides, seals and appends in groups.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::sync::{OwnedSemaphorePermit, broadcast, mpsc, oneshot};
 use uuid::Uuid;
@@ -28,6 +28,8 @@ pub struct Ledger {
     inner: Arc<Inner>,
     // Not in `inner`, which the lanes hold: with the last `Ledger` its lanes end.
     lanes: Arc<Mutex<HashMap<WorkspaceId, Lane>>>,
+    /// Logs that take no more events, and why.
+    halted: Arc<RwLock<HashMap<WorkspaceId, Arc<str>>>>,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,10 @@ pub enum SubmitError {
     /// There is no such workspace.
     #[error("there is no such workspace")]
     NoWorkspace,
+    /// The log is not what was signed of it. Nothing was recorded, and nothing will be until an
+    /// operator has looked.
+    #[error("the log of this workspace takes no more events until an operator has looked: {0}")]
+    Halted(Arc<str>),
     /// Too many at once.
     #[error("a request may hold {MOST_SUBMISSIONS} events at most")]
     TooMany,
@@ -106,7 +112,7 @@ impl Ledger {
         let (readable, store) = (store.clone(), store.writing());
         let catalogs = Mutex::default();
         let inner = Inner { store, readable, clock, entropy, appended, catalogs };
-        Ledger { inner: Arc::new(inner), lanes: Arc::default() }
+        Ledger { inner: Arc::new(inner), lanes: Arc::default(), halted: Arc::default() }
     }
 
     /// The store beneath, for reading.
@@ -191,6 +197,9 @@ impl Ledger {
         atomic: bool,
         held: Option<OwnedSemaphorePermit>,
     ) -> Result<Vec<Answer>, SubmitError> {
+        if let Some(why) = self.halted(workspace) {
+            return Err(SubmitError::Halted(why));
+        }
         if submissions.len() > MOST_SUBMISSIONS {
             return Err(SubmitError::TooMany);
         }
@@ -213,6 +222,19 @@ impl Ledger {
                 Err(unsent) => (submissions, held) = (unsent.0.submissions, unsent.0.held),
             }
         }
+    }
+
+    /// From now on, until the process ends, this log takes no events here, and every caller is told
+    /// `why`. False if it took none before.
+    pub fn halt(&self, workspace: WorkspaceId, why: String) -> bool {
+        let mut halted = self.halted.write().unwrap_or_else(PoisonError::into_inner);
+        halted.insert(workspace, why.into()).is_none()
+    }
+
+    /// Why a log takes no events, if it takes none.
+    pub fn halted(&self, workspace: WorkspaceId) -> Option<Arc<str>> {
+        let halted = self.halted.read().unwrap_or_else(PoisonError::into_inner);
+        halted.get(&workspace).cloned()
     }
 
     fn lane(&self, workspace: WorkspaceId) -> Lane {

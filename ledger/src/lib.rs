@@ -4,6 +4,7 @@
 pub mod audit;
 pub mod canonical;
 pub mod catalog;
+pub mod checkpoints;
 pub mod clock;
 pub mod correlation;
 pub mod cqrs;

@@ -101,6 +101,14 @@ async fn only_workspace(client: &Client) -> anyhow::Result<String> {
     Ok(only.name)
 }
 
+/// The token that a file or the environment holds; an empty one if there is none.
+pub(super) fn token(file: Option<&std::path::Path>) -> anyhow::Result<String> {
+    match file {
+        Some(file) => read_token(file),
+        None => Ok(std::env::var("RUNLEDGER_TOKEN").unwrap_or_default()),
+    }
+}
+
 fn read_token(file: &std::path::Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).map_err(|error| {
         let what = Unusable(format!(

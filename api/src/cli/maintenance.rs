@@ -98,15 +98,20 @@ pub(super) fn rebuild(arguments: &Rebuild) -> anyhow::Result<Answer> {
 }
 
 impl Database {
-    /// Opens it; one that is not there is not made.
-    pub(super) async fn open(&self) -> anyhow::Result<Projections> {
+    /// The settings of the server that it belongs to.
+    pub(super) fn settings(&self) -> anyhow::Result<Settings> {
         let flags = Flags {
             config: self.config.clone(),
             data_dir: self.data_dir.clone(),
             database_url: self.database_url.clone(),
             ..Flags::default()
         };
-        let settings = Settings::resolve(&flags, &|name| std::env::var(name).ok())?;
+        Ok(Settings::resolve(&flags, &|name| std::env::var(name).ok())?)
+    }
+
+    /// Opens it; one that is not there is not made.
+    pub(super) async fn open(&self) -> anyhow::Result<Projections> {
+        let settings = self.settings()?;
         // Opening a file that is not there would make an empty ledger, and find nothing wrong.
         if let StoreUrl::SqliteFile(path) = &settings.database
             && !path.is_file()

@@ -1,235 +1,108 @@
-//! `runledger verify`.
+//! `runledger verify`: whether history is what it was, by whatever evidence there is.
+//!
+//! What is trusted comes from the caller: a policy file, and checkpoints that somebody kept. No key
+//! that a server hands out is believed.
+
+mod database;
+mod evidence;
+mod receipt;
+mod url;
+
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use runledger_ledger::audit;
-use runledger_ledger::store::{Integrity, Store};
-use runledger_ledger::words::WorkspaceId;
-use runledger_projections::{
-    Difference, ProjectionError, Projections, Verification, VerifyProgress, VerifyStep,
-};
-use serde::Serialize;
+use runledger_proof::policy::{Distrust, Policy};
+use runledger_proof::witness::Seen;
 
-use super::maintenance::{Database, Which};
-use super::progress::Bar;
-use super::table::Cell;
-use super::{Answer, block_on, output};
+use super::{Answer, Unusable, output};
 
-/// Recompute the tree and every read model from the log, and say where anything differs.
-///
-/// The database is asked as well whether its indexes are whole, and the names of the workspaces are
-/// compared with what their logs say.
-///
-/// A server may run meanwhile. Nothing of the ledger is changed.
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
+const EXIT_CODES: &str = "\
 Examples:
   runledger verify
   runledger verify --workspace main --database-url postgres://runledger@db/ledger --json
+  runledger verify database --policy trust.policy --checkpoint kept-last-year.txt
+  runledger verify url https://ledger.example/v1/workspaces/main/log --policy trust.policy
+  runledger verify receipt 270.tlog-proof --event event.json --policy trust.policy
 
-Exit codes: 0 all is intact; 1 something differs, or it failed; 2 the command line or a setting
-cannot be used")]
+Exit codes: 0 all is intact; 1 something differs, or it failed; 2 it could not be verified to the end, or
+the command line or a file cannot be used; 3 nobody whom the policy trusts has signed it";
+
+/// Verify a database (which is what it does if nothing else is said), a server, or a receipt.
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
 pub(super) struct Verify {
+    #[command(subcommand)]
+    what: Option<What>,
     #[command(flatten)]
-    which: Which,
-    #[command(flatten)]
-    database: Database,
-    /// One JSON object, for programs
-    #[arg(long)]
-    json: bool,
+    database: database::OfDatabase,
 }
 
-/// What was found in one workspace.
-#[derive(Serialize)]
-struct Found {
-    workspace: String,
-    #[serde(flatten)]
-    verification: Verification,
-    read_models: ReadModels,
-}
-
-/// How far the read models of a workspace have come.
-#[derive(Clone, Copy, Debug, Serialize)]
-struct ReadModels {
-    /// Events that they hold; none if there are no read models yet.
-    events: Option<u64>,
-    /// Events of the log that they do not hold yet.
-    behind: u64,
-}
-
-/// What the database says of itself.
-#[derive(Serialize)]
-struct OfDatabase {
-    /// What is wrong with its indexes, in its own words.
-    indexes: Vec<String>,
-    /// Why they were not checked, if they were not.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    indexes_unchecked: Option<String>,
-    /// Where the directory of workspaces says something else than the logs.
-    directory: Vec<String>,
-}
-
-#[derive(Serialize)]
-struct All {
-    intact: bool,
-    database: OfDatabase,
-    workspaces: Vec<Found>,
+#[derive(Debug, clap::Subcommand)]
+enum What {
+    Database(Box<database::OfDatabase>),
+    Url(url::OfUrl),
+    Receipt(receipt::OfReceipt),
 }
 
 pub(super) fn run(verify: &Verify) -> anyhow::Result<Answer> {
-    block_on(async {
-        let projections = verify.database.open().await?;
-        let store = projections.ledger().store();
-        let database = of_database(store).await?;
-        if !verify.json {
-            database.print();
-        }
-        let mut workspaces = Vec::new();
-        for (id, workspace) in verify.which.find(store).await? {
-            let found = look_at(&projections, id, workspace).await?;
-            if !verify.json {
-                found.print();
-            }
-            workspaces.push(found);
-        }
-        store.close().await;
-        let intact = database.is_intact() && workspaces.iter().all(Found::is_intact);
-        if verify.json {
-            let all = All { intact, database, workspaces };
-            output::line(serde_json::to_string_pretty(&all)?);
-        }
-        Ok(if intact { Answer::Yes } else { Answer::No })
-    })
-}
-
-async fn of_database(store: &Store) -> anyhow::Result<OfDatabase> {
-    let bar = Bar::new("checking the database's indexes");
-    bar.at(0, 1);
-    let Integrity { problems, unchecked } =
-        store.check_indexes().await.context("the database's indexes could not be checked")?;
-    drop(bar);
-    let directory = store.check_directory().await;
-    let directory = directory.context("the directory of workspaces could not be checked")?;
-    Ok(OfDatabase { indexes: problems, indexes_unchecked: unchecked, directory })
-}
-
-async fn look_at(
-    projections: &Projections,
-    id: WorkspaceId,
-    workspace: String,
-) -> anyhow::Result<Found> {
-    let failed = || format!("the workspace {workspace} could not be verified");
-    let bar = Bar::new(&workspace);
-    let tell = |progress| show(&bar, &workspace, progress);
-    let verification = match projections.verify(id, &tell).await {
-        // A workspace that was made a moment ago, or just before its server died.
-        Err(ProjectionError::NoModel) => {
-            log_alone(projections.ledger().store(), id).await.with_context(failed)?
-        }
-        verification => verification.with_context(failed)?,
-    };
-    drop(bar);
-    let events = match projections.position(id).await {
-        Ok(position) => Some(position),
-        Err(ProjectionError::NoModel) => None,
-        Err(error) => return Err(error).with_context(failed),
-    };
-    let behind = verification.events.saturating_sub(events.unwrap_or_default());
-    Ok(Found { workspace, verification, read_models: ReadModels { events, behind } })
-}
-
-/// The log of a workspace, where there is nothing yet to compare with it.
-async fn log_alone(store: &Store, id: WorkspaceId) -> anyhow::Result<Verification> {
-    let log = audit::audit(store, id, &|_, _| {}).await?.context("it has a name and no log")?;
-    let flaw = |flaw: audit::Flaw| Difference::Log {
-        position: flaw.position,
-        problem: flaw.problem.to_string(),
-    };
-    Ok(Verification {
-        events: log.size,
-        root: hex::encode(log.root),
-        differences: log.flaws.into_iter().map(flaw).collect(),
-        more: log.more,
-        ..Verification::default()
-    })
-}
-
-fn show(bar: &Bar, workspace: &str, progress: VerifyProgress) {
-    let step = match progress.step {
-        VerifyStep::Log => "checking the log",
-        VerifyStep::Derive => "deriving the read models",
-        VerifyStep::Compare => "comparing rows",
-    };
-    bar.step(format!("{workspace}: {step}"));
-    bar.at(progress.done, progress.of);
-}
-
-impl OfDatabase {
-    fn is_intact(&self) -> bool {
-        self.indexes.is_empty() && self.directory.is_empty()
-    }
-
-    fn print(&self) {
-        for problem in self.indexes.iter().chain(&self.directory) {
-            output::line(Cell::new(format!("the database: {problem}")));
-        }
-        if let Some(why) = &self.indexes_unchecked {
-            output::note(format!("the database's indexes were not checked: {why}"));
-        }
+    match &verify.what {
+        None => database::run(&verify.database),
+        Some(What::Database(database)) => database::run(database),
+        Some(What::Url(url)) => url::run(url),
+        Some(What::Receipt(receipt)) => receipt::run(receipt),
     }
 }
 
-impl Found {
-    fn is_intact(&self) -> bool {
-        let nothing_to_compare = self.read_models.events.is_none();
-        self.verification.is_intact()
-            || (nothing_to_compare && self.verification.differences.is_empty())
-    }
+/// Reads a policy file.
+fn policy(path: &Path) -> anyhow::Result<Policy> {
+    Ok(Policy::parse(&read(path)?)
+        .map_err(|error| Unusable(format!("{} is no trust policy: {error}", path.display())))?)
+}
 
-    fn print(&self) {
-        let Found { workspace, verification, read_models } = self;
-        let Verification { events, root, rows, differences, more, .. } = verification;
-        if self.is_intact() {
-            let rows = match (read_models.events, rows) {
-                (None, _) => "no read models yet".to_owned(),
-                (Some(_), rows) => {
-                    let rows = rows.unwrap_or_default();
-                    format!("and {rows} rows of read models that follow from them")
-                }
-            };
-            output::line(format!("{workspace}: intact; {events} events, {rows}"));
-            output::line(Cell::new(format!("  root {root}")).dim());
-            self.print_lag();
-            return;
-        }
-        for difference in differences {
-            output::line(Cell::new(format!("{workspace}: {difference}")));
-        }
-        if *more > 0 {
-            output::line(format!("{workspace}: and {more} more differences"));
-        }
-        self.print_lag();
-        if rows.is_none() {
-            output::note(format!(
-                "{workspace}: the read models were not compared: nothing can follow from a damaged \
-                 log"
-            ));
-        }
-        let all = u64::try_from(differences.len()).unwrap_or(u64::MAX).saturating_add(*more);
-        output::note(format!("{workspace}: differs in {all} places, of {events} events"));
-    }
+/// Reads a file that the command line names.
+fn read(path: &Path) -> anyhow::Result<Vec<u8>> {
+    Ok(std::fs::read(path)
+        .map_err(|error| Unusable(format!("{} cannot be read: {error}", path.display())))?)
+}
 
-    fn print_lag(&self) {
-        let ReadModels { events, behind } = self.read_models;
-        let (Some(events), 1..) = (events, behind) else { return };
-        let reach = match events.checked_sub(1) {
-            Some(last) => format!("reach position {last}"),
-            None => "hold nothing yet".to_owned(),
+/// What checkpoints that somebody kept say of the log with this origin, or of any. They must be
+/// signed by whom the policy trusts, if there is one.
+fn kept(files: &[PathBuf], policy: Option<&Policy>) -> anyhow::Result<Vec<(String, Seen)>> {
+    let mut kept = Vec::new();
+    for file in files {
+        let bytes = read(file)?;
+        let name = file.display();
+        let checkpoint = match policy {
+            Some(policy) => policy.believe(&bytes).map(|believed| believed.checkpoint),
+            None => runledger_proof::note::Note::parse(&bytes).map_err(Distrust::NoNote).and_then(
+                |note| {
+                    runledger_proof::checkpoint::Checkpoint::parse(&note.text)
+                        .map_err(Distrust::NoCheckpoint)
+                },
+            ),
         };
-        let (workspace, size) = (&self.workspace, self.verification.events);
-        output::line(format!(
-            "{workspace}: the read models {reach}; the log ends at {}, so {behind} events are not \
-             in them yet",
-            size.saturating_sub(1)
-        ));
+        let checkpoint = checkpoint
+            .map_err(Unbelieved)
+            .with_context(|| format!("the checkpoint in {name} is not believed"))?;
+        let seen = Seen { size: checkpoint.size, root: checkpoint.root };
+        kept.push((checkpoint.origin, seen));
+    }
+    Ok(kept)
+}
+
+/// A checkpoint that is not believed.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+struct Unbelieved(Distrust);
+
+/// What the shell is told of a checkpoint that is not believed; standard output says why.
+fn distrusted(what: &str, distrust: &Distrust) -> Answer {
+    output::line(format!("{what} is not believed: {distrust}"));
+    if let Some(cause) = std::error::Error::source(distrust) {
+        output::line(format!("  {cause}"));
+    }
+    match distrust {
+        Distrust::UnknownKey { .. } | Distrust::NoQuorum => Answer::UnknownKey,
+        Distrust::NoNote(_) | Distrust::NoCheckpoint(_) | Distrust::Forged(_) => Answer::No,
     }
 }

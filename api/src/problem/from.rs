@@ -36,6 +36,7 @@ impl From<SubmitError> for ApiError {
                 format!("{error}; send several requests"),
             ),
             SubmitError::Overloaded => busy("overloaded"),
+            SubmitError::Halted(_) => busy("log_forked"),
             SubmitError::Closing => busy("closing"),
             SubmitError::Store(cause) if matches!(**cause, StoreError::Unavailable(_)) => {
                 busy("database_unavailable").caused_by(error)

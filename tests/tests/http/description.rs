@@ -51,8 +51,11 @@ impl Description {
         let paths = self.0["paths"].as_object().unwrap().iter();
         let fits = |part: (&&str, &str)| part.1.starts_with('{') || *part.0 == part.1;
         let mut found = paths.filter(|(route, _)| {
+            // The index of a tile goes on over several parts of the path.
+            let open = route.ends_with("/tile/{level}/{index}");
             let route: Vec<&str> = route.split('/').collect();
-            route.len() == asked.len() && asked.iter().zip(route).all(fits)
+            (route.len() == asked.len() || (open && route.len() < asked.len()))
+                && asked.iter().zip(route).all(fits)
         });
         found.next().map(|(_, operations)| operations.as_object().unwrap())
     }

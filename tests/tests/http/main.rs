@@ -9,6 +9,7 @@ mod claims;
 mod correlations;
 mod description;
 mod events;
+mod evidence;
 mod follow_ups;
 mod life;
 mod lineage;

@@ -9,6 +9,7 @@ mod audit;
 mod bed;
 mod correlations;
 mod crowd;
+mod drill;
 mod framework;
 mod ids;
 mod immutable;

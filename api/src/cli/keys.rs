@@ -1,0 +1,144 @@
+//! `runledger keys`: what signs the checkpoints of the logs, and what others need to check them.
+
+use anyhow::Context;
+use runledger_ledger::checkpoints::Keys;
+use runledger_ledger::clock::Entropy;
+
+use super::maintenance::{Database, Which};
+use super::{Answer, Unusable, block_on, output};
+use crate::signing_key::{KeySource, NAME};
+
+/// What to do with the keys.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    List(List),
+    New(New),
+    Rotate(Change),
+    Retire(Change),
+}
+
+/// Show the public keys of the logs.
+///
+/// With `--policy`, as a policy file, which is what `runledger verify` trusts. Hand it to auditors
+/// by a way that they trust, and not by the server.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  runledger keys list
+  runledger keys list --workspace main --policy > trust.policy")]
+pub(super) struct List {
+    #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
+    database: Database,
+    /// As a policy file
+    #[arg(long)]
+    policy: bool,
+}
+
+/// Make the key of a deployment, before its first start.
+///
+/// A server makes one by itself where there is none. Made by hand, it can have a name: the
+/// beginning of every log's origin, which never changes.
+#[derive(Debug, clap::Args)]
+pub(super) struct New {
+    #[command(flatten)]
+    database: Database,
+    /// What the origins of the logs begin with, such as the host that they are at
+    #[arg(long, default_value = NAME)]
+    name: String,
+    /// Print the secret, for RUNLEDGER_SIGNING_KEY, and write no file
+    #[arg(long)]
+    print: bool,
+}
+
+/// Put a new key before the present ones, or take all but the newest away.
+///
+/// A running server takes it up within seconds, and signs with all keys. Hand the new policy file
+/// out, wait until everybody has it, and then retire the old keys.
+#[derive(Debug, clap::Args)]
+pub(super) struct Change {
+    #[command(flatten)]
+    database: Database,
+}
+
+pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
+    match command {
+        Command::List(list) => self::list(list),
+        Command::New(new) => self::new(new),
+        Command::Rotate(change) => self::change(&change.database, |keys| {
+            let newer = Keys::make(keys.name(), &Entropy::system())?;
+            Ok(keys.rotate(newer)?)
+        }),
+        Command::Retire(change) => self::change(&change.database, |keys| Ok(keys.newest())),
+    }
+}
+
+fn list(list: &List) -> anyhow::Result<Answer> {
+    let keys = source(&list.database)?.load()?;
+    let logs = block_on(async {
+        let projections = list.database.open().await?;
+        let logs = list.which.find(projections.ledger().store()).await;
+        projections.ledger().store().close().await;
+        logs
+    })?;
+    for (workspace, name) in logs {
+        output::line(format!("{}workspace {name}", if list.policy { "# " } else { "" }));
+        for key in keys.verifiers(workspace) {
+            output::line(format!("{}{key}", if list.policy { "log " } else { "  " }));
+        }
+    }
+    if list.policy {
+        output::line("quorum none");
+    }
+    Ok(Answer::Yes)
+}
+
+fn new(new: &New) -> anyhow::Result<Answer> {
+    let keys = Keys::make(&new.name, &Entropy::system());
+    let keys = keys.map_err(|error| Unusable(error.to_string()))?;
+    if new.print {
+        output::body(&keys.to_secret_text());
+        return Ok(Answer::Yes);
+    }
+    let source = source(&new.database)?;
+    let KeySource::File(path) = &source else {
+        return Err(Unusable("the keys are in the environment; use --print".to_owned()).into());
+    };
+    if path.exists() {
+        let path = path.display();
+        let why =
+            format!("there are keys in {path} already; `runledger keys rotate` adds a new one");
+        return Err(Unusable(why).into());
+    }
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)
+            .with_context(|| format!("{} cannot be made", directory.display()))?;
+    }
+    source.write(&keys)?;
+    output::line(format!("the key is in {}", path.display()));
+    Ok(Answer::Yes)
+}
+
+fn change(
+    database: &Database,
+    change: impl FnOnce(Keys) -> anyhow::Result<Keys>,
+) -> anyhow::Result<Answer> {
+    let source = source(database)?;
+    let KeySource::File(path) = &source else {
+        let why = "the keys are in the environment; make one with `runledger keys new --print`, \
+                   and put it before the present ones, or instead of them";
+        return Err(Unusable(why.to_owned()).into());
+    };
+    source.write(&change(source.load()?)?)?;
+    output::line(format!(
+        "the keys in {} were replaced; see `runledger keys list`",
+        path.display()
+    ));
+    Ok(Answer::Yes)
+}
+
+fn source(database: &Database) -> anyhow::Result<KeySource> {
+    let settings = database.settings()?;
+    Ok(KeySource::find(&settings.data_dir, |name| std::env::var(name).ok()))
+}

@@ -1,0 +1,166 @@
+//! Where the signing keys are: in a file of the data directory that only its owner can read, or in
+//! the environment. Never in the database.
+
+use std::fmt;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use runledger_ledger::checkpoints::{Keys, KeysError};
+use runledger_ledger::clock::Entropy;
+
+/// The variable that holds the keys, if no file shall.
+pub const VARIABLE: &str = "RUNLEDGER_SIGNING_KEY";
+/// The name of a key that nobody has chosen a name for.
+pub const NAME: &str = "runledger";
+
+/// Where the keys are.
+#[derive(Clone)]
+pub enum KeySource {
+    /// In a file, one a line.
+    File(PathBuf),
+    /// In the environment.
+    Environment(String),
+}
+
+/// The signing keys cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyError {
+    /// The file cannot be read or written.
+    #[error("the signing key in {} cannot be read or written", .0.display())]
+    File(PathBuf, #[source] io::Error),
+    /// Others than its owner may read it.
+    #[error(
+        "others can read the signing key in {}; whoever has it can forge history: make a new one \
+         if anybody may have, and take that right from them: chmod 600", .0.display()
+    )]
+    Open(PathBuf),
+    /// What is there are no keys.
+    #[error("{0} cannot be used as signing keys")]
+    NoKeys(String, #[source] KeysError),
+}
+
+impl KeySource {
+    /// Those of the environment, or else the file in `data_dir`.
+    pub fn find(data_dir: &Path, environment: impl Fn(&str) -> Option<String>) -> KeySource {
+        match environment(VARIABLE).filter(|keys| !keys.trim().is_empty()) {
+            Some(keys) => KeySource::Environment(keys),
+            None => KeySource::File(data_dir.join("signing-key")),
+        }
+    }
+
+    /// The keys as they are now.
+    ///
+    /// # Errors
+    /// If there are none, or others may read them.
+    pub fn load(&self) -> Result<Keys, KeyError> {
+        let (text, what) = match self {
+            KeySource::Environment(keys) => {
+                // One a line; a space does as well there.
+                (keys.split_whitespace().collect::<Vec<_>>().join("\n"), VARIABLE.to_owned())
+            }
+            KeySource::File(path) => {
+                let failed = |error| KeyError::File(path.clone(), error);
+                if others_may_read(path).map_err(failed)? {
+                    return Err(KeyError::Open(path.clone()));
+                }
+                let text = std::fs::read_to_string(path).map_err(failed)?;
+                (text, path.display().to_string())
+            }
+        };
+        Keys::parse(&text).map_err(|error| KeyError::NoKeys(what, error))
+    }
+
+    /// The same; makes a file with a key if there is none.
+    ///
+    /// # Errors
+    /// If there are none, or none can be made.
+    pub fn load_or_make(&self, entropy: &Entropy) -> Result<Keys, KeyError> {
+        if let KeySource::File(path) = self {
+            // An empty file is what a start that was cut off leaves.
+            let there = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
+            if !there {
+                let keys = Keys::make(NAME, entropy);
+                let keys = keys.map_err(|error| KeyError::NoKeys(NAME.to_owned(), error))?;
+                self.write(&keys)?;
+            }
+        }
+        self.load()
+    }
+
+    /// Puts other keys in place of those in the file, at once and whole. Keys of the environment
+    /// stay what they are.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn write(&self, keys: &Keys) -> Result<(), KeyError> {
+        let KeySource::File(path) = self else { return Ok(()) };
+        write(path, &keys.to_secret_text()).map_err(|error| KeyError::File(path.clone(), error))
+    }
+}
+
+impl fmt::Debug for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeySource::File(path) => f.debug_tuple("File").field(path).finish(),
+            KeySource::Environment(_) => f.write_str("Environment(…)"),
+        }
+    }
+}
+
+fn write(path: &Path, text: &str) -> io::Result<()> {
+    let beside = path.with_extension("new");
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&beside)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(&beside, path)
+}
+
+#[cfg(unix)]
+fn others_may_read(path: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(std::fs::metadata(path)?.permissions().mode() & 0o077 != 0)
+}
+
+#[cfg(not(unix))]
+fn others_may_read(_path: &Path) -> io::Result<bool> {
+    Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_is_made_once_and_is_refused_once_others_can_read_it() {
+        let directory = tempfile::tempdir().unwrap();
+        let source = KeySource::find(directory.path(), |_| None);
+        assert!(source.load().is_err());
+        let made = source.load_or_make(&Entropy::system()).unwrap();
+        let again = source.load_or_make(&Entropy::system()).unwrap();
+        assert_eq!(made.to_secret_text(), again.to_secret_text());
+        assert_eq!(made.name(), NAME);
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            let open = std::fs::Permissions::from_mode(0o640);
+            std::fs::set_permissions(directory.path().join("signing-key"), open).unwrap();
+            assert!(matches!(source.load(), Err(KeyError::Open(_))));
+        }
+    }
+
+    #[test]
+    fn keys_of_the_environment_count_before_the_file_and_are_never_shown() {
+        let keys = Keys::make("ledger.example", &Entropy::system()).unwrap();
+        let newer = Keys::make("ledger.example", &Entropy::system()).unwrap();
+        let both = keys.rotate(newer).unwrap().to_secret_text();
+        let given = both.replace('\n', " ");
+        let source = KeySource::find(Path::new("/nowhere"), |_| Some(given.clone()));
+        assert_eq!(source.load().unwrap().to_secret_text(), both);
+        assert!(!format!("{source:?}").contains("PRIVATE"));
+    }
+}
