@@ -19,7 +19,7 @@ use crate::ingest::REQUEST_BYTES;
 use crate::problem::{ApiError, Problem};
 use crate::routes::{
     adapters, claims, correlations, events, evidence, follow_ups, lineage, log, overview, runs,
-    subjects, system, workspaces,
+    subjects, system, timeline, workspaces,
 };
 
 /// How long a request may take until its answer begins.
@@ -56,6 +56,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(runs::list_runs))
         .routes(routes!(runs::read_run))
         .routes(routes!(runs::run_events))
+        .routes(routes!(timeline::read_timeline))
         .routes(routes!(runs::follow_up))
         .routes(routes!(adapters::reconcile))
         .routes(routes!(adapters::list_adapters))

@@ -12,4 +12,5 @@ pub mod overview;
 pub mod runs;
 pub mod subjects;
 pub mod system;
+pub mod timeline;
 pub mod workspaces;

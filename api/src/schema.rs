@@ -6,6 +6,7 @@ pub mod adapters;
 pub mod answers;
 pub mod claims;
 pub mod standing;
+pub mod timeline;
 
 use runledger_ledger::words::NAME_BYTES;
 use utoipa::ToSchema;

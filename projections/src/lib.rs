@@ -19,6 +19,7 @@ mod remote_claims;
 pub mod rules;
 mod tables;
 pub mod texts;
+mod timeline;
 mod verify;
 mod view;
 mod wakes;
@@ -36,6 +37,7 @@ pub use query::{
 };
 pub use rebuild::Progress;
 pub use remote_claims::Claim;
+pub use timeline::{Cause, Entry, FreshnessThen, Period, Timeline, VerdictThen};
 pub use verify::{Difference, Verification, VerifyProgress, VerifyStep};
 pub use view::{View, ViewError};
 pub use wakes::{

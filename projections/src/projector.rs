@@ -289,7 +289,7 @@ async fn catalog_at(
     }
 }
 
-fn parse(text: &str) -> Result<Arc<Catalog>, StoreError> {
+pub(crate) fn parse(text: &str) -> Result<Arc<Catalog>, StoreError> {
     if text == Catalog::built_in().text() {
         return Ok(Catalog::built_in());
     }

@@ -32,6 +32,13 @@ pub struct RunPath {
     run: RunId,
 }
 
+impl RunPath {
+    /// The run.
+    pub const fn run(self) -> RunId {
+        self.run
+    }
+}
+
 /// Which events of a run.
 #[derive(Clone, Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
@@ -211,7 +218,7 @@ fn wrong_cursor() -> ApiError {
 }
 
 /// The one answer for a run that is not there and for one of another workspace.
-fn unknown_run(run: RunId) -> ApiError {
+pub(super) fn unknown_run(run: RunId) -> ApiError {
     ApiError::not_found("unknown_run", format!("no run {run} is known here"))
 }
 

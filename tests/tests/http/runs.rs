@@ -3,6 +3,7 @@
 mod list;
 
 use rstest::rstest;
+use runledger_ledger::time::Span;
 use serde_json::{Value, json};
 
 use crate::service::{Database, EVENTS, Service};
@@ -82,6 +83,55 @@ async fn a_person_resolves_a_follow_up_once_and_reopens_it(#[case] database: Dat
         assert_eq!(reply.problem(422), "invalid_body");
         assert!(reply.json()["detail"].as_str().unwrap().contains(word), "{reply:?}");
     }
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn a_timeline_tells_both_truths_from_when_to_when(#[case] database: Database) {
+    let service = Service::on(database).await;
+    let path = format!("{PATH}/timeline");
+    assert_eq!(service.get(&path).await.problem(404), "unknown_run");
+    let event =
+        |run: &str, kind: &str, data: Value| json!({"type": kind, "run_id": run, "data": data});
+    let sync = json!({"operation": "inventory.sync"});
+    let events = json!([
+        event(RUN, "run.dispatched", sync.clone()),
+        event(RUN, "run.started", json!({})),
+        event(RUN, "run.failed", json!({"reason_code": "timeout"})),
+    ]);
+    service.post_json(EVENTS, &events).await.ok(200);
+    service.clock.advance(Span::from_secs(60));
+    let later = "0195f3c0-0000-7000-8000-000000000002";
+    let events =
+        json!([event(later, "run.dispatched", sync), event(later, "run.succeeded", json!({})),]);
+    service.post_json(EVENTS, &events).await.ok(200);
+    service.app.projections().catch_up(service.main).await.unwrap();
+    let told = service.get(&path).await.ok(200);
+    let recorded = told["recorded"].as_array().unwrap();
+    let kinds: Vec<&Value> = recorded.iter().map(|entry| &entry["type"]).collect();
+    assert_eq!(kinds, ["run.dispatched", "run.started", "run.failed"]);
+    assert_eq!(
+        (&recorded[2]["status"], &recorded[2]["outcome"]),
+        (&json!("completed"), &json!("failed"))
+    );
+    assert_eq!(told["freshness"][0]["freshness"], "terminal");
+    let verdicts = told["actionability"].as_array().unwrap();
+    assert_eq!(verdicts.len(), 2, "{told:#}");
+    assert_eq!(
+        (&verdicts[0]["status"], &verdicts[0]["follow_up"]),
+        (&json!("actionable"), &json!(true))
+    );
+    assert_eq!(verdicts[0]["until"], verdicts[1]["from"]);
+    assert_eq!(verdicts[1]["status"], "superseded_by_later_success");
+    assert_eq!(verdicts[1]["proof"], json!({"type": "run", "run_id": later}));
+    assert_eq!(
+        verdicts[1]["because"],
+        json!({"kind": "event", "position": 6, "type": "run.succeeded", "run_id": later})
+    );
+    let then = service.get(&format!("{path}?as_of=4")).await.ok(200);
+    assert_eq!(then["actionability"].as_array().unwrap().len(), 1, "{then:#}");
 }
 
 #[tokio::test]

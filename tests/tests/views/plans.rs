@@ -158,7 +158,16 @@ async fn every_question_is_answered_from_an_index(world: World) {
     let view = world.view().await;
     let mut walks = BTreeSet::new();
     let mut statements = 0;
-    for (question, watched) in ask_everything(&view).await.unwrap() {
+    let mut asked = ask_everything(&view).await.unwrap();
+    for number in 2..6 {
+        let (size, at) = (view.position(), view.at());
+        let told = world.projections.timeline(world.workspace, run(number), size, at);
+        let (told, watched) = watch(told).await;
+        assert!(told.unwrap().is_some());
+        assert_eq!(watched.len(), 1, "{watched:?}");
+        asked.push(("a timeline".to_owned(), watched));
+    }
+    for (question, watched) in asked {
         for Watched { sql, plan } in watched {
             statements += 1;
             if let Some(line) = plan.iter().find(|line| is_walk(line, &sql)) {

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
+use runledger_ledger::time::Moment;
 use runledger_ledger::words::{Outcome, Status};
 use runledger_projections::rules::actionability::Actionability;
 use runledger_projections::rules::freshness::Freshness;
 use runledger_projections::rules::guidance::Severity;
 use runledger_projections::rules::standing::Standing;
-use runledger_projections::{Counts, FollowUpFilter, FollowUpItem, PageRequest, RunFilter, View};
+use runledger_projections::{
+    AsOf, Counts, FollowUpFilter, FollowUpItem, PageRequest, Period, RunFilter, View,
+};
 use runledger_tests::world::{BEGIN, World};
 use serde_json::Value;
 
@@ -70,9 +73,57 @@ properties! {
     nothing_in_one_workspace_changes_an_answer_in_another of (story(), story()) =>
         nothing_in_one_workspace_changes_an_answer_in_another_on_sqlite,
         nothing_in_one_workspace_changes_an_answer_in_another_on_postgresql;
+    a_timeline_says_of_each_moment_what_was_answered_then of story() =>
+        a_timeline_says_of_each_moment_what_was_answered_then_on_sqlite,
+        a_timeline_says_of_each_moment_what_was_answered_then_on_postgresql;
     the_order_of_arrival_makes_no_difference of arrivals() =>
         the_order_of_arrival_makes_no_difference_on_sqlite,
         the_order_of_arrival_makes_no_difference_on_postgresql;
+}
+
+/// Moments of a story that are asked about.
+const MOMENTS: usize = 5;
+
+async fn a_timeline_says_of_each_moment_what_was_answered_then(world: &World, story: Story) {
+    story.happen(world).await;
+    let view = world.view().await;
+    let (size, now) = (view.position(), view.at());
+    let mut timelines = Vec::new();
+    for number in 0..RUNS {
+        let id = run_id(number);
+        timelines.extend(world.projections.timeline(world.workspace, id, size, now).await.unwrap());
+    }
+    let mut moments: Vec<Moment> = timelines
+        .iter()
+        .flat_map(|told| {
+            let fresh = told.freshness.iter().map(|period| period.from);
+            fresh.chain(told.actionability.iter().map(|period| period.from)).collect::<Vec<_>>()
+        })
+        .collect();
+    moments.push(now);
+    moments.sort_unstable();
+    moments.dedup();
+    let step = moments.len().div_ceil(MOMENTS);
+    for moment in moments.into_iter().rev().step_by(step) {
+        let then = world.view_of(AsOf::Moment(moment)).await;
+        for told in &timelines {
+            let standing = then.run(told.run_id).await.unwrap().map(|standing| standing.now);
+            let was = at(&told.freshness, moment).map(|was| was.freshness);
+            assert_eq!(was, standing.as_ref().map(|now| now.freshness), "{moment} {told:#?}");
+            let was = at(&told.actionability, moment);
+            let answered = standing.map(|now| (now.actionability, now.follow_up));
+            let told_then = was.map(|was| (was.verdict.clone(), was.follow_up));
+            assert_eq!(told_then, answered, "{moment} {told:#?}");
+        }
+    }
+}
+
+/// What was so at a moment.
+fn at<T>(periods: &[Period<T>], moment: Moment) -> Option<&T> {
+    let then = periods
+        .iter()
+        .filter(|period| period.from <= moment && period.until.is_none_or(|until| moment < until));
+    then.map(|period| &period.was).last()
 }
 
 async fn live_read_models_equal_derived_ones(world: &World, story: Story) {
