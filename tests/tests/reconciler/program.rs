@@ -179,6 +179,9 @@ async fn the_program_shows_what_would_be_decided_of_a_run_and_records_nothing() 
     assert!(matches!(answers[0], Answer::Recorded(_)), "{answers:?}");
     let size = async || ledger.store().head(main).await.unwrap().unwrap().size();
     let before = size().await;
+    // The program asks the read models, which follow.
+    let projections = Projections::new(ledger.clone()).unwrap();
+    assert!(projections.wait(main, before - 1, PATIENCE).await.unwrap());
 
     let id = run.to_string();
     let end = &id[id.len() - 8..];
