@@ -8,7 +8,7 @@ use runledger_ledger::words::WorkspaceId;
 
 use crate::db::{Tx, on_store, on_tx};
 use crate::projections::Projections;
-use crate::projector::ProjectionError;
+use crate::projector::{ProjectionError, unsigned};
 
 /// How the source of an adapter answered for one page of runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,8 +131,4 @@ pub(crate) async fn note(
         });
     }
     Ok(())
-}
-
-fn unsigned(count: i64) -> u64 {
-    u64::try_from(count).unwrap_or_default()
 }

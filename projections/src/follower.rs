@@ -19,7 +19,7 @@ use crate::ahead::Ahead;
 use crate::db::{self, on_store};
 use crate::lease::{self, Held};
 use crate::projections::{Inner, Lag};
-use crate::projector::{self, Checkpoint, ProjectionError, VERSION};
+use crate::projector::{self, Checkpoint, ProjectionError, VERSION, unsigned};
 use crate::rebuild;
 use crate::tables::Model;
 
@@ -65,7 +65,6 @@ async fn lagging(store: &Store) -> Result<Vec<Lag>, StoreError> {
 type LagRow = (Uuid, i64, i64, Option<String>);
 
 fn read_lags(rows: Vec<LagRow>) -> Vec<Lag> {
-    let unsigned = |count: i64| u64::try_from(count).unwrap_or_default();
     rows.into_iter()
         .map(|(workspace, size, position, failure)| Lag {
             workspace: WorkspaceId(workspace),

@@ -8,6 +8,7 @@
 mod counts;
 mod queues;
 mod rows;
+mod sweep;
 mod verdicts;
 
 use std::sync::Arc;
@@ -20,18 +21,16 @@ use runledger_ledger::words::WorkspaceId;
 use runledger_ledger::workspace::WorkspaceEvent;
 use uuid::Uuid;
 
-use self::counts::Changes;
+use self::sweep::Sweep;
 use crate::db::{Tx, on_store, on_tx};
-use crate::fold::{Page, Tracked, row};
+use crate::fold::{Page, Tracked};
 use crate::rules::actionability::Evidence;
 use crate::rules::blind::BlindTime;
-use crate::tables::{Model, RunRow, Which, load_runs, page_of_runs, upsert_runs};
+use crate::tables::{Model, RunRow, load_runs};
 
 /// The version of the projector. Read models that an older version made are built anew; those of a
 /// newer one are left to it, so that servers of two versions do not build against each other.
 pub const VERSION: i64 = 1;
-/// Rows that are judged anew at a time, when all of them are.
-const SWEEP: i64 = 1_000;
 
 /// How far a generation of a workspace's read models has come, and what folding needs to know.
 #[derive(Clone, Debug)]
@@ -46,6 +45,8 @@ pub(crate) struct Checkpoint {
     pub(crate) catalog: Arc<Catalog>,
     pub(crate) blind: BlindTime,
     pub(crate) failure: Option<String>,
+    /// How far the rows are those of the catalog that comes next, if that has begun.
+    sweep: Option<String>,
 }
 
 /// Why a page was not folded.
@@ -102,18 +103,22 @@ pub(crate) enum Seen {
 }
 
 const COLUMNS: &str = "SELECT generation, version, live, position, recorded_at, \
-     catalog_position, blind, failure FROM projections WHERE workspace_id = $1";
+     catalog_position, blind, failure, sweep FROM projections WHERE workspace_id = $1";
 const LIVE: &str = "SELECT generation, version, live, position, recorded_at, \
-     catalog_position, blind, failure FROM projections WHERE workspace_id = $1 AND live";
+     catalog_position, blind, failure, sweep FROM projections WHERE workspace_id = $1 AND live";
 const CREATE: &str = "INSERT INTO projections (workspace_id, generation, version, live, position, \
      recorded_at, blind) VALUES ($1, $2, $3, $4, 0, 0, '[]') ON CONFLICT DO NOTHING";
 const ADVANCE: &str = "UPDATE projections SET position = $4, recorded_at = $5, \
-     catalog_position = $6, blind = $7, failure = NULL \
+     catalog_position = $6, blind = $7, failure = NULL, sweep = NULL \
      WHERE workspace_id = $1 AND generation = $2 AND position = $3 AND live = $8";
 const PARK: &str = "UPDATE projections SET failure = $4 \
      WHERE workspace_id = $1 AND generation = $2 AND position = $3";
 
-type CheckpointRow = (i64, i64, bool, i64, i64, Option<i64>, String, Option<String>);
+const HOLD: &str = "UPDATE projections SET sweep = $5 WHERE workspace_id = $1 AND generation = $2 \
+     AND position = $3 AND live = $4 AND sweep IS NOT DISTINCT FROM $6";
+
+type CheckpointRow =
+    (i64, i64, bool, i64, i64, Option<i64>, String, Option<String>, Option<String>);
 
 impl Checkpoint {
     /// All generations of a workspace, the live one first.
@@ -151,8 +156,8 @@ impl Checkpoint {
         row: CheckpointRow,
         catalog: Arc<Catalog>,
     ) -> Result<Checkpoint, StoreError> {
-        let (generation, version, live, position, recorded_at, catalog_position, blind, failure) =
-            row;
+        let (generation, version, live, position, recorded_at, catalog_position, ..) = row;
+        let (.., blind, failure, sweep) = row;
         let blind: Vec<(Moment, Moment)> = serde_json::from_str(&blind)
             .map_err(|error| StoreError::Corrupt(format!("stored blind times: {error}")))?;
         Ok(Checkpoint {
@@ -165,6 +170,7 @@ impl Checkpoint {
             catalog_position: catalog_position.map(unsigned),
             blind: BlindTime::new(blind),
             failure,
+            sweep,
         })
     }
 
@@ -210,6 +216,7 @@ impl Checkpoint {
             catalog: Catalog::built_in(),
             blind: BlindTime::default(),
             failure: None,
+            sweep: None,
         }
     }
 
@@ -254,6 +261,29 @@ impl Checkpoint {
                 .rows_affected()
         });
         if moved == 1 { Ok(()) } else { Err(ProjectionError::NotAlone) }
+    }
+
+    /// Whether some rows are already those of the catalog that comes next.
+    pub(crate) fn is_between_catalogs(&self) -> bool {
+        Sweep::of(self).is_some_and(|sweep| sweep.is_of(self.position))
+    }
+
+    /// Notes how far the rows are those of the catalog that comes next, unless somebody else has
+    /// gone on from here. Done first in the transaction, as [`Checkpoint::advance`].
+    async fn hold(&self, tx: &mut Tx, sweep: Option<&str>) -> Result<(), ProjectionError> {
+        let held = on_tx!(tx, |connection| {
+            sqlx::query(HOLD)
+                .bind(self.model.workspace.0)
+                .bind(self.model.generation)
+                .bind(signed(self.position))
+                .bind(self.live)
+                .bind(sweep)
+                .bind(self.sweep.as_deref())
+                .execute(connection)
+                .await?
+                .rows_affected()
+        });
+        if held == 1 { Ok(()) } else { Err(ProjectionError::NotAlone) }
     }
 
     /// Notes why this generation does not go on. It is never skipped, and stays visible.
@@ -319,7 +349,8 @@ pub(crate) fn decode(
 }
 
 /// Folds `events`, which begin at the checkpoint, and commits. A catalog takes effect between two
-/// pages, so that every verdict of a page is by one catalog.
+/// pages, so that every verdict of a page is by one catalog; it takes as many transactions as there
+/// are runs to judge by it.
 pub(crate) async fn project(
     target: &Store,
     checkpoint: &Checkpoint,
@@ -327,8 +358,13 @@ pub(crate) async fn project(
 ) -> Result<Checkpoint, ProjectionError> {
     let mut checkpoint = checkpoint.clone();
     for page in of_one_catalog(events) {
+        let next = after(&checkpoint, &page)?;
+        if next.catalog_position != checkpoint.catalog_position {
+            checkpoint = sweep::put_into_force(target, checkpoint, next).await?;
+            continue;
+        }
         let mut tx = Tx::begin(target).await?;
-        checkpoint = project_page(&mut tx, &checkpoint, page).await?;
+        checkpoint = project_page(&mut tx, &checkpoint, next, page).await?;
         tx.commit().await?;
     }
     Ok(checkpoint)
@@ -342,7 +378,8 @@ pub(crate) async fn project_in(
 ) -> Result<Checkpoint, ProjectionError> {
     let mut checkpoint = checkpoint.clone();
     for page in of_one_catalog(events) {
-        checkpoint = project_page(tx, &checkpoint, page).await?;
+        let next = after(&checkpoint, &page)?;
+        checkpoint = project_page(tx, &checkpoint, next, page).await?;
     }
     Ok(checkpoint)
 }
@@ -367,13 +404,9 @@ fn of_one_catalog(events: Vec<Recorded>) -> Vec<Vec<Recorded>> {
     pages
 }
 
-async fn project_page(
-    tx: &mut Tx,
-    checkpoint: &Checkpoint,
-    events: Vec<Recorded>,
-) -> Result<Checkpoint, ProjectionError> {
-    let mut next = checkpoint.clone();
-    let mut page = load(tx, checkpoint.model, &events).await?;
+/// Where `checkpoint` comes with `events`, as far as they say it themselves.
+fn after(checkpoint: &Checkpoint, events: &[Recorded]) -> Result<Checkpoint, ProjectionError> {
+    let mut next = Checkpoint { failure: None, sweep: None, ..checkpoint.clone() };
     for event in events {
         next.position = event.position + 1;
         next.recorded_at = event.fact.recorded_at;
@@ -381,13 +414,24 @@ async fn project_page(
             next.catalog = parse(&catalog.content)?;
             next.catalog_position = Some(event.position);
         }
+    }
+    Ok(next)
+}
+
+async fn project_page(
+    tx: &mut Tx,
+    checkpoint: &Checkpoint,
+    mut next: Checkpoint,
+    events: Vec<Recorded>,
+) -> Result<Checkpoint, ProjectionError> {
+    let mut page = load(tx, checkpoint.model, &events).await?;
+    for event in events {
         page.fold(event, &mut next.blind);
     }
-    next.failure = None;
     checkpoint.advance(tx, &next).await?;
     write(tx, &next, page).await?;
     if next.catalog_position != checkpoint.catalog_position {
-        sweep(tx, &next, Which::All).await?;
+        sweep::all(tx, &next).await?;
     }
     Ok(next)
 }
@@ -417,7 +461,7 @@ async fn write(tx: &mut Tx, now: &Checkpoint, page: Page) -> Result<(), StoreErr
     verdicts::judge(tx, now, &affected, &mut changes).await?;
     changes.write(tx, model).await?;
     if let Some(since) = page.blind_since {
-        sweep(tx, now, Which::Active).await?;
+        sweep::active(tx, now).await?;
         queues::extend_leases(tx, model, since, &now.blind).await?;
     }
     Ok(())
@@ -425,50 +469,11 @@ async fn write(tx: &mut Tx, now: &Checkpoint, page: Page) -> Result<(), StoreErr
 
 /// What a row said of its superseding success: it holds until it is judged anew, in this page.
 fn evidence_before(tracked: &Tracked) -> Evidence {
-    tracked.before.as_ref().map(verdicts::superseding).unwrap_or_default()
+    let superseding = tracked.before.as_ref().and_then(RunRow::superseding);
+    Evidence { superseding, observation: None }
 }
 
-/// Derives rows anew from their runs, all of them: by another catalog, or with more blind time.
-async fn sweep(tx: &mut Tx, now: &Checkpoint, which: Which) -> Result<(), StoreError> {
-    let mut after = None;
-    loop {
-        let before = page_of_runs(tx, now.model, which, after, SWEEP).await?;
-        let Some(last) = before.last() else { break };
-        after = Some((last.dispatched_at, last.run_id));
-        let mut changes = Changes::default();
-        let mut rows: Vec<RunRow> = Vec::with_capacity(before.len());
-        let mut page = Page::default();
-        before.into_iter().try_for_each(|row| page.give(row))?;
-        for (id, tracked) in &page.runs {
-            let row = row(*id, tracked, &now.catalog, &now.blind, &evidence_before(tracked))?;
-            changes.note(tracked.before.as_ref(), &row);
-            if tracked.before.as_ref() != Some(&row) {
-                rows.push(row);
-            }
-        }
-        upsert_runs(tx, now.model, &rows).await?;
-        changes.write(tx, now.model).await?;
-    }
-    match which {
-        Which::All => judge_open(tx, now).await,
-        Which::Active | Which::Open => Ok(()),
-    }
-}
-
-async fn judge_open(tx: &mut Tx, now: &Checkpoint) -> Result<(), StoreError> {
-    let mut after = None;
-    loop {
-        let open = page_of_runs(tx, now.model, Which::Open, after, SWEEP).await?;
-        let Some(last) = open.last() else { return Ok(()) };
-        after = Some((last.dispatched_at, last.run_id));
-        let ids: Vec<Uuid> = open.iter().map(|row| row.run_id).collect();
-        let mut changes = Changes::default();
-        verdicts::judge(tx, now, &ids, &mut changes).await?;
-        changes.write(tx, now.model).await?;
-    }
-}
-
-fn unsigned(count: i64) -> u64 {
+pub(crate) fn unsigned(count: i64) -> u64 {
     u64::try_from(count).unwrap_or_default()
 }
 

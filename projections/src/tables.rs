@@ -3,11 +3,13 @@
 
 use runledger_ledger::run::Run;
 use runledger_ledger::store::StoreError;
+use runledger_ledger::time::Moment;
 use runledger_ledger::words::{RunId, WorkspaceId};
 use sqlx::QueryBuilder;
 use uuid::Uuid;
 
 use crate::db::{Keys as _, Rows, Sought, Tx, on_tx};
+use crate::rules::actionability::Superseding;
 
 /// Which read models of which workspace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +70,14 @@ impl RunRow {
 
     pub(crate) fn id(&self) -> RunId {
         RunId(self.run_id)
+    }
+
+    /// The superseding success that it names.
+    pub(crate) fn superseding(&self) -> Option<Superseding> {
+        self.superseded_by.zip(self.superseded_at).map(|(run, at)| Superseding {
+            run_id: RunId(run),
+            dispatched_at: Moment::from_micros(at),
+        })
     }
 }
 

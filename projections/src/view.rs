@@ -132,7 +132,8 @@ impl Projections {
             }
             live => live,
         };
-        if let Some(live) = live.filter(|live| live.position == size) {
+        if let Some(live) = live.filter(|live| live.position == size && !live.is_between_catalogs())
+        {
             return Ok(view(live, here, at, Some(size)));
         }
         let (checkpoint, place) = replayed(&self.inner, workspace, size).await?;
@@ -190,7 +191,9 @@ impl View {
                 Seen::Here(checkpoint) => Some(checkpoint),
                 Seen::OtherCatalog => None,
             };
-            let counts = |seen: &Checkpoint| self.size.is_none_or(|size| size == seen.position);
+            let is_it =
+                |seen: &Checkpoint, size| seen.position == size && !seen.is_between_catalogs();
+            let counts = |seen: &Checkpoint| self.size.is_none_or(|size| is_it(seen, size));
             if let Some(checkpoint) = seen.filter(counts) {
                 let Place { scratch, .. } = place;
                 let at = match self.size {

@@ -160,15 +160,6 @@ async fn evidence(
     Ok(evidence)
 }
 
-/// The superseding success that a row names.
-pub(super) fn superseding(row: &RunRow) -> Evidence {
-    let superseding = row.superseded_by.zip(row.superseded_at).map(|(run, at)| Superseding {
-        run_id: RunId(run),
-        dispatched_at: Moment::from_micros(at),
-    });
-    Evidence { superseding, observation: None }
-}
-
 const NEWER: &str = " ON CONFLICT (workspace_id, generation, subject_key) DO UPDATE SET \
      state = excluded.state, verified_at = excluded.verified_at, position = excluded.position \
      WHERE excluded.verified_at >= subjects.verified_at";

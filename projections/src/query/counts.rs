@@ -161,6 +161,12 @@ impl Counts {
         self.add_up();
     }
 
+    /// Runs that have not ended.
+    fn active(&self) -> u64 {
+        let of = |status| self.by_status.get(&status).copied().unwrap_or_default();
+        of(Status::Queued) + of(Status::Running)
+    }
+
     fn add_items(&mut self, actionability: Actionability, items: u64, oldest: Option<Moment>) {
         let counts = match actionability {
             Actionability::Actionable => &mut self.actionable,
@@ -243,8 +249,11 @@ pub(super) fn count(count: i64) -> u64 {
 
 const RUNS: &str = "SELECT environment, status, outcome, actionability, \
      CAST(sum(runs) AS bigint) FROM run_counts";
-const ACTIVE: &str = "SELECT environment, count(*), count(deadline), \
-     CAST(sum(CASE WHEN deadline <= ";
+const OVERDUE: &str = "SELECT c.environment, (SELECT count(*) FROM runs AS r";
+const UNKNOWN: &str = "), (SELECT count(*) FROM runs AS r";
+/// Active runs of an environment, to be counted in the index on their deadlines.
+const ACTIVE: &str = " WHERE r.workspace_id = c.workspace_id AND r.generation = c.generation \
+     AND r.environment = c.environment AND r.status < 2 AND r.deadline ";
 const ITEMS: &str = "SELECT c.environment, c.actionability, c.items, \
      (SELECT i.first_settled_at FROM follow_up_items AS i WHERE i.workspace_id = c.workspace_id \
       AND i.generation = c.generation AND i.environment = c.environment \
@@ -270,22 +279,20 @@ async fn counts(
         let kind = Kind::of(status, outcome, actionability)?;
         counts.entry(environment).or_default().add_runs(kind, count(runs));
     }
-    let mut statement = Statement::new(ACTIVE);
-    statement.bind(reading.at.micros()).push(" THEN 1 ELSE 0 END) AS bigint) FROM runs");
-    if let Tx::Sqlite(_) = reading.tx {
-        // Without statistics it might walk through the index of some other list.
-        statement.push(" INDEXED BY runs_active");
-    }
-    statement.scope("", reading.model()).push(" AND status < 2");
-    within(&mut statement, " AND environment = ");
-    statement.push(" GROUP BY environment");
-    let rows: Vec<(String, i64, i64, Option<i64>)> = statement.fetch(&mut reading.tx).await?;
-    for (environment, active, known, stale) in rows {
+    // Without statistics SQLite might walk through the index of some list.
+    let index = if let Tx::Sqlite(_) = reading.tx { " INDEXED BY runs_deadlines" } else { "" };
+    let mut statement = Statement::new(OVERDUE);
+    statement.push(index).push(ACTIVE).push("<= ").bind(reading.at.micros());
+    statement.push(UNKNOWN).push(index).push(ACTIVE).push("IS NULL) FROM run_counts AS c");
+    statement.scope("c.", reading.model()).push(" AND c.status < 2 AND c.runs > 0");
+    within(&mut statement, " AND c.environment = ");
+    statement.push(" GROUP BY c.workspace_id, c.generation, c.environment");
+    let rows: Vec<(String, i64, i64)> = statement.fetch(&mut reading.tx).await?;
+    for (environment, overdue, unknown) in rows {
         let counts = counts.entry(environment).or_default();
-        let stale = stale.unwrap_or_default();
-        counts.active_stale = count(stale);
-        counts.active_fresh = count(known - stale);
-        counts.active_unknown = count(active - known);
+        (counts.active_stale, counts.active_unknown) = (count(overdue), count(unknown));
+        let active = counts.active().saturating_sub(counts.active_stale);
+        counts.active_fresh = active.saturating_sub(counts.active_unknown);
     }
     let mut statement = Statement::new(ITEMS);
     statement.scope("c.", reading.model());

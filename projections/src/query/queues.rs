@@ -7,12 +7,10 @@ use runledger_ledger::time::{Moment, Span};
 use serde::{Deserialize, Serialize};
 
 use super::statement::Statement;
+use crate::fold::QueueKey;
 use crate::rules::queue::{QueueFacts, QueueReason, QueueTruth, reason};
 use crate::rules::{rfc3339, seconds};
 use crate::view::{Reading, View, ViewError};
-
-/// Connection and name of a queue; `''` is no connection.
-pub(crate) type QueueKey = (String, String);
 
 /// A queue at one moment: what is true of it, and what that rests on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use runledger_ledger::store::StoreError;
-use runledger_ledger::time::Moment;
 use runledger_ledger::words::{Name, RunId};
 use uuid::Uuid;
 
-use super::queues::{QueueKey, QueueTruths};
+use super::queues::QueueTruths;
 use super::statement::Statement;
-use crate::rules::actionability::{Evidence, Observation, Proof, Superseding};
+use crate::fold::QueueKey;
+use crate::rules::actionability::{Evidence, Observation, Proof};
 use crate::rules::standing::{Parts, Standing};
 use crate::tables::RunRow;
 use crate::view::{Reading, View, ViewError};
@@ -85,10 +85,6 @@ fn queue_key(row: &RunRow) -> Option<QueueKey> {
 /// The evidence that a row's verdict rests on. The projector has weighed all there was; what made
 /// no difference then makes none now.
 fn evidence(row: &RunRow) -> Result<Evidence, StoreError> {
-    let superseding = row.superseded_by.zip(row.superseded_at).map(|(run, at)| Superseding {
-        run_id: RunId(run),
-        dispatched_at: Moment::from_micros(at),
-    });
     let proof: Option<Proof> =
         row.proof.as_deref().map(serde_json::from_str).transpose().map_err(|error| {
             StoreError::Corrupt(format!("the proof of run {} cannot be read: {error}", row.run_id))
@@ -99,5 +95,5 @@ fn evidence(row: &RunRow) -> Result<Evidence, StoreError> {
         }
         _ => None,
     };
-    Ok(Evidence { superseding, observation })
+    Ok(Evidence { superseding: row.superseding(), observation })
 }

@@ -18,6 +18,7 @@ macro_rules! on_both_databases {
     };
 }
 
+mod catalogs;
 mod follow_ups;
 mod lists;
 mod plans;
