@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use runledger_ledger::run::{AdapterDecision, Run, RunEvent};
 use runledger_ledger::subject::SubjectState;
 use runledger_ledger::time::{Moment, Span};
-use runledger_ledger::words::{Name, RunId, WorkspaceId};
+use runledger_ledger::words::{Name, RunId, Subject, WorkspaceId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-pub use crate::manifest::{Kind, Manifest, Operations, REVISIT};
+pub use crate::manifest::{Kind, Manifest, Observes, Operations, REVISIT};
 pub use crate::source::{SourceClass, SourceError};
 
 /// Proves from domain truth what happened to runs of some operation types.
@@ -40,6 +40,61 @@ pub trait Adapter: Send + Sync {
     /// What the evidence proves. Pure: the same case and evidence give the same decision. What is
     /// ambiguous is [`AdapterDecision::NeedsAttention`] or [`AdapterDecision::NoChange`].
     fn decide(&self, case: &Case, evidence: &Self::Evidence) -> Decision;
+
+    /// Evidence for each subject, in their order, each from its own scope: what an adapter looks at
+    /// by itself, on a schedule and without a run. Asked only of one whose manifest says
+    /// [`Manifest::observes`]; like [`Adapter::gather`] otherwise.
+    ///
+    /// # Errors
+    /// The source gave no answer; then nothing is observed.
+    async fn survey(&self, _watched: &[Watched]) -> Result<Vec<Self::Evidence>, SourceError> {
+        Err(SourceError::new(SourceClass::Broken, "the adapter looks at no subject by itself"))
+    }
+
+    /// What the evidence of [`Adapter::survey`] says of the subject. Pure. None where it says
+    /// nothing, or not one thing.
+    fn observe(&self, _watched: &Watched, _evidence: &Self::Evidence) -> Option<Observation> {
+        None
+    }
+}
+
+/// A subject to look at, in its scope, without a run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Watched {
+    /// The time of the question.
+    pub at: Moment,
+    /// Its environment; none is the workspace itself.
+    pub environment: Option<Name>,
+    /// The subject.
+    pub subject: Subject,
+    /// The tenant.
+    pub workspace: WorkspaceId,
+    /// The tenant's name: what domain databases know it by.
+    pub workspace_name: Name,
+}
+
+impl Watched {
+    /// The environment as domain databases have it: empty for the workspace itself.
+    pub fn environment(&self) -> &str {
+        self.environment.as_ref().map_or("", Name::as_str)
+    }
+
+    /// Whether a row of this workspace and environment is in the subject's scope. A row that is not
+    /// is no evidence.
+    pub fn is_scope_of(&self, workspace: &str, environment: &str) -> bool {
+        self.workspace_name.as_str() == workspace && self.environment() == environment
+    }
+
+    /// The subject of a run, where the run has one.
+    pub fn of(case: &Case) -> Option<Watched> {
+        Some(Watched {
+            at: case.at,
+            environment: case.run.environment.clone(),
+            subject: case.run.subject.clone()?,
+            workspace: case.workspace,
+            workspace_name: case.workspace_name.clone(),
+        })
+    }
 }
 
 /// A run to judge, as it was when it was loaded.

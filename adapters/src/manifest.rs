@@ -38,6 +38,27 @@ pub enum Operations {
     Every,
 }
 
+/// Which subjects an adapter looks at by itself, without a run, and how often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observes {
+    /// How long after one look at a subject it is looked at again.
+    pub every: Span,
+    /// How long a recorded observation stands; what is seen after that is recorded although it is
+    /// the same.
+    pub refresh: Span,
+    /// The types of the subjects. Each belongs to one adapter only.
+    pub subjects: BTreeSet<String>,
+}
+
+impl Observes {
+    /// How often subjects are looked at, unless an adapter says otherwise.
+    pub const EVERY: Span = Span::from_secs(300);
+    /// How long an observation stands, unless an adapter says otherwise.
+    pub const REFRESH: Span = Span::from_secs(86_400);
+    /// The least time between two looks at one subject.
+    pub const SHORTEST: Span = Span::from_secs(10);
+}
+
 /// What an adapter says of itself. Checked when it is registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Manifest {
@@ -45,6 +66,8 @@ pub struct Manifest {
     pub evidence: BTreeMap<String, Kind>,
     /// What the ledger knows it by.
     pub name: String,
+    /// Which subjects it looks at by itself; none if it only judges runs.
+    pub observes: Option<Observes>,
     /// What it handles.
     pub operations: Operations,
     /// What it reads, for people; none if it asks nobody.
@@ -63,6 +86,7 @@ impl Manifest {
         Manifest {
             evidence: BTreeMap::new(),
             name: name.into(),
+            observes: None,
             operations: Operations::Named(BTreeSet::new()),
             reads: None,
             related: BTreeSet::new(),
@@ -77,6 +101,15 @@ impl Manifest {
         if let Operations::Named(names) = &mut self.operations {
             names.insert(operation.into());
         }
+        self
+    }
+
+    /// It looks at subjects of this type by itself, so often.
+    #[must_use]
+    pub fn observes(mut self, subject: impl Into<String>, every: Span, refresh: Span) -> Self {
+        let mut subjects = self.observes.take().map(|known| known.subjects).unwrap_or_default();
+        subjects.insert(subject.into());
+        self.observes = Some(Observes { every, refresh, subjects });
         self
     }
 

@@ -29,6 +29,7 @@
 
 pub mod http;
 mod meaning;
+mod place;
 pub mod sql;
 #[cfg(test)]
 mod tests;
@@ -39,7 +40,8 @@ use crate::domain::Domain;
 use crate::registry::RegistryBuilder;
 use crate::remote::RemoteConfig;
 use http::{HttpConfig, HttpProbe};
-pub use meaning::{Common, Found, Meaning, ProbeEvidence, RelatedFrom};
+pub use meaning::{Common, Found, Meaning, ObservesConfig, ProbeEvidence, RelatedFrom};
+use place::Place;
 use sql::{SqlConfig, SqlProbe};
 
 /// What is wrong with a probe, and what to do.
@@ -127,8 +129,17 @@ impl Probes {
 
 /// Refuses a member that no probe has: a misspelt one would be passed over.
 fn known_members(file: &toml::Table) -> Result<(), ProbeFault> {
-    const COMMON: [&str; 7] =
-        ["name", "version", "operations", "evidence", "related", "value", "means"];
+    const COMMON: [&str; 9] = [
+        "name",
+        "version",
+        "operations",
+        "observes",
+        "evidence",
+        "related",
+        "value",
+        "verified_at",
+        "means",
+    ];
     for (kind, own) in [("sql", &["query"][..]), ("http", &["url", "pointers", "allow_private"])] {
         let probes = file.get(kind).and_then(toml::Value::as_array).into_iter().flatten();
         for member in probes.filter_map(toml::Value::as_table).flat_map(toml::Table::keys) {

@@ -13,12 +13,12 @@ use std::time::Duration;
 use runledger_ledger::catalog::Catalog;
 use runledger_ledger::run::{Run, RunEvent};
 
-use crate::adapter::{Adapter, Manifest, Operations, Wake, wake_on_problems};
+use crate::adapter::{Adapter, Manifest, Observes, Operations, Wake, wake_on_problems};
 use crate::conformance::{ErasedSpecimens, Specimens};
 use crate::seam::{is_word, suspicion};
 pub(crate) use erased::Fault;
 use erased::{Erased, Faulty};
-pub use judge::{Asked, Judged, Ruling, Unjudged};
+pub use judge::{Asked, Judged, Ruling, Seen, Unjudged};
 
 /// How long an adapter may take for one page of cases, unless the registry is told otherwise.
 pub const TIME_LIMIT: Duration = Duration::from_secs(15);
@@ -124,6 +124,18 @@ impl Registry {
             }
         }
         errors
+    }
+
+    /// The adapters that look at subjects by themselves, and at which.
+    pub fn observers(&self) -> impl Iterator<Item = (&Registered, &Observes)> {
+        self.adapters
+            .iter()
+            .filter_map(|adapter| Some((adapter, adapter.manifest.observes.as_ref()?)))
+    }
+
+    /// How long an adapter may take for one page.
+    pub const fn time_limit(&self) -> Duration {
+        self.time_limit
     }
 
     fn of_every_operation(&self) -> impl Iterator<Item = &Registered> {
@@ -305,10 +317,18 @@ fn unsound(manifest: &Manifest) -> Vec<RegistryError> {
     if manifest.name.is_empty() || manifest.name.len() > 100 || !manifest.name.bytes().all(plain) {
         errors.push(refuse("its name must be 1 to 100 of a to z, 0 to 9, `.`, `_` and `-`".into()));
     }
-    if manifest.operations == Operations::Named(Default::default()) {
+    let idle = manifest.operations == Operations::Named(Default::default());
+    if idle && manifest.observes.is_none() {
         errors.push(refuse("it handles nothing; name its operation types in the manifest".into()));
     }
-    let words = manifest.evidence.keys().chain(&manifest.related);
+    let shortest = Observes::SHORTEST;
+    let hasty = |observes: &Observes| observes.every < shortest || observes.refresh < shortest;
+    if manifest.observes.as_ref().is_some_and(hasty) {
+        let why = format!("it looks at subjects more often than every {shortest}");
+        errors.push(refuse(why));
+    }
+    let subjects = manifest.observes.iter().flat_map(|observes| &observes.subjects);
+    let words = manifest.evidence.keys().chain(&manifest.related).chain(subjects);
     for word in words.filter(|word| !is_word(word) || suspicion(word).is_some()) {
         errors.push(refuse(format!("`{word}` must be a plain word (a to z, digits and _)")));
     }
@@ -325,6 +345,14 @@ fn clash(earlier: &Manifest, later: &Manifest) -> Vec<RegistryError> {
     {
         errors.extend(first.intersection(second).map(|operation| RegistryError::TwoOwners {
             operation: operation.clone(),
+            first: earlier.name.clone(),
+            second: later.name.clone(),
+        }));
+    }
+    if let (Some(first), Some(second)) = (&earlier.observes, &later.observes) {
+        let both = first.subjects.intersection(&second.subjects);
+        errors.extend(both.map(|subject| RegistryError::TwoObservers {
+            subject: subject.clone(),
             first: earlier.name.clone(),
             second: later.name.clone(),
         }));
@@ -346,6 +374,19 @@ pub enum RegistryError {
     TwoOwners {
         /// The operation type.
         operation: String,
+        /// Who was first.
+        first: String,
+        /// Who came after.
+        second: String,
+    },
+    /// Two adapters look at subjects of one type.
+    #[error(
+        "both {first} and {second} look at subjects of the type {subject}; take it out of one of \
+         them, or they would contradict each other"
+    )]
+    TwoObservers {
+        /// The type.
+        subject: String,
         /// Who was first.
         first: String,
         /// Who came after.

@@ -95,7 +95,7 @@ pub fn commands(
         return Err(SeamError::UnknownRun);
     }
     let observe = match &decision.observation {
-        Some(observation) => Some(observe(manifest, case, observation)?),
+        Some(observation) => Some(observe(manifest, subject(case)?, observation)?),
         None => None,
     };
     Ok(Commands { observe, reconcile: reconcile(manifest, &case.run, case.at, decision)? })
@@ -124,13 +124,15 @@ fn name(manifest: &Manifest) -> Result<Name, SeamError> {
     Name::new(&manifest.name).map_err(|_| not("the adapter's name", "name"))
 }
 
-fn observe(
+/// Checks what the adapter of `manifest` saw of a subject, with a run or without one.
+///
+/// # Errors
+/// The observation breaks a rule. It is then none at all.
+pub fn observe(
     manifest: &Manifest,
-    case: &Case,
+    key: SubjectKey,
     observation: &Observation,
 ) -> Result<(SubjectKey, Observe), SeamError> {
-    let subject = case.run.subject.clone().ok_or(SeamError::NoSubject)?;
-    let key = SubjectKey { environment: case.run.environment.clone(), subject };
     let observe = Observe {
         evidence: evidence(manifest, &observation.evidence)?,
         state: observation.state,
@@ -138,6 +140,11 @@ fn observe(
         verifier: Some(name(manifest)?),
     };
     Ok((key, observe))
+}
+
+fn subject(case: &Case) -> Result<SubjectKey, SeamError> {
+    let subject = case.run.subject.clone().ok_or(SeamError::NoSubject)?;
+    Ok(SubjectKey { environment: case.run.environment.clone(), subject })
 }
 
 fn evidence(manifest: &Manifest, found: &BTreeMap<String, Value>) -> Result<Fields, SeamError> {

@@ -8,6 +8,7 @@
 
 mod follow;
 mod give_up;
+mod observe;
 mod page;
 mod preview;
 mod remote;
@@ -32,6 +33,7 @@ pub use preview::{AdapterWord, AskError, Asked, Preview, Sight};
 pub use remote::{Claimed, Posted, RemoteError};
 
 use crate::listening;
+use observe::Observer;
 use visit::Owner;
 
 /// Runs that are judged in one go: one gathering of an adapter.
@@ -75,6 +77,8 @@ struct Inner {
     registry: Registry,
     /// The adapters that have operation types of their own and can be heard.
     owners: Vec<Owner>,
+    /// The adapters that look at subjects by themselves.
+    observers: Vec<Observer>,
     /// For the jitter of retries.
     entropy: Entropy,
     page: u32,
@@ -86,19 +90,21 @@ impl Reconciler {
     /// A reconciler over these read models and their ledger.
     pub fn new(projections: Projections, registry: Registry, entropy: Entropy) -> Self {
         let owners = visit::owners(&registry);
+        let observers = observe::observers(&registry);
         let asked = Notify::new();
-        let inner = Inner { projections, registry, owners, entropy, page: PAGE, asked };
+        let inner = Inner { projections, registry, owners, observers, entropy, page: PAGE, asked };
         Reconciler { inner: Arc::new(inner) }
     }
 
     /// The same, judging so many runs in one go.
     #[must_use]
     pub fn with_page(&self, page: u32) -> Self {
-        let Inner { projections, registry, owners, entropy, .. } = &*self.inner;
+        let Inner { projections, registry, owners, observers, entropy, .. } = &*self.inner;
         let inner = Inner {
             projections: projections.clone(),
             registry: registry.clone(),
             owners: owners.clone(),
+            observers: observers.clone(),
             entropy: entropy.clone(),
             page,
             asked: Notify::new(),
@@ -163,7 +169,9 @@ impl Reconciler {
             return Ok(None);
         }
         let names: Vec<String> = self.judging().map(|owner| owner.name.clone()).collect();
-        let agenda = projections.agenda(&names).await?;
+        let observers: Vec<String> =
+            self.inner.observers.iter().map(|observer| observer.name.clone()).collect();
+        let agenda = projections.agenda(&names, &observers).await?;
         let visits: Vec<_> =
             agenda.iter().map(|agenda| self.visit(agenda, now, stop).boxed()).collect();
         let visits: Vec<_> = futures::stream::iter(visits).buffer_unordered(VISITS).collect().await;

@@ -32,7 +32,8 @@ pub struct AdapterHealth {
     pub last_error: Option<(String, Moment)>,
     /// Pages in a row for which there was no answer at all.
     pub failures: u64,
-    /// Runs that are due and not decided, those that wait for another try included.
+    /// Runs that are due and not decided and subjects that are due and not looked at, those that wait
+    /// for another try included.
     pub backlog: u64,
 }
 
@@ -49,13 +50,18 @@ const HEALTH: &str = "SELECT adapter, last_success, last_error, last_error_at, f
 const BACKLOG: &str = "SELECT adapter, count(*) FROM reconciler_wakes \
      WHERE workspace_id = $1 AND due_at <= $2 GROUP BY adapter UNION ALL \
      SELECT adapter, count(*) FROM reconciler_wakes \
-     WHERE workspace_id = $1 AND attempt > 0 AND due_at > $2 GROUP BY adapter";
+     WHERE workspace_id = $1 AND attempt > 0 AND due_at > $2 GROUP BY adapter UNION ALL \
+     SELECT adapter, count(*) FROM observer_wakes \
+     WHERE workspace_id = $1 AND (due_at <= $2 OR attempt > 0) GROUP BY adapter";
 const FAILURES_OF_ALL: &str = "SELECT adapter, max(failures) FROM adapter_health GROUP BY adapter";
 const BACKLOG_OF_ALL: &str = "SELECT w.adapter, count(*) FROM workspaces AS n \
      JOIN reconciler_wakes AS w ON w.workspace_id = n.workspace_id AND w.due_at <= $1 \
      GROUP BY w.adapter UNION ALL SELECT w.adapter, count(*) FROM workspaces AS n \
      JOIN reconciler_wakes AS w ON w.workspace_id = n.workspace_id \
-     AND w.attempt > 0 AND w.due_at > $1 GROUP BY w.adapter";
+     AND w.attempt > 0 AND w.due_at > $1 GROUP BY w.adapter UNION ALL \
+     SELECT w.adapter, count(*) FROM workspaces AS n \
+     JOIN observer_wakes AS w ON w.workspace_id = n.workspace_id \
+     AND (w.due_at <= $1 OR w.attempt > 0) GROUP BY w.adapter";
 
 /// An adapter and a count.
 type Count = (String, i64);

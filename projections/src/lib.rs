@@ -11,6 +11,7 @@ mod fold;
 mod follower;
 mod lease;
 mod moved;
+mod observing;
 mod projections;
 mod projector;
 mod query;
@@ -28,6 +29,7 @@ pub use adapter_health::{AdapterHealth, HealthNote};
 pub use as_of::AsOf;
 pub use deadlines::Overdue;
 pub use follower::FOLLOWER_LEASE;
+pub use observing::{Due, Looked, SubjectRound};
 pub use projections::{Lag, Projections};
 pub use projector::{ProjectionError, VERSION};
 pub use query::{

@@ -13,6 +13,7 @@ use runledger_ledger::words::{RunId, WorkspaceId};
 use uuid::Uuid;
 
 use crate::db::Tx;
+use crate::observing::SubjectRound;
 use crate::projections::Projections;
 use crate::projector::ProjectionError;
 use crate::query::Statement;
@@ -71,18 +72,25 @@ pub struct Agenda {
     pub overdue_at: Option<Moment>,
     /// When the first wake of the adapters that were named falls due.
     pub wake_at: Option<Moment>,
+    /// When the first subject falls due that one of them looks at by itself.
+    pub observe_at: Option<Moment>,
+    /// How far the round has come that finds such subjects.
+    pub subjects: SubjectRound,
 }
 
 const AGENDA: &str = "SELECT p.workspace_id, n.name, h.size, c.position, c.watched, c.swept_at, \
-     c.sweep_dispatched, c.sweep_run, \
+     c.sweep_dispatched, c.sweep_run, s.swept_at AS subjects_swept_at, s.after_key, \
      (SELECT min(r.abandon_at) FROM runs AS r WHERE r.workspace_id = p.workspace_id \
       AND r.generation = p.generation AND r.abandon_at IS NOT NULL) AS overdue_at, \
      (SELECT min(w.due_at) FROM reconciler_wakes AS w WHERE w.workspace_id = p.workspace_id \
       AND w.adapter IN ";
-const AGENDA_OF: &str = ") AS wake_at FROM projections AS p \
+const AND_SUBJECTS: &str = ") AS wake_at, (SELECT min(o.due_at) FROM observer_wakes AS o \
+     WHERE o.workspace_id = p.workspace_id AND o.adapter IN ";
+const AGENDA_OF: &str = ") AS observe_at FROM projections AS p \
      JOIN heads AS h ON h.workspace_id = p.workspace_id \
      JOIN workspaces AS n ON n.workspace_id = p.workspace_id \
      LEFT JOIN reconciler_cursors AS c ON c.workspace_id = p.workspace_id \
+     LEFT JOIN observer_rounds AS s ON s.workspace_id = p.workspace_id \
      WHERE p.live ORDER BY p.workspace_id";
 const OF_WAKES: &str = "SELECT r.*, w.due_at AS wake_due_at, w.attempt AS wake_attempt, \
      w.looks AS wake_looks FROM reconciler_wakes AS w JOIN runs AS r \
@@ -103,8 +111,11 @@ struct AgendaRow {
     swept_at: Option<i64>,
     sweep_dispatched: Option<i64>,
     sweep_run: Option<Uuid>,
+    subjects_swept_at: Option<i64>,
+    after_key: Option<Vec<u8>>,
     overdue_at: Option<i64>,
     wake_at: Option<i64>,
+    observe_at: Option<i64>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -118,10 +129,14 @@ struct CandidateRow {
 
 impl Projections {
     /// What there is for the reconciler in every workspace, in one query; `adapters` are those
-    /// whose wakes count.
-    pub async fn agenda(&self, adapters: &[String]) -> Result<Vec<Agenda>, ProjectionError> {
+    /// whose wakes count, `observers` those whose subjects do.
+    pub async fn agenda(
+        &self,
+        adapters: &[String],
+        observers: &[String],
+    ) -> Result<Vec<Agenda>, ProjectionError> {
         let mut statement = Statement::new(AGENDA);
-        statement.list(adapters).push(AGENDA_OF);
+        statement.list(adapters).push(AND_SUBJECTS).list(observers).push(AGENDA_OF);
         let rows: Vec<AgendaRow> = statement.fetch(&mut Tx::read(self.store()).await?).await?;
         Ok(rows.into_iter().map(agenda).collect::<Result<_, _>>()?)
     }
@@ -255,6 +270,11 @@ fn agenda(row: AgendaRow) -> Result<Agenda, StoreError> {
         },
         overdue_at: row.overdue_at.map(Moment::from_micros),
         wake_at: row.wake_at.map(Moment::from_micros),
+        observe_at: row.observe_at.map(Moment::from_micros),
+        subjects: SubjectRound {
+            swept_at: row.subjects_swept_at.map(Moment::from_micros),
+            after: row.after_key,
+        },
     })
 }
 

@@ -184,6 +184,7 @@ const RULES: &[Rule] = &[
             "projections/src/ahead.rs",
             "projections/src/deadlines.rs",
             "projections/src/follower.rs",
+            "projections/src/observing.rs",
             "projections/src/projector.rs",
             "projections/src/projector/",
             "projections/src/query/",

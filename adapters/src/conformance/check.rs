@@ -9,8 +9,8 @@ use runledger_ledger::words::{Name, words};
 use serde_json::{Value, json};
 
 use super::set::{Set, Specimen};
-use crate::adapter::{Case, Wake};
-use crate::registry::{Fault, Registered, Registry, Ruling, Unjudged};
+use crate::adapter::{Case, Operations, Wake, Watched};
+use crate::registry::{Fault, Registered, Registry, Ruling, Seen, Unjudged};
 
 words! {
     /// What an adapter is held to.
@@ -29,6 +29,8 @@ words! {
         Idempotent = "is_idempotent",
         /// It is not woken by its own decisions.
         Settles = "is_not_woken_by_decisions",
+        /// What it sees of a subject by itself is of that subject, pure, and of its scope.
+        Observes = "observes_its_subjects",
         /// A source that hangs, fails or panics leads to no decision.
         SurvivesSource = "survives_its_source",
     }
@@ -92,6 +94,12 @@ impl Report<'_> {
         if let Some(specimen) = set.proofs.first() {
             self.survives_its_source(&specimen.case).await;
         }
+        for specimen in &set.sights {
+            self.observes(specimen);
+        }
+        if let Some(watched) = set.sights.first().and_then(|sight| Watched::of(&sight.case)) {
+            self.survives_its_source_unasked(&watched).await;
+        }
     }
 
     fn fail(&mut self, rule: Rule, detail: impl Into<String>) {
@@ -100,13 +108,16 @@ impl Report<'_> {
     }
 
     fn brings_specimens(&mut self, set: &Set<Value>) {
-        let reads = self.adapter.manifest.reads.is_some();
+        let manifest = &self.adapter.manifest;
+        let judges = manifest.operations != Operations::Named(Default::default());
+        let reads = judges && manifest.reads.is_some();
         let sorts = [
-            ("proof", set.proofs.len(), true),
-            ("missing", set.missing.len(), true),
+            ("proof", set.proofs.len(), judges),
+            ("missing", set.missing.len(), judges),
             ("contradictory", set.contradictory.len(), reads),
             ("foreign", set.foreign.len(), reads),
             ("malformed", set.malformed.len(), reads),
+            ("sight", set.sights.len(), manifest.observes.is_some()),
         ];
         for (sort, _, _) in sorts.into_iter().filter(|(_, count, wanted)| *wanted && *count == 0) {
             self.fail(Rule::Specimens, format!("it has no example of `{sort}` evidence"));
@@ -210,6 +221,50 @@ impl Report<'_> {
         if events != usize::from(ruling.is_terminal()) {
             let detail = format!("\"{}\" twice made {events} events", specimen.says);
             self.fail(Rule::Idempotent, detail);
+        }
+    }
+
+    /// The evidence says one thing of the subject, twice, and nothing of the same subject elsewhere.
+    fn observes(&mut self, specimen: &Specimen<Value>) {
+        let Specimen { says, case, evidence } = specimen;
+        let Some(here) = Watched::of(case) else {
+            return self.fail(Rule::Observes, format!("\"{says}\" is of a case without a subject"));
+        };
+        let look = |watched: &Watched, evidence: &Value| self.adapter.observe(watched, evidence);
+        let first: Result<Option<Seen>, Unjudged> = look(&here, evidence);
+        let again = look(&here, evidence);
+        let Ok(elsewhere) = Name::new("some-other-scope") else { return };
+        let in_workspace = Watched { workspace_name: elsewhere.clone(), ..here.clone() };
+        let in_environment = Watched { environment: Some(elsewhere), ..here.clone() };
+        let strange = [look(&in_workspace, evidence), look(&in_environment, evidence)];
+        let unread = [Value::Null, json!({}), json!([])].map(|nothing| look(&here, &nothing));
+        if first != again {
+            self.fail(Rule::Pure, format!("\"{says}\" led to different observations"));
+        }
+        match first {
+            Ok(Some(_)) => {}
+            Ok(None) => self.fail(Rule::Observes, format!("\"{says}\" led to no observation")),
+            Err(Unjudged::Refused(error)) => {
+                self.fail(Rule::Allowed, format!("\"{says}\": {error}"));
+            }
+            Err(error) => self.fail(Rule::Observes, format!("\"{says}\": {error}")),
+        }
+        if strange.iter().chain(&unread).any(|seen| matches!(seen, Ok(Some(_)))) {
+            let detail = format!("\"{says}\" was seen in another scope, or where nothing is");
+            self.fail(Rule::FailsClosed, detail);
+        }
+    }
+
+    async fn survives_its_source_unasked(&mut self, watched: &Watched) {
+        for fault in Fault::ALL {
+            let faulty = self.adapter.with_fault(*fault);
+            let seen = faulty.look(vec![watched.clone(), watched.clone()], PATIENCE).await;
+            let nothing =
+                |seen: &Result<Option<Seen>, Unjudged>| matches!(seen, Err(Unjudged::Source(_)));
+            if seen.len() != 2 || !seen.iter().all(nothing) {
+                let detail = format!("a source that {fault} led to an observation");
+                self.fail(Rule::SurvivesSource, detail);
+            }
         }
     }
 

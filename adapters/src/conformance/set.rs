@@ -25,6 +25,7 @@ pub struct Set<E> {
     pub(crate) contradictory: Vec<Specimen<E>>,
     pub(crate) foreign: Vec<Specimen<E>>,
     pub(crate) malformed: Vec<Specimen<Value>>,
+    pub(crate) sights: Vec<Specimen<E>>,
 }
 
 impl<E> Default for Set<E> {
@@ -35,6 +36,7 @@ impl<E> Default for Set<E> {
             contradictory: Vec::new(),
             foreign: Vec::new(),
             malformed: Vec::new(),
+            sights: Vec::new(),
         }
     }
 }
@@ -73,6 +75,13 @@ impl<E> Set<E> {
         self
     }
 
+    /// Evidence of the case's subject as it is gathered on a schedule, that says what became of it.
+    #[must_use]
+    pub fn sight(mut self, says: &'static str, case: &Case, evidence: E) -> Self {
+        self.sights.push(Specimen { says, case: case.clone(), evidence });
+        self
+    }
+
     /// Evidence as no sound source gives it, in its serialised form.
     #[must_use]
     pub fn malformed(mut self, says: &'static str, case: &Case, evidence: Value) -> Self {
@@ -97,6 +106,7 @@ fn erased<E: Serialize>(set: Set<E>) -> Result<Set<Value>, String> {
         contradictory: all(set.contradictory)?,
         foreign: all(set.foreign)?,
         malformed: set.malformed,
+        sights: all(set.sights)?,
     })
 }
 

@@ -20,8 +20,10 @@ use runledger_ledger::words::WordError;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::{Common, Found, HTTP_READS, ProbeEvidence, ProbeFault};
-use crate::adapter::{Adapter, Case, Decision, Manifest, SourceError, Wake, wake_on_problems};
+use super::{Common, Found, HTTP_READS, Place, ProbeEvidence, ProbeFault};
+use crate::adapter::{
+    Adapter, Case, Decision, Manifest, Observation, SourceError, Wake, Watched, wake_on_problems,
+};
 use crate::conformance::{Set, Specimens};
 use crate::source::SourceClass;
 use dns::Filtered;
@@ -38,8 +40,8 @@ const MOST_BYTES: usize = 64 * 1024;
 /// One HTTP probe of a file.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 pub struct HttpConfig {
-    /// Its name, its operation types, and what the values mean. `value` and `related.from` are JSON
-    /// pointers.
+    /// Its name, its operation types, and what the values mean. `value`, `verified_at` and
+    /// `related.from` are JSON pointers.
     #[serde(flatten)]
     pub common: Common,
     /// Where to look, with `{workspace}`, `{environment}` and what tells the run (`{run_id}`,
@@ -88,7 +90,8 @@ impl HttpProbe {
         let common = &config.common;
         common.check()?;
         let related = common.related.as_ref().map(|related| &related.from);
-        for pointer in config.pointers.values().chain(related).chain([&common.value]) {
+        let named = related.into_iter().chain(&common.verified_at).chain([&common.value]);
+        for pointer in config.pointers.values().chain(named) {
             if !pointer.starts_with('/') {
                 return Err(
                     common.fault(format!("{pointer:?} is no JSON pointer; begin it with /"))
@@ -98,12 +101,15 @@ impl HttpProbe {
         if let Some(key) = common.evidence.keys().find(|key| !config.pointers.contains_key(*key)) {
             return Err(common.fault(format!("`pointers` does not say where {key} is")));
         }
-        Template::new(&config.url, config.allow_private).map_err(|why| common.fault(why))
+        let template = Template::new(&config.url, config.allow_private);
+        let template = template.map_err(|why| common.fault(why))?;
+        common.check_asked(|place| template.holds(place))?;
+        Ok(template)
     }
 
-    async fn look(&self, case: &Case) -> Result<ProbeEvidence, SourceError> {
-        let Some(url) = self.template.of(case) else {
-            // The run does not have what the address is made of.
+    async fn ask(&self, place: Place<'_>) -> Result<ProbeEvidence, SourceError> {
+        let Some(url) = self.template.of(place) else {
+            // It does not have what the address is made of.
             return Ok(ProbeEvidence::default());
         };
         let response = self.client.get(url).send().await.map_err(|error| reduced(&error))?;
@@ -124,10 +130,26 @@ impl HttpProbe {
             }
         }
         let answer = serde_json::from_slice(&body).map_err(|_| error(SourceClass::Malformed))?;
-        Ok(ProbeEvidence { found: vec![self.found(case, &answer)], unanswered: None })
+        Ok(ProbeEvidence { found: vec![self.found(place, &answer)], unanswered: None })
     }
 
-    fn found(&self, case: &Case, answer: &Value) -> Found {
+    /// One request for each, a few at a time: a service has no pages. If none is answered the source
+    /// is broken; otherwise those that are not are open.
+    async fn ask_all(&self, places: Vec<Place<'_>>) -> Result<Vec<ProbeEvidence>, SourceError> {
+        let mut asked = Vec::with_capacity(places.len());
+        for place in places {
+            asked.push(self.ask(place));
+        }
+        let found: Vec<_> = futures::stream::iter(asked).buffered(AT_A_TIME).collect().await;
+        if let Some(Err(first)) = found.first().filter(|_| found.iter().all(Result::is_err)) {
+            return Err(*first);
+        }
+        let open =
+            |error: SourceError| ProbeEvidence { found: Vec::new(), unanswered: Some(error.class) };
+        Ok(found.into_iter().map(|one| one.unwrap_or_else(open)).collect())
+    }
+
+    fn found(&self, place: Place<'_>, answer: &Value) -> Found {
         let common = &self.config.common;
         let at = |pointer: &String| answer.pointer(pointer).and_then(text);
         let kept = common.evidence.keys().filter_map(|key| {
@@ -135,10 +157,11 @@ impl HttpProbe {
             Some((key.clone(), text))
         });
         Found {
-            // The address is made of the run's scope, so the answer is of it.
-            workspace: case.workspace_name.to_string(),
-            environment: case.environment().to_owned(),
+            // The address is made of the scope, so the answer is of it.
+            workspace: place.workspace.to_owned(),
+            environment: place.environment.to_owned(),
             value: at(&common.value),
+            verified_at: common.verified_at.as_ref().and_then(at),
             related: common.related.as_ref().and_then(|related| at(&related.from)),
             kept: kept.collect(),
         }
@@ -157,24 +180,20 @@ impl Adapter for HttpProbe {
         wake_on_problems(event, run)
     }
 
-    /// One request a run, a few at a time: a service has no page of runs. If none is answered the
-    /// source is broken; otherwise those that are not are open.
     async fn gather(&self, cases: &[Case]) -> Result<Vec<ProbeEvidence>, SourceError> {
-        let mut looks = Vec::with_capacity(cases.len());
-        for case in cases {
-            looks.push(self.look(case));
-        }
-        let looks: Vec<_> = futures::stream::iter(looks).buffered(AT_A_TIME).collect().await;
-        if let Some(Err(first)) = looks.first().filter(|_| looks.iter().all(Result::is_err)) {
-            return Err(*first);
-        }
-        let open =
-            |error: SourceError| ProbeEvidence { found: Vec::new(), unanswered: Some(error.class) };
-        Ok(looks.into_iter().map(|look| look.unwrap_or_else(open)).collect())
+        self.ask_all(cases.iter().map(Place::from).collect()).await
     }
 
     fn decide(&self, case: &Case, evidence: &ProbeEvidence) -> Decision {
         self.config.common.decide(case, evidence)
+    }
+
+    async fn survey(&self, watched: &[Watched]) -> Result<Vec<ProbeEvidence>, SourceError> {
+        self.ask_all(watched.iter().map(Place::from).collect()).await
+    }
+
+    fn observe(&self, watched: &Watched, evidence: &ProbeEvidence) -> Option<Observation> {
+        self.config.common.observe(watched, evidence)
     }
 }
 

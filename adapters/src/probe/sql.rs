@@ -9,12 +9,14 @@ mod named;
 
 use async_trait::async_trait;
 use runledger_ledger::run::{Run, RunEvent};
-use runledger_ledger::words::{Name, WordError};
+use runledger_ledger::words::WordError;
 use serde::Deserialize;
 use sqlx::AssertSqlSafe;
 
-use super::{Common, Found, ProbeEvidence, ProbeFault, SQL_READS};
-use crate::adapter::{Adapter, Case, Decision, Manifest, SourceError, Wake, wake_on_problems};
+use super::{Common, Found, Place, ProbeEvidence, ProbeFault, SQL_READS};
+use crate::adapter::{
+    Adapter, Case, Decision, Manifest, Observation, SourceError, Wake, Watched, wake_on_problems,
+};
 use crate::conformance::{Set, Specimens};
 use crate::domain::Domain;
 use crate::seam::is_word;
@@ -71,7 +73,9 @@ impl SqlProbe {
         common.check()?;
         let query = with_parameters(&config.query).map_err(|why| common.fault(why))?;
         let related = common.related.as_ref().map(|related| &related.from);
-        let columns = common.evidence.keys().chain(related).chain([&common.value]);
+        common.check_asked(|place| query.contains(&format!("runledger_case.{place}")))?;
+        let named = related.into_iter().chain(&common.verified_at).chain([&common.value]);
+        let columns = common.evidence.keys().chain(named);
         for column in columns {
             if !is_word(column) {
                 return Err(common.fault(format!("{column:?} is no plain name of a column")));
@@ -79,9 +83,11 @@ impl SqlProbe {
         }
         // As JSON has it, so that times are RFC 3339 and flags `true` whatever the server's settings.
         let text = |column: &str| format!("to_jsonb(probe.{column}) #>> '{{}}'");
+        let maybe =
+            |column: Option<&String>| column.map_or("NULL::text".to_owned(), |column| text(column));
         let kept: Vec<String> = common.evidence.keys().map(|column| text(column)).collect();
         Ok(format!(
-            "SELECT runledger_case.place, {}, {}, {}, {}, ARRAY[{}]::text[]
+            "SELECT runledger_case.place, {}, {}, {}, {}, {}, ARRAY[{}]::text[]
              FROM unnest($1::text[], $2::text[], $3::uuid[], $4::text[], $5::text[], $6::text[],
                     $7::text[]) WITH ORDINALITY
                  AS runledger_case (workspace, environment, run_id, fingerprint, subject_type,
@@ -90,7 +96,8 @@ impl SqlProbe {
             text("workspace"),
             text("environment"),
             text(&common.value),
-            related.map_or("NULL::text".to_owned(), |column| text(column)),
+            maybe(related),
+            maybe(common.verified_at.as_ref()),
             kept.join(", "),
         ))
     }
@@ -102,10 +109,50 @@ impl SqlProbe {
     pub async fn check(&self) -> Result<(), ProbeFault> {
         self.domain.prepare(&self.statement).await.map_err(|why| self.common.fault(why))
     }
+
+    /// What the query says of each, in one statement.
+    async fn ask(&self, places: &[Place<'_>]) -> Result<Vec<ProbeEvidence>, SourceError> {
+        // The administrator's query, checked by `plan`; what runs say is bound.
+        let query = sqlx::query_as(AssertSqlSafe(self.statement.clone()))
+            .bind(each(places, |place| place.workspace))
+            .bind(each(places, |place| place.environment))
+            .bind(each(places, |place| place.run_id))
+            .bind(each(places, |place| place.fingerprint))
+            .bind(each(places, Place::subject_type))
+            .bind(each(places, Place::subject_id))
+            .bind(each(places, |place| place.external_id));
+        let mut evidence = vec![ProbeEvidence::default(); places.len()];
+        for row in self.domain.rows::<Row>(query).await? {
+            let (place, workspace, environment, value, related, verified_at, kept) = row;
+            let kept = self.common.evidence.keys().cloned().zip(kept);
+            let found = Found {
+                // A row without a scope is of none.
+                workspace: workspace.unwrap_or_default(),
+                environment: environment.unwrap_or_else(|| "\0".to_owned()),
+                value,
+                related,
+                verified_at,
+                kept: kept.filter_map(|(key, text)| Some((key, text?))).collect(),
+            };
+            let place = usize::try_from(place - 1).unwrap_or(usize::MAX);
+            if let Some(of_place) = evidence.get_mut(place) {
+                of_place.found.push(found);
+            }
+        }
+        Ok(evidence)
+    }
 }
 
-type Row =
-    (i64, Option<String>, Option<String>, Option<String>, Option<String>, Vec<Option<String>>);
+/// Place, workspace, environment, value, related, verified at, and what is kept.
+type Row = (
+    i64,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Option<String>,
+    Vec<Option<String>>,
+);
 
 #[async_trait]
 impl Adapter for SqlProbe {
@@ -120,37 +167,19 @@ impl Adapter for SqlProbe {
     }
 
     async fn gather(&self, cases: &[Case]) -> Result<Vec<ProbeEvidence>, SourceError> {
-        // The administrator's query, checked by `plan`; what runs say is bound.
-        let query = sqlx::query_as(AssertSqlSafe(self.statement.clone()))
-            .bind(cases.iter().map(|case| case.workspace_name.as_str()).collect::<Vec<_>>())
-            .bind(cases.iter().map(Case::environment).collect::<Vec<_>>())
-            .bind(cases.iter().map(|case| case.run_id.0).collect::<Vec<_>>())
-            .bind(texts(cases, |run| run.fingerprint.as_ref()))
-            .bind(texts(cases, |run| run.subject.as_ref().map(|subject| &subject.kind)))
-            .bind(texts(cases, |run| run.subject.as_ref().map(|subject| &subject.id)))
-            .bind(texts(cases, only_external_id));
-        let mut evidence = vec![ProbeEvidence::default(); cases.len()];
-        for row in self.domain.rows::<Row>(query).await? {
-            let (place, workspace, environment, value, related, kept) = row;
-            let kept = self.common.evidence.keys().cloned().zip(kept);
-            let found = Found {
-                // A row without a scope is of none.
-                workspace: workspace.unwrap_or_default(),
-                environment: environment.unwrap_or_else(|| "\0".to_owned()),
-                value,
-                related,
-                kept: kept.filter_map(|(key, text)| Some((key, text?))).collect(),
-            };
-            let place = usize::try_from(place - 1).unwrap_or(usize::MAX);
-            if let Some(of_case) = evidence.get_mut(place) {
-                of_case.found.push(found);
-            }
-        }
-        Ok(evidence)
+        self.ask(&cases.iter().map(Place::from).collect::<Vec<_>>()).await
     }
 
     fn decide(&self, case: &Case, evidence: &ProbeEvidence) -> Decision {
         self.common.decide(case, evidence)
+    }
+
+    async fn survey(&self, watched: &[Watched]) -> Result<Vec<ProbeEvidence>, SourceError> {
+        self.ask(&watched.iter().map(Place::from).collect::<Vec<_>>()).await
+    }
+
+    fn observe(&self, watched: &Watched, evidence: &ProbeEvidence) -> Option<Observation> {
+        self.common.observe(watched, evidence)
     }
 }
 
@@ -160,14 +189,6 @@ impl Specimens for SqlProbe {
     }
 }
 
-fn texts<'a>(cases: &'a [Case], of: fn(&'a Run) -> Option<&'a Name>) -> Vec<Option<&'a str>> {
-    cases.iter().map(|case| of(&case.run).map(Name::as_str)).collect()
-}
-
-/// The run's external id, if it has exactly one: never a likely one.
-fn only_external_id(run: &Run) -> Option<&Name> {
-    match run.external_ids.as_slice() {
-        [only] => Some(&only.id),
-        _ => None,
-    }
+fn each<'a, T>(places: &[Place<'a>], of: impl Fn(&Place<'a>) -> T) -> Vec<T> {
+    places.iter().map(of).collect()
 }

@@ -7,9 +7,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use runledger_ledger::run::{Run, RunEvent};
 use runledger_ledger::words::words;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::adapter::{Adapter, Case, Decision, Wake};
+use crate::adapter::{Adapter, Case, Decision, Observation, Wake, Watched};
 use crate::conformance::{ErasedSpecimens, Specimens};
 use crate::source::{SourceClass, SourceError};
 
@@ -19,6 +21,12 @@ pub(super) trait Erased: Send + Sync {
     fn handle(&self, event: &RunEvent, run: &Run) -> Wake;
     async fn gather(&self, cases: &[Case]) -> Result<Vec<Value>, SourceError>;
     fn decide(&self, case: &Case, evidence: &Value) -> Result<Decision, SourceError>;
+    async fn survey(&self, watched: &[Watched]) -> Result<Vec<Value>, SourceError>;
+    fn observe(
+        &self,
+        watched: &Watched,
+        evidence: &Value,
+    ) -> Result<Option<Observation>, SourceError>;
     fn specimens(&self) -> ErasedSpecimens;
 }
 
@@ -29,29 +37,44 @@ impl<A: Adapter + Specimens> Erased for A {
     }
 
     async fn gather(&self, cases: &[Case]) -> Result<Vec<Value>, SourceError> {
-        let evidence = Adapter::gather(self, cases).await?;
-        if evidence.len() != cases.len() {
-            let what = "the adapter did not answer for each case";
-            return Err(SourceError::new(SourceClass::Broken, what));
-        }
-        let to_json = |found: &A::Evidence| {
-            serde_json::to_value(found).map_err(|_| {
-                SourceError::new(SourceClass::Broken, "the evidence has no serialised form")
-            })
-        };
-        evidence.iter().map(to_json).collect()
+        stored(&Adapter::gather(self, cases).await?, cases.len())
     }
 
     fn decide(&self, case: &Case, evidence: &Value) -> Result<Decision, SourceError> {
-        let what = "the evidence cannot be read back";
-        let evidence = serde::Deserialize::deserialize(evidence)
-            .map_err(|_| SourceError::new(SourceClass::Malformed, what))?;
-        Ok(Adapter::decide(self, case, &evidence))
+        Ok(Adapter::decide(self, case, &read_back(evidence)?))
+    }
+
+    async fn survey(&self, watched: &[Watched]) -> Result<Vec<Value>, SourceError> {
+        stored(&Adapter::survey(self, watched).await?, watched.len())
+    }
+
+    fn observe(
+        &self,
+        watched: &Watched,
+        evidence: &Value,
+    ) -> Result<Option<Observation>, SourceError> {
+        Ok(Adapter::observe(self, watched, &read_back(evidence)?))
     }
 
     fn specimens(&self) -> ErasedSpecimens {
         ErasedSpecimens::of(Specimens::specimens(self))
     }
+}
+
+fn stored<E: Serialize>(evidence: &[E], asked: usize) -> Result<Vec<Value>, SourceError> {
+    let broken = |what| SourceError::new(SourceClass::Broken, what);
+    if evidence.len() != asked {
+        return Err(broken("the adapter did not answer for each case"));
+    }
+    let to_json = |found| {
+        serde_json::to_value(found).map_err(|_| broken("the evidence has no serialised form"))
+    };
+    evidence.iter().map(to_json).collect()
+}
+
+fn read_back<E: DeserializeOwned>(evidence: &Value) -> Result<E, SourceError> {
+    let what = "the evidence cannot be read back";
+    E::deserialize(evidence).map_err(|_| SourceError::new(SourceClass::Malformed, what))
 }
 
 pub(super) fn handle(adapter: &dyn Erased, event: &RunEvent, run: &Run) -> Wake {
@@ -65,6 +88,16 @@ pub(super) fn decide(
 ) -> Result<Decision, SourceError> {
     catch_unwind(AssertUnwindSafe(|| adapter.decide(case, evidence))).unwrap_or_else(|_| {
         Err(SourceError::new(SourceClass::Broken, "the adapter panicked while it decided"))
+    })
+}
+
+pub(super) fn observe(
+    adapter: &dyn Erased,
+    watched: &Watched,
+    evidence: &Value,
+) -> Result<Option<Observation>, SourceError> {
+    catch_unwind(AssertUnwindSafe(|| adapter.observe(watched, evidence))).unwrap_or_else(|_| {
+        Err(SourceError::new(SourceClass::Broken, "the adapter panicked while it observed"))
     })
 }
 
@@ -95,13 +128,19 @@ impl Erased for Faulty {
     }
 
     async fn gather(&self, _: &[Case]) -> Result<Vec<Value>, SourceError> {
-        match self.fault {
-            Fault::Hangs => std::future::pending().await,
-            Fault::Fails => Err(SourceError::new(SourceClass::Unavailable, "a fault of the kit")),
-            // As a panic, but without the message of one.
-            Fault::Panics => resume_unwind(Box::new("a fault of the kit")),
-            Fault::Forgets => Ok(Vec::new()),
-        }
+        self.fault.meet().await
+    }
+
+    async fn survey(&self, _: &[Watched]) -> Result<Vec<Value>, SourceError> {
+        self.fault.meet().await
+    }
+
+    fn observe(
+        &self,
+        watched: &Watched,
+        evidence: &Value,
+    ) -> Result<Option<Observation>, SourceError> {
+        self.adapter.observe(watched, evidence)
     }
 
     fn decide(&self, case: &Case, evidence: &Value) -> Result<Decision, SourceError> {
@@ -110,5 +149,17 @@ impl Erased for Faulty {
 
     fn specimens(&self) -> ErasedSpecimens {
         self.adapter.specimens()
+    }
+}
+
+impl Fault {
+    async fn meet(self) -> Result<Vec<Value>, SourceError> {
+        match self {
+            Fault::Hangs => std::future::pending().await,
+            Fault::Fails => Err(SourceError::new(SourceClass::Unavailable, "a fault of the kit")),
+            // As a panic, but without the message of one.
+            Fault::Panics => resume_unwind(Box::new("a fault of the kit")),
+            Fault::Forgets => Ok(Vec::new()),
+        }
     }
 }

@@ -6,15 +6,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use runledger_ledger::run::AdapterDecision;
+use runledger_ledger::subject::{Observe, SubjectKey};
 use serde_json::Value;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::erased::{self, Erased};
 use super::{Judge, Registered, Registry};
-use crate::adapter::{Case, Decision};
+use crate::adapter::{Case, Decision, Observation, Watched};
 use crate::seam::{self, Commands, SeamError};
 use crate::source::{SourceClass, SourceError};
+
+/// What was seen of a subject, once checked.
+pub type Seen = (SubjectKey, Observe);
 
 /// What adapters said of one run.
 #[derive(Clone, Debug)]
@@ -153,31 +157,64 @@ impl Registered {
             Ok(working) => working,
             Err(why) => return cases.iter().map(|_| Err(why.clone())).collect(),
         };
-        let mut results: Vec<_> = cases.iter().map(|_| None).collect();
-        let deadline = Instant::now() + time_limit;
-        let whole = 0..cases.len();
-        let mut pages = Vec::from([whole]);
-        while let Some(page) = pages.pop() {
-            match answered(working, &cases[page.clone()], deadline).await {
-                Err(error) if error.class.may_be_one_case() && page.len() > 1 => {
-                    let middle = page.start + page.len() / 2;
-                    pages.extend([page.start..middle, middle..page.end]);
-                }
-                Err(error) => page.for_each(|place| results[place] = Some(Err(error))),
-                Ok(answers) => {
-                    page.zip(answers).for_each(|(place, answer)| results[place] = Some(answer));
-                }
+        let answers = paged(&cases, time_limit, |cases| {
+            let adapter = Arc::clone(working);
+            async move {
+                let gathered = adapter.gather(&cases).await?;
+                let decided = cases.iter().zip(gathered).map(|(case, evidence)| {
+                    let decision = erased::decide(&*adapter, case, &evidence)?;
+                    Ok((evidence, decision))
+                });
+                Ok(decided.collect())
             }
-        }
-        let no_answer =
-            || Err(SourceError::new(SourceClass::Broken, "the adapter did not answer for a case"));
-        let results = cases.iter().zip(results);
-        results
+        });
+        let answers = answers.await;
+        let answers = cases.iter().zip(answers);
+        answers
             .map(|(case, answer)| {
-                let (gathered, decision) = answer.unwrap_or_else(no_answer)?;
+                let (gathered, decision) = answer?;
                 Ok(self.ruling(case, gathered, decision)?)
             })
             .collect()
+    }
+
+    /// Asks this adapter about a page of subjects, without a run, and answers within the time
+    /// limit. None for a subject of which it says nothing.
+    pub async fn look(
+        &self,
+        watched: Vec<Watched>,
+        time_limit: Duration,
+    ) -> Vec<Result<Option<Seen>, Unjudged>> {
+        let working = match self.working() {
+            Ok(working) => working,
+            Err(why) => return watched.iter().map(|_| Err(why.clone())).collect(),
+        };
+        let answers = paged(&watched, time_limit, |watched| {
+            let adapter = Arc::clone(working);
+            async move {
+                let gathered = adapter.survey(&watched).await?;
+                let seen = watched.iter().zip(gathered);
+                Ok(seen.map(|(one, evidence)| erased::observe(&*adapter, one, &evidence)).collect())
+            }
+        });
+        let answers = answers.await;
+        let answers = watched.iter().zip(answers);
+        answers.map(|(one, answer)| self.seen(one, answer?)).collect()
+    }
+
+    /// Observes again from what was gathered before.
+    ///
+    /// # Errors
+    /// What was gathered cannot be read, or the observation must not be recorded.
+    pub fn observe(&self, watched: &Watched, gathered: &Value) -> Result<Option<Seen>, Unjudged> {
+        let seen = erased::observe(&**self.working()?, watched, gathered)?;
+        self.seen(watched, seen)
+    }
+
+    fn seen(&self, watched: &Watched, seen: Option<Observation>) -> Result<Option<Seen>, Unjudged> {
+        let Watched { environment, subject, .. } = watched.clone();
+        let key = SubjectKey { environment, subject };
+        Ok(seen.map(|seen| seam::observe(&self.manifest, key, &seen)).transpose()?)
     }
 
     /// Decides again from what was gathered before.
@@ -216,27 +253,47 @@ impl Registered {
     }
 }
 
-type Answer = Result<(Value, Decision), SourceError>;
+/// Asks about all of `cases` in pages, each in a task of its own: an adapter that panics or hangs
+/// takes nobody with it. An unreadable page is asked for again in halves.
+async fn paged<C, T, F>(
+    cases: &[C],
+    time_limit: Duration,
+    ask: impl Fn(Vec<C>) -> F,
+) -> Vec<Result<T, SourceError>>
+where
+    C: Clone,
+    T: Send + 'static,
+    F: Future<Output = Result<Vec<Result<T, SourceError>>, SourceError>> + Send + 'static,
+{
+    let mut results: Vec<Option<Result<T, SourceError>>> = cases.iter().map(|_| None).collect();
+    let deadline = Instant::now() + time_limit;
+    let whole = 0..cases.len();
+    let mut pages = Vec::from([whole]);
+    while let Some(page) = pages.pop() {
+        match in_time(ask(cases[page.clone()].to_vec()), deadline).await {
+            Err(error) if error.class.may_be_one_case() && page.len() > 1 => {
+                let middle = page.start + page.len() / 2;
+                pages.extend([page.start..middle, middle..page.end]);
+            }
+            Err(error) => page.for_each(|place| results[place] = Some(Err(error))),
+            Ok(answers) => {
+                page.zip(answers).for_each(|(place, answer)| results[place] = Some(answer));
+            }
+        }
+    }
+    let no_answer = SourceError::new(SourceClass::Broken, "the adapter did not answer for a case");
+    results.into_iter().map(|result| result.unwrap_or(Err(no_answer))).collect()
+}
 
-/// One gathering and its decisions, in a task of its own: an adapter that panics or hangs takes
-/// nobody with it. The task ends with this future.
-async fn answered(
-    adapter: &Arc<dyn Erased>,
-    cases: &[Case],
+/// What a task answers until `deadline`. The task ends with this future.
+async fn in_time<T: Send + 'static>(
+    work: impl Future<Output = Result<T, SourceError>> + Send + 'static,
     deadline: Instant,
-) -> Result<Vec<Answer>, SourceError> {
-    let (adapter, cases) = (Arc::clone(adapter), cases.to_vec());
+) -> Result<T, SourceError> {
     let mut task = JoinSet::new();
-    task.spawn(async move {
-        let gathered = adapter.gather(&cases).await?;
-        let decided = cases.iter().zip(gathered).map(|(case, evidence)| {
-            let decision = erased::decide(&*adapter, case, &evidence)?;
-            Ok((evidence, decision))
-        });
-        Ok(decided.collect())
-    });
+    task.spawn(work);
     match tokio::time::timeout_at(deadline, task.join_next()).await {
-        Ok(Some(Ok(answers))) => answers,
+        Ok(Some(Ok(answer))) => answer,
         Ok(_) => Err(SourceError::new(SourceClass::Broken, "the adapter panicked as it gathered")),
         Err(_) => Err(SourceError::new(SourceClass::Timeout, "waiting for the adapter")),
     }

@@ -24,7 +24,8 @@ pub(super) enum Command {
     Health(Health),
 }
 
-/// Show which adapter judges runs of which operation type, and which are idle and why.
+/// Show which adapter judges runs of which operation type or looks at which subjects by itself, and
+/// which are idle and why.
 ///
 /// It reads the settings of a server on this machine, and asks nobody.
 #[derive(Debug, clap::Args)]
@@ -79,10 +80,13 @@ pub(super) struct Health {
     connection: Connection,
 }
 
-/// What handles an operation type.
+/// What handles an operation type, or looks at the subjects of a type.
 #[derive(Serialize)]
 struct Line<'a> {
-    operation: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    operation: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    observes: Option<&'a str>,
     adapter: Option<&'a str>,
     version: Option<u32>,
     reads: Option<&'a str>,
@@ -118,14 +122,16 @@ pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
 fn listed(adapters: &Adapters, catalog: &Catalog, json: bool) -> anyhow::Result<Answer> {
     let rows = adapters.registry.rows(catalog);
     if json {
-        let lines: Vec<Line<'_>> = rows.iter().map(line).collect();
+        let lines: Vec<Line<'_>> = rows.iter().map(line).chain(watching(adapters)).collect();
         let text = serde_json::to_string_pretty(&lines).context("the list has no JSON form")?;
         output::line(text);
         return Ok(Answer::Yes);
     }
     let mut table = Table::new(["OPERATION", "ADAPTER", "VERSION", "READS", "STATE"]);
-    for row in &rows {
-        let Line { operation, adapter, version, reads, idle, remote, in_catalog } = line(row);
+    for line in rows.iter().map(line).chain(watching(adapters)) {
+        let Line { operation, observes, adapter, version, reads, idle, remote, in_catalog } = line;
+        let subjects = || observes.map(|kind| format!("subjects {kind}"));
+        let what = operation.map(str::to_owned).or_else(subjects).unwrap_or_default();
         let mut state = match (adapter, idle, remote) {
             (None, ..) => "no adapter".to_owned(),
             (_, Some(_), _) => "idle".to_owned(),
@@ -136,7 +142,7 @@ fn listed(adapters: &Adapters, catalog: &Catalog, json: bool) -> anyhow::Result<
             state.push_str("; not in the catalog");
         }
         table.row(Row::of([
-            Cell::new(operation.to_owned()).bold(),
+            Cell::new(what).bold(),
             Cell::maybe(adapter.map(str::to_owned)),
             Cell::maybe(version.map(|version| version.to_string())),
             Cell::maybe(reads.map(str::to_owned)),
@@ -144,12 +150,28 @@ fn listed(adapters: &Adapters, catalog: &Catalog, json: bool) -> anyhow::Result<
         ]));
     }
     table.lines().iter().for_each(output::line);
-    for row in &rows {
-        if let (Some((adapter, _)), Some(why)) = (&row.adapter, &row.idle) {
-            output::note(format!("{adapter} is idle: {why}"));
+    for adapter in adapters.registry.adapters() {
+        if let Some(why) = adapter.idle() {
+            output::note(format!("{} is idle: {why}", adapter.manifest.name));
         }
     }
     Ok(Answer::Yes)
+}
+
+/// The adapters that look at subjects by themselves, a line for each type.
+fn watching(adapters: &Adapters) -> impl Iterator<Item = Line<'_>> {
+    adapters.registry.observers().flat_map(|(adapter, observes)| {
+        observes.subjects.iter().map(|kind| Line {
+            operation: None,
+            observes: Some(kind),
+            adapter: Some(&adapter.manifest.name),
+            version: Some(adapter.manifest.version),
+            reads: adapter.manifest.reads.as_deref(),
+            idle: adapter.idle(),
+            remote: adapter.is_remote(),
+            in_catalog: true,
+        })
+    })
 }
 
 impl Check {
@@ -272,7 +294,8 @@ fn whole(error: &dyn std::error::Error) -> String {
 
 fn line(row: &Handled) -> Line<'_> {
     Line {
-        operation: &row.operation,
+        operation: Some(&row.operation),
+        observes: None,
         adapter: row.adapter.as_ref().map(|(name, _)| name.as_str()),
         version: row.adapter.as_ref().map(|(_, version)| *version),
         reads: row.reads.as_deref(),

@@ -157,7 +157,11 @@ pub(super) fn news(judged: &registry::Judged) -> Option<&Reconcile> {
 }
 
 /// An observation as a submission that is the same each time that the same was seen.
-fn observation(adapter: &str, key: &SubjectKey, seen: &Observe) -> Result<Submission, WordError> {
+pub(super) fn observation(
+    adapter: &str,
+    key: &SubjectKey,
+    seen: &Observe,
+) -> Result<Submission, WordError> {
     let content = serde_json::json!({
         "key": key,
         "state": seen.state,

@@ -67,7 +67,7 @@ impl Look {
 
 /// Between a half and the whole of a wait that doubles: so that servers and runs that failed
 /// together do not come back together.
-fn retry(attempt: u32, chance: u64) -> Span {
+pub(super) fn retry(attempt: u32, chance: u64) -> Span {
     let whole = times_two_to(FIRST_RETRY, attempt).micros().min(LAST_RETRY.micros());
     let half = whole / 2;
     let extra = chance % half.unsigned_abs().saturating_add(1);

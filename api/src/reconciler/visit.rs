@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures::FutureExt;
 use runledger_adapters::adapter::Operations;
 use runledger_adapters::registry::Registry;
 use runledger_ledger::time::{Moment, Span};
@@ -15,7 +16,7 @@ use super::{LEASE, ReconcileError, Reconciler};
 /// How long it waits for read models that lag behind their log.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Pages of one adapter that are judged in one visit; others come first then.
-const MOST_PAGES: usize = 20;
+pub(super) const MOST_PAGES: usize = 20;
 
 /// An adapter that has operation types of its own and can be heard.
 #[derive(Clone, Debug)]
@@ -32,6 +33,9 @@ pub(super) fn owners(registry: &Registry) -> Vec<Owner> {
     let working = registry.adapters().iter().filter(|adapter| adapter.idle().is_none());
     let owner = |adapter: &runledger_adapters::registry::Registered| {
         let Operations::Named(operations) = &adapter.manifest.operations else { return None };
+        if operations.is_empty() {
+            return None;
+        }
         Some(Owner {
             name: adapter.manifest.name.clone(),
             operations: operations.iter().cloned().collect(),
@@ -61,9 +65,10 @@ impl Reconciler {
         now: Moment,
         stop: &watch::Receiver<bool>,
     ) -> Result<Option<Moment>, ReconcileError> {
-        let Agenda { workspace, overdue_at, wake_at, .. } = *agenda;
-        let due = [overdue_at, wake_at].into_iter().flatten().min();
-        if due.is_none_or(|due| due > now) && !self.has_news(agenda, now) {
+        let Agenda { workspace, overdue_at, wake_at, observe_at, .. } = *agenda;
+        let due = [overdue_at, wake_at, observe_at].into_iter().flatten().min();
+        let news = self.has_news(agenda, now) || self.seeks_subjects(agenda, now);
+        if due.is_none_or(|due| due > now) && !news {
             return Ok(due);
         }
         let projections = &self.inner.projections;
@@ -90,12 +95,14 @@ impl Reconciler {
             return Ok(false);
         }
         let more = self.follow(place, agenda).await?;
+        self.seek_subjects(place, agenda).await?;
         // Each adapter by itself, so that a source that hangs holds up no other's runs.
         let owners: Vec<Option<&Owner>> =
             std::iter::once(None).chain(self.judging().map(Some)).collect();
-        let pages = owners.into_iter().map(|owner| self.pages(place, owner));
+        let pages = owners.into_iter().map(|owner| self.pages(place, owner).boxed());
+        let looks = self.inner.observers.iter().map(|one| self.observe(place, one).boxed());
         let mut more = more;
-        for done in futures::future::join_all(pages).await {
+        for done in futures::future::join_all(pages.chain(looks)).await {
             more |= done?;
         }
         Ok(more)
@@ -158,7 +165,10 @@ impl Reconciler {
         }
     }
 
-    async fn is_still_ours(&self, workspace: WorkspaceId) -> Result<bool, ReconcileError> {
+    pub(super) async fn is_still_ours(
+        &self,
+        workspace: WorkspaceId,
+    ) -> Result<bool, ReconcileError> {
         let projections = &self.inner.projections;
         let (store, process) = (projections.ledger().store(), projections.process());
         Ok(store.take_lease(&lease_name(workspace), process, self.now(), LEASE).await?)

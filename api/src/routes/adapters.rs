@@ -45,6 +45,8 @@ struct AdapterStanding<'a> {
     name: &'a str,
     version: u32,
     operations: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    observes: Vec<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reads: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -91,6 +93,11 @@ pub async fn list_adapters(
                 Operations::Named(names) => names.iter().map(String::as_str).collect(),
                 Operations::Every => vec!["*"],
             },
+            observes: manifest
+                .observes
+                .iter()
+                .flat_map(|observes| observes.subjects.iter().map(String::as_str))
+                .collect(),
             reads: manifest.reads.as_deref(),
             idle: adapter.idle(),
             remote: adapter.is_remote(),

@@ -20,13 +20,14 @@ shape! {
         "name": text(), "What the ledger knows it by.";
         "version": count(), "The version of what it decides.";
         "operations": list(text()), "The operation types whose runs it judges; `*` is every one.";
+        optional "observes": list(text()), "The types of the subjects that it looks at by itself.";
         optional "reads": text(), "What it reads.";
         optional "idle": text(), "Why it judges nothing, and what to do about it.";
         "remote": flag(), "Whether it is a program of its own, which claims its runs.";
         optional "last_success": time(), "When its source last answered; of a remote one, when it last posted a decision that was taken.";
         optional "last_error": part::<LastErrorShape>(), "The last time that it did not.";
         "consecutive_failures": count(), "Pages of runs in a row without an answer.";
-        "backlog": count(), "Runs that are due and not decided.";
+        "backlog": count(), "Runs that are due and not decided, and subjects that are due and not looked at.";
     }
 }
 

@@ -111,7 +111,7 @@ impl World {
         self.submit(vec![Submission::new(Command::Run(run, signal(report)))]).await;
     }
 
-    async fn submit(&self, submissions: Vec<Submission>) {
+    pub(crate) async fn submit(&self, submissions: Vec<Submission>) {
         let ledger = self.projections.ledger();
         for answer in ledger.submit(self.workspace, submissions, false).await.unwrap() {
             assert!(matches!(answer, Answer::Recorded(_)), "{answer:?}");
@@ -143,14 +143,24 @@ impl World {
 
     /// Every wake is lost.
     pub(crate) async fn lose_all_wakes(&self) -> u64 {
-        const LOSE: &str = "DELETE FROM reconciler_wakes";
+        self.lose("DELETE FROM reconciler_wakes").await
+    }
+
+    /// Rows are lost; how many.
+    pub(crate) async fn lose(&self, statement: &'static str) -> u64 {
         match self.store().postgres() {
-            Some(pool) => sqlx::query(LOSE).execute(pool).await.unwrap().rows_affected(),
+            Some(pool) => sqlx::query(statement).execute(pool).await.unwrap().rows_affected(),
             None => {
                 let (writer, _) = self.store().sqlite().unwrap();
-                sqlx::query(LOSE).execute(writer).await.unwrap().rows_affected()
+                sqlx::query(statement).execute(writer).await.unwrap().rows_affected()
             }
         }
+    }
+
+    /// The whole log as text.
+    pub(crate) async fn log(&self) -> String {
+        let log = self.store().log(self.workspace, 0, u64::MAX >> 1, 100_000).await.unwrap();
+        log.iter().map(|event| String::from_utf8_lossy(&event.body).into_owned()).collect()
     }
 }
 

@@ -1,10 +1,9 @@
 //! The address of a probe: a fixed host, and places for what a run says in path and query.
 
 use reqwest::Url;
-use runledger_ledger::words::Name;
 
 use super::dns::is_public;
-use crate::adapter::Case;
+use crate::probe::Place;
 use crate::probe::sql::PARAMETERS;
 
 /// An address with places.
@@ -50,29 +49,32 @@ impl Template {
         Ok(template)
     }
 
-    /// The address for a run; none if the run does not have what it is made of.
-    pub(super) fn of(&self, case: &Case) -> Option<Url> {
+    /// The address for a run or a subject; none if it does not have what the address is made of.
+    pub(super) fn of(&self, asked: Place<'_>) -> Option<Url> {
         self.filled(|place| {
-            let run = &case.run;
-            let text = |name: Option<&Name>| name.map(ToString::to_string);
+            let text = |text: Option<&str>| text.map(str::to_owned);
             match place {
-                "workspace" => Some(case.workspace_name.to_string()),
-                // The workspace itself has a name of its own in addresses, and no empty piece.
-                "environment" => Some(match case.environment() {
-                    "" => "-".to_owned(),
-                    environment => environment.to_owned(),
-                }),
-                "run_id" => Some(case.run_id.to_string()),
-                "fingerprint" => text(run.fingerprint.as_ref()),
-                "subject_type" => text(run.subject.as_ref().map(|subject| &subject.kind)),
-                "subject_id" => text(run.subject.as_ref().map(|subject| &subject.id)),
-                "external_id" => match run.external_ids.as_slice() {
-                    [only] => Some(only.id.to_string()),
-                    _ => None,
+                "workspace" => Some(asked.workspace.to_owned()),
+                // The workspace itself has a name of its own in addresses, and no empty piece. So
+                // an environment of that name has no address: it would be another's.
+                "environment" => match asked.environment {
+                    "" => Some("-".to_owned()),
+                    "-" => None,
+                    environment => Some(environment.to_owned()),
                 },
+                "run_id" => asked.run_id.map(|id| id.to_string()),
+                "fingerprint" => text(asked.fingerprint),
+                "subject_type" => text(asked.subject_type()),
+                "subject_id" => text(asked.subject_id()),
+                "external_id" => text(asked.external_id),
                 _ => None,
             }
         })
+    }
+
+    /// Whether it has this place.
+    pub(super) fn holds(&self, place: &str) -> bool {
+        self.0.contains(&format!("{{{place}}}"))
     }
 
     fn filled(&self, value: impl Fn(&str) -> Option<String>) -> Option<Url> {
