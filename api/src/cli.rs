@@ -4,6 +4,7 @@
 //! queue: that comes from the server.
 
 mod adapters;
+mod audit;
 mod catalog;
 mod connection;
 mod demo;
@@ -73,6 +74,9 @@ enum Command {
     #[command(subcommand)]
     Scenario(scenario::Command),
     Verify(Box<verify::Verify>),
+    /// Write evidence for auditors.
+    #[command(subcommand)]
+    Audit(audit::Command),
     /// Show or replace the keys that sign checkpoints.
     #[command(subcommand)]
     Keys(keys::Command),
@@ -113,6 +117,7 @@ pub fn run() -> ExitCode {
         Command::Queues(queues) => queues::run(&queues),
         Command::Overview(overview) => overview::run(&overview),
         Command::Log(command) => log::run(&command),
+        Command::Audit(command) => audit::run(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Rebuild(arguments) => maintenance::rebuild(&arguments),

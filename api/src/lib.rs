@@ -17,6 +17,7 @@ pub mod language;
 pub mod listener;
 pub mod listening;
 pub mod metrics;
+pub mod pack;
 pub mod problem;
 pub mod question;
 pub mod reconciler;

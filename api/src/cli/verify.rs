@@ -5,6 +5,7 @@
 
 mod database;
 mod evidence;
+mod pack;
 mod receipt;
 mod url;
 
@@ -22,12 +23,14 @@ Examples:
   runledger verify --workspace main --database-url postgres://runledger@db/ledger --json
   runledger verify database --policy trust.policy --checkpoint kept-last-year.txt
   runledger verify url https://ledger.example/v1/workspaces/main/log --policy trust.policy
+  runledger verify pack main.zip --policy trust.policy
   runledger verify receipt 270.tlog-proof --event event.json --policy trust.policy
 
 Exit codes: 0 all is intact; 1 something differs, or it failed; 2 it could not be verified to the end, or
 the command line or a file cannot be used; 3 nobody whom the policy trusts has signed it";
 
-/// Verify a database (which is what it does if nothing else is said), a server, or a receipt.
+/// Verify a database (which is what it does if nothing else is said), a server, an audit pack, or a
+/// receipt.
 #[derive(Debug, clap::Args)]
 #[command(args_conflicts_with_subcommands = true, after_help = EXIT_CODES)]
 pub(super) struct Verify {
@@ -41,6 +44,7 @@ pub(super) struct Verify {
 enum What {
     Database(Box<database::OfDatabase>),
     Url(url::OfUrl),
+    Pack(pack::OfPack),
     Receipt(receipt::OfReceipt),
 }
 
@@ -49,6 +53,7 @@ pub(super) fn run(verify: &Verify) -> anyhow::Result<Answer> {
         None => database::run(&verify.database),
         Some(What::Database(database)) => database::run(database),
         Some(What::Url(url)) => url::run(url),
+        Some(What::Pack(pack)) => pack::run(pack),
         Some(What::Receipt(receipt)) => receipt::run(receipt),
     }
 }
@@ -103,6 +108,8 @@ fn distrusted(what: &str, distrust: &Distrust) -> Answer {
     }
     match distrust {
         Distrust::UnknownKey { .. } | Distrust::NoQuorum => Answer::UnknownKey,
-        Distrust::NoNote(_) | Distrust::NoCheckpoint(_) | Distrust::Forged(_) => Answer::No,
+        Distrust::NoNote(_) | Distrust::NoCheckpoint(_) | Distrust::Forged(_) | Distrust::Other => {
+            Answer::No
+        }
     }
 }

@@ -7,9 +7,11 @@
 pub mod checkpoint;
 pub mod merkle;
 pub mod note;
+pub mod pack;
 pub mod policy;
 pub mod receipt;
 mod text;
 pub mod tile;
 pub mod walk;
 pub mod witness;
+pub mod zip;

@@ -53,6 +53,9 @@ pub enum Distrust {
     /// A key that the policy names has not signed it, though it says so.
     #[error("it is not what was signed")]
     Forged(#[source] NoteError),
+    /// What was signed is something else.
+    #[error("what was signed is something else")]
+    Other,
     /// Too few witnesses have signed it.
     #[error("too few of the policy's witnesses have signed it")]
     NoQuorum,

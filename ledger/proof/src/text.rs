@@ -22,6 +22,11 @@ pub(crate) fn base64(bytes: &[u8]) -> String {
     STANDARD.encode(bytes)
 }
 
+/// Bytes in hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// A hash in base64.
 pub(crate) fn hash(text: &str) -> Option<Hash> {
     // A hash is 44 characters long; nothing longer is decoded.

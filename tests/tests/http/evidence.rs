@@ -16,15 +16,15 @@ use crate::service::{Database, EVENTS, Reply, Service};
 const LOG: &str = "/v1/workspaces/main/log";
 
 /// A service whose log somebody signs.
-struct Signed {
-    service: Service,
+pub(crate) struct Signed {
+    pub(crate) service: Service,
     signer: Signer,
-    keys: Keys,
+    pub(crate) keys: Keys,
     _directory: tempfile::TempDir,
 }
 
 impl Signed {
-    async fn on(database: Database) -> Self {
+    pub(crate) async fn on(database: Database) -> Self {
         let service = Service::on(database).await;
         let directory = tempfile::tempdir().unwrap();
         let store = service.app.ledger().store().clone();
@@ -34,17 +34,17 @@ impl Signed {
         Signed { service, signer, keys, _directory: directory }
     }
 
-    async fn grow(&self, by: usize) {
+    pub(crate) async fn grow(&self, by: usize) {
         let event = json!({"type": "run.dispatched", "data": {"operation": "backup.create"}});
         let events: Vec<&Value> = std::iter::repeat_n(&event, by).collect();
         self.service.post_json(EVENTS, &json!(events)).await.ok(200);
     }
 
-    async fn sign(&self) {
+    pub(crate) async fn sign(&self) {
         self.signer.sign(self.service.main, &self.keys).await.unwrap().unwrap();
     }
 
-    fn policy(&self) -> Policy {
+    pub(crate) fn policy(&self) -> Policy {
         Policy::of_keys(self.keys.verifiers(self.service.main))
     }
 

@@ -16,6 +16,7 @@ mod lineage;
 mod listening;
 mod log;
 mod overview;
+mod packs;
 mod question;
 mod runs;
 mod service;
