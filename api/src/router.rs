@@ -18,8 +18,8 @@ use crate::boundary;
 use crate::ingest::REQUEST_BYTES;
 use crate::problem::{ApiError, Problem};
 use crate::routes::{
-    adapters, claims, correlations, events, evidence, follow_ups, lineage, log, overview, runs,
-    subjects, system, timeline, workspaces,
+    adapters, claims, correlations, diff, events, evidence, follow_ups, lineage, log, overview,
+    runs, subjects, system, timeline, workspaces,
 };
 
 /// How long a request may take until its answer begins.
@@ -57,6 +57,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(runs::read_run))
         .routes(routes!(runs::run_events))
         .routes(routes!(timeline::read_timeline))
+        .routes(routes!(diff::read_run_diff))
+        .routes(routes!(diff::read_diff))
         .routes(routes!(runs::follow_up))
         .routes(routes!(adapters::reconcile))
         .routes(routes!(adapters::list_adapters))

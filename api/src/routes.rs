@@ -3,6 +3,7 @@
 pub mod adapters;
 pub mod claims;
 pub mod correlations;
+pub mod diff;
 pub mod events;
 pub mod evidence;
 pub mod follow_ups;

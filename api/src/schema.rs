@@ -5,6 +5,7 @@
 pub mod adapters;
 pub mod answers;
 pub mod claims;
+pub mod diff;
 pub mod standing;
 pub mod timeline;
 

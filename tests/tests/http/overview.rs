@@ -149,3 +149,50 @@ async fn operations_are_listed_with_their_policy_and_how_their_runs_went(
     assert_eq!((&sync["title"], &sync["counts"]["runs"]), (&json!("Inventarabgleich"), &json!(2)));
     assert_eq!(find(&dev, "acme.own"), None);
 }
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn a_difference_says_what_appeared_and_why_something_has_gone(#[case] database: Database) {
+    let service = Service::on(database).await;
+    troubles(&service).await;
+    let before = service.read("overview").await;
+    let from = before["position"].as_u64().unwrap();
+    service.wait(60);
+    let sync = json!({"operation": "inventory.sync", "environment": "prod",
+        "subject": {"type": "tenant", "id": "7"}});
+    service
+        .record(&[
+            event(7, "run.dispatched", sync),
+            event(7, "run.succeeded", json!({})),
+            event(8, "run.dispatched", json!({"operation": "acme.other"})),
+            event(8, "run.failed", json!({"reason_code": "timeout"})),
+        ])
+        .await;
+    let diff = service.read(&format!("diff?from={from}")).await;
+    assert_eq!(diff["from"]["counts"]["follow_up_items"], before["follow_up_items"]);
+    assert_eq!(diff["to"]["events"].as_u64().unwrap(), from + 5);
+    assert_eq!((&diff["complete"], &diff["changed"]), (&json!(true), &json!([])));
+    let operations = |list: &Value| -> Vec<String> {
+        let items = list.as_array().unwrap().iter();
+        items.map(|item| item["operation"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(operations(&diff["appeared"]), ["acme.other"]);
+    let gone = diff["gone"].as_array().unwrap();
+    assert_eq!(gone.len(), 1, "{diff:#}");
+    assert_eq!(gone[0]["item"]["occurrences"], 2);
+    let verdict = &gone[0]["now"]["now"]["actionability"];
+    assert_eq!(verdict["status"], "superseded_by_later_success");
+    let run = gone[0]["now"]["run_id"].as_str().unwrap();
+    let of_run = service.read(&format!("runs/{run}/diff?from={from}")).await;
+    assert_eq!(of_run["recorded_changed"], false);
+    assert_eq!(of_run["now_changed"], true);
+    assert_eq!(of_run["from"]["now"]["actionability"]["status"], "actionable");
+    let main = "/v1/workspaces/main";
+    let turned = service.get(&format!("{main}/diff?from={}&to={from}", from + 1)).await;
+    assert_eq!(turned.problem(400), "invalid_query");
+    let unknown = "0195f3c0-0000-7000-8000-00000000ffff";
+    let reply = service.get(&format!("{main}/runs/{unknown}/diff?from={from}")).await;
+    assert_eq!(reply.problem(404), "unknown_run");
+}
