@@ -145,7 +145,15 @@ async fn make(store: &Store, workspace: WorkspaceId, plan: &Plan) -> Result<Vec<
             places.map(|place| known.get(&(level, place)).copied()).collect();
         Some(tile::subtree_root(&hashes?))
     };
-    plan.proof(node).ok_or_else(|| missing("a hash of the tree that the proof needs"))
+    plan.proof(node).ok_or_else(|| {
+        let all = plan.nodes().map(tile::hashes_of);
+        let mut all = all.flat_map(|(level, places)| places.map(move |place| (level, place)));
+        match all.find(|place| !known.contains_key(place)) {
+            Some((0, position)) => missing(format!("the event at position {position}")),
+            Some((level, place)) => missing(format!("hash {place} of level {level} of the tree")),
+            None => missing("a hash of the tree"),
+        }
+    })
 }
 
 fn missing(what: impl Into<String>) -> StoreError {

@@ -45,6 +45,11 @@ const NEEDS: &[Need] = &[
         is_here: || is_on_path("python3"),
         packages: &["python3"],
     },
+    Need {
+        what: "go, whose own code for transparency logs verifies an audit pack",
+        is_here: || is_on_path("go"),
+        packages: &["golang-go"],
+    },
 ];
 
 #[tokio::main]
