@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use runledger_ledger::clock::NoEntropy;
+use runledger_ledger::clock::{Entropy, NoEntropy};
 use runledger_ledger::event::Actor;
 use runledger_ledger::ledger::{Ledger, SubmitError};
 use runledger_ledger::submission::Submission;
 use runledger_ledger::words::{Name, WordError, WorkspaceId};
 use runledger_projections::Projections;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
 use crate::answer::{ItemResult, Summary};
@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::reconciler::Reconciler;
 use crate::routes::system::LastLook;
 use crate::token::TokenHash;
+use crate::web::Sessions;
 use crate::workspaces::{WorkspaceName, Workspaces};
 
 /// Bytes of request bodies that are worked on at a time; more is an overload. With it the memory
@@ -39,6 +40,8 @@ struct Inner {
     metrics: Metrics,
     body_room: Arc<Semaphore>,
     readiness: LastLook,
+    sessions: Sessions,
+    closing: watch::Sender<bool>,
 }
 
 impl App {
@@ -60,6 +63,8 @@ impl App {
             metrics: Metrics::default(),
             body_room: Arc::new(Semaphore::new(BODY_BYTES)),
             readiness: LastLook::default(),
+            sessions: Sessions::new(Entropy::system()),
+            closing: watch::Sender::new(false),
         };
         Ok(App { inner: Arc::new(inner) })
     }
@@ -124,6 +129,16 @@ impl App {
         for (status, count) in summary.counts() {
             self.metrics().events(status, count);
         }
+    }
+
+    /// The sessions of browsers.
+    pub fn sessions(&self) -> &Sessions {
+        &self.inner.sessions
+    }
+
+    /// True once the server has been told to end: what goes on for ever ends then.
+    pub(crate) fn closing(&self) -> &watch::Sender<bool> {
+        &self.inner.closing
     }
 
     /// Room for request bodies, in bytes.

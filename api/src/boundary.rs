@@ -61,13 +61,15 @@ pub(crate) async fn answer(State(app): State<App>, request: Request, next: Next)
 /// Logs what the server itself failed at, and makes a problem of every refusal that is none yet.
 fn finish(app: &App, what: &str, mut response: Response) -> Response {
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
+        let page = is_page(response.headers());
         let id = app.failure_id().map(|id| id.to_string()).unwrap_or_default();
         let cause = chain(&*failure.cause);
         tracing::error!(failure = id, request = what, cause, "a request failed");
-        return failure.response(&id);
+        return if page { response } else { failure.response(&id) };
     }
     let status = response.status();
-    if !(status.is_client_error() || status.is_server_error()) || says_json(response.headers()) {
+    let said = says_json(response.headers()) || is_page(response.headers());
+    if !(status.is_client_error() || status.is_server_error()) || said {
         return response;
     }
     let allow = response.headers_mut().remove(header::ALLOW);
@@ -88,6 +90,12 @@ fn chain(error: &(dyn std::error::Error + Send + Sync)) -> String {
         source = error.source();
     }
     text
+}
+
+/// Whether it is a page for people, which says in its own way what is wrong.
+fn is_page(headers: &HeaderMap) -> bool {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    media_type.is_some_and(|media_type| media_type.starts_with("text/html"))
 }
 
 fn says_json(headers: &HeaderMap) -> bool {

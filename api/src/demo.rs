@@ -11,12 +11,15 @@ mod player;
 mod script;
 mod shown;
 
+use std::net::SocketAddr;
+
 use anyhow::Context;
 use runledger_ledger::clock::Entropy;
 use runledger_ledger::time::Span;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::app::App;
 use crate::client::Client;
 use crate::server::Server;
 use crate::settings::Settings;
@@ -31,6 +34,8 @@ pub use shown::{Kind, Shown, Verdict};
 #[derive(Debug)]
 pub struct Demo {
     url: String,
+    app: App,
+    address: SocketAddr,
     player: Player,
     stop: oneshot::Sender<()>,
     server: JoinHandle<anyhow::Result<()>>,
@@ -51,7 +56,8 @@ impl Demo {
         let clockwork = Clockwork::behind(behind);
         let began = clockwork.clock().now();
         let server = Server::start_on(settings, clockwork.clock()).await?;
-        let url = format!("http://{}", crate::server::reachable(server.address()));
+        let (app, address) = (server.app().clone(), server.address());
+        let url = format!("http://{}", crate::server::reachable(address));
         let ledger = server.ledger().clone();
         let workspace = ledger.store().workspace_by_name(settings.workspace.as_str()).await?;
         let workspace = workspace.context("the demo's workspace is not there")?;
@@ -75,12 +81,17 @@ impl Demo {
         let mut player = Player::new(client, clockwork, ledger, workspace, name, Entropy::system());
         player.play(day::script().into_steps(), played).await?;
         player.arrive().await?;
-        Ok(Demo { url, player, stop, server })
+        Ok(Demo { url, app, address, player, stop, server })
     }
 
     /// Where it answers.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// A link that signs a browser in once, within an hour.
+    pub fn sign_in_link(&self) -> anyhow::Result<String> {
+        crate::server::sign_in_link(&self.app, self.address)
     }
 
     /// Which verdicts its server gives now, as its API tells.

@@ -31,5 +31,6 @@ pub mod signer;
 pub mod signing_key;
 pub mod token;
 pub mod unless_proven;
+pub mod web;
 pub mod when;
 pub mod workspaces;

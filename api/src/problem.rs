@@ -168,6 +168,11 @@ impl ApiError {
         self.code
     }
 
+    /// What happened, and what to do.
+    pub fn detail(&self) -> &str {
+        &self.detail
+    }
+
     fn problem(self) -> Problem {
         Problem {
             kind: format!("urn:runledger:problem:{}", self.code),

@@ -21,6 +21,7 @@ use crate::routes::{
     adapters, claims, correlations, diff, events, evidence, follow_ups, lineage, log, overview,
     runs, subjects, system, timeline, workspaces,
 };
+use crate::web;
 
 /// How long a request may take until its answer begins.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -38,6 +39,7 @@ pub fn router(app: App) -> Router {
         .layer(Extension(Arc::new(api)))
         .route_layer(middleware::from_fn_with_state(app.clone(), boundary::authorize))
         .merge(open)
+        .merge(web::router(&app))
         .fallback(async || ApiError::of_status(StatusCode::NOT_FOUND))
         .layer(RequestDecompressionLayer::new())
         .layer(RequestBodyLimitLayer::new(SENT_BYTES))

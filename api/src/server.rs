@@ -124,6 +124,16 @@ impl Server {
         self.address
     }
 
+    /// A link that signs a browser in once, within an hour.
+    pub fn sign_in_link(&self) -> anyhow::Result<String> {
+        sign_in_link(&self.app, self.address)
+    }
+
+    /// What every request can reach.
+    pub(crate) const fn app(&self) -> &App {
+        &self.app
+    }
+
     /// The ledger behind it.
     pub fn ledger(&self) -> &Ledger {
         self.app.ledger()
@@ -141,9 +151,11 @@ impl Server {
         tasks.spawn(async move { projections.follow(stopped).await });
 
         let (closing, closed) = watch::channel(false);
+        let ending = app.clone();
         let serving = listener::serve(listener, router(app), limits, closed);
         let out_of_time = async {
             stop.await;
+            ending.closing().send_replace(true);
             closing.send_replace(true);
             tracing::info!("stopping; requests in flight are answered first");
             tokio::time::sleep(GRACE).await;
@@ -161,6 +173,12 @@ impl Server {
         }
         Ok(())
     }
+}
+
+/// A link to the server at `address` that signs a browser in once, within an hour.
+pub(crate) fn sign_in_link(app: &App, address: SocketAddr) -> anyhow::Result<String> {
+    let code = app.sessions().code(app.ledger().now())?;
+    Ok(format!("http://{}/sign-in?code={}", reachable(address), code.0))
 }
 
 /// Waits until all tasks have ended, for `grace` at most; then they are ended where they stand.

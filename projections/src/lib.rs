@@ -35,9 +35,10 @@ pub use observing::{Due, Looked, SubjectRound};
 pub use projections::{Lag, Projections};
 pub use projector::{ProjectionError, VERSION};
 pub use query::{
-    Counts, EnvironmentStanding, FamilyView, FollowUpCounts, FollowUpFilter, FollowUpItem, Health,
-    OperationCounts, OperationStanding, Overview, Page, PageError, PageRequest, QueueStanding,
-    RecentOutcome, RunFilter, Watched, Windows, watch,
+    Counts, EnvironmentStanding, Facets, FamilyCounts, FamilyView, FollowUpCounts, FollowUpFilter,
+    FollowUpItem, Health, OperationCounts, OperationStanding, Overview, Page, PageError,
+    PageRequest, QueueStanding, RecentOutcome, RecentRun, RecentRuns, RunFilter, Watched, Windows,
+    watch,
 };
 pub use rebuild::Progress;
 pub use remote_claims::Claim;

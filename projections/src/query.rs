@@ -5,10 +5,12 @@
 //! and says how far it came. All statements of a question see one moment of the database.
 
 mod counts;
+mod facets;
 mod follow_ups;
 mod operations;
 mod page;
 mod queues;
+mod recent;
 mod runs;
 mod scan;
 mod standings;
@@ -16,10 +18,12 @@ mod statement;
 mod watch;
 
 pub use counts::{Counts, EnvironmentStanding, FollowUpCounts, Health, Overview};
+pub use facets::{Facets, FamilyCounts};
 pub use follow_ups::{FollowUpFilter, FollowUpItem};
 pub use operations::{FamilyView, OperationCounts, OperationStanding, RecentOutcome, Windows};
 pub use page::{Page, PageError, PageRequest};
 pub use queues::QueueStanding;
+pub use recent::{RecentRun, RecentRuns};
 pub use runs::RunFilter;
 pub(crate) use statement::{Statement, Value};
 pub use watch::{Watched, watch};

@@ -7,6 +7,7 @@
 
 pub mod actionability;
 pub mod actions;
+pub mod activity;
 pub mod blind;
 pub mod freshness;
 pub mod guidance;

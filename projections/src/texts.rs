@@ -18,10 +18,11 @@ use rust_embed::RustEmbed;
 
 use crate::rules::actionability::{Actionability, Reason, Verdict};
 use crate::rules::actions::{ActionKey, ActionReason};
+use crate::rules::activity::{Activity, ActivityKey};
 use crate::rules::freshness::Freshness;
 use crate::rules::guidance::{Guidance, GuidanceKey, Severity};
 use crate::rules::progress::{ProgressKind, ProgressView};
-use crate::rules::queue::QueueVerdict;
+use crate::rules::queue::{QueueReason, QueueVerdict};
 
 words! {
     /// A language of the product.
@@ -253,6 +254,38 @@ impl Texts {
                 Unknown: "queue-unknown",
             }
         )
+    }
+
+    /// Whether anything will be picked up from a queue, and why.
+    pub fn queue_reason(&self, reason: QueueReason) -> String {
+        message_of!(
+            self,
+            reason,
+            QueueReason {
+                NothingWaits: "queue-reason-nothing-waits",
+                NoLiveWorker: "queue-reason-no-live-worker",
+                NoStartSinceDeadline: "queue-reason-no-start-since-deadline",
+                PastDeadline: "queue-reason-past-deadline",
+                LiveWorker: "queue-reason-live-worker",
+                RecentStart: "queue-reason-recent-start",
+                NothingKnown: "queue-reason-nothing-known",
+            }
+        )
+    }
+
+    /// The hint of active work.
+    pub fn activity(&self, activity: &Activity) -> String {
+        let (active, stale, unknown) = (activity.active(), activity.stale, activity.unknown);
+        match activity.key() {
+            ActivityKey::Nothing => fl!(self.loader, "activity-nothing"),
+            ActivityKey::InTime => fl!(self.loader, "activity-in-time", active = active),
+            ActivityKey::Unverified => {
+                fl!(self.loader, "activity-unverified", active = active, unknown = unknown)
+            }
+            ActivityKey::Overdue => {
+                fl!(self.loader, "activity-overdue", active = active, stale = stale)
+            }
+        }
     }
 
     /// An actionability.

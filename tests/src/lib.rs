@@ -2,6 +2,7 @@
 
 pub mod bench;
 pub mod book;
+pub mod browser;
 pub mod cargo;
 pub mod cluster;
 pub mod database;

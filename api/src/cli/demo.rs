@@ -64,7 +64,7 @@ async fn show(settings: &Settings, scratch: Option<&TempDir>) -> anyhow::Result<
     };
     drop(bar);
     summary(&demo.shown().await?);
-    places(&demo, settings, scratch.is_some());
+    places(&demo, settings, scratch.is_some())?;
     demo.go_on(stop).await
 }
 
@@ -133,7 +133,7 @@ fn part(
 }
 
 /// Where to look.
-fn places(demo: &Demo, settings: &Settings, scratch: bool) {
+fn places(demo: &Demo, settings: &Settings, scratch: bool) -> anyhow::Result<()> {
     let (url, token, data) = (demo.url(), settings.token_file(), settings.data_dir.display());
     let workspace = &settings.workspace;
     let api = format!("{url}/v1/workspaces/{workspace}");
@@ -142,6 +142,9 @@ fn places(demo: &Demo, settings: &Settings, scratch: bool) {
     output::line(Cell::new(format!("The server is at {url} and goes on until Ctrl-C.")).bold());
     output::line(format!("  data   {data}{}", if scratch { ", removed at the end" } else { "" }));
     output::line(format!("  token  {token}"));
+    output::line("");
+    output::line("Open the dashboard (the link works once):");
+    output::line(format!("  {}", demo.sign_in_link()?));
     output::line("");
     output::line("Look around, in another terminal:");
     output::line(format!("  export RUNLEDGER_URL={url} RUNLEDGER_DATA_DIR={data}"));
@@ -162,4 +165,5 @@ fn places(demo: &Demo, settings: &Settings, scratch: bool) {
     for path in ["follow-ups", "queues", "runs?actionability=superseded_by_later_success"] {
         output::line(format!("  curl -H \"Authorization: Bearer $(cat {token})\" '{api}/{path}'"));
     }
+    Ok(())
 }

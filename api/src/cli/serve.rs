@@ -31,14 +31,15 @@ pub(super) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 async fn serve(settings: &Settings) -> anyhow::Result<()> {
     let stop = signals().context("signals cannot be listened for")?;
     let server = Server::start(settings).await?;
-    for line in start_up_lines(settings, server.address()) {
+    let link = server.sign_in_link()?;
+    for line in start_up_lines(settings, server.address(), &link) {
         output::line(line);
     }
     server.run(stop).await
 }
 
 /// Where things are, and what to try first.
-fn start_up_lines(settings: &Settings, address: SocketAddr) -> [String; 5] {
+fn start_up_lines(settings: &Settings, address: SocketAddr, link: &str) -> [String; 7] {
     let url = format!("http://{}", reachable(address));
     let token = settings.token_file();
     let token = token.display();
@@ -51,6 +52,8 @@ fn start_up_lines(settings: &Settings, address: SocketAddr) -> [String; 5] {
         format!("Runledger {} listens on {url}", env!("CARGO_PKG_VERSION")),
         format!("  data   {database}"),
         format!("  token  {token}"),
+        "Open the dashboard (the link works once, within an hour):".to_owned(),
+        format!("  {link}"),
         "Record a first event:".to_owned(),
         format!(
             "  curl -H \"Authorization: Bearer $(cat {token})\" \

@@ -136,3 +136,19 @@ late-disagrees = widerspricht
 deadline-to-come = Frist
 deadline-passed = Frist war
 proof-late-signal = ein spätes Signal des Laufs selbst
+## Ob aus einer Warteschlange etwas übernommen wird, und warum.
+
+queue-reason-nothing-waits = Hier wartet nichts.
+queue-reason-no-live-worker = So wie es steht, nein: alle Worker dieser Warteschlange sind fort.
+queue-reason-no-start-since-deadline = Vermutlich nicht: Ein Lauf hier ist überfällig, und seither ist keiner gestartet.
+queue-reason-past-deadline = Ja, aber spät: Ein Lauf hier ist überfällig, während andere starten.
+queue-reason-live-worker = Ja: Ein Worker bedient diese Warteschlange.
+queue-reason-recent-start = Vermutlich: Vor Kurzem ist hier ein Lauf gestartet.
+queue-reason-nothing-known = Das ist nicht bekannt: Kein Worker hat diese Warteschlange genannt, und zuletzt ist hier nichts gestartet.
+
+## Der Hinweis auf laufende Arbeit: nur über Läufe, die nicht beendet sind.
+
+activity-nothing = Nichts ist aktiv
+activity-in-time = { $active } aktiv, alle in der Frist
+activity-unverified = { $active } aktiv, { $unknown } ohne bekannte Frist
+activity-overdue = { $stale } von { $active } aktiven überfällig

@@ -137,3 +137,19 @@ late-disagrees = disagrees
 deadline-to-come = deadline
 deadline-passed = deadline was
 proof-late-signal = a late signal of the run itself
+## Whether a queue is picked up from, and why.
+
+queue-reason-nothing-waits = Nothing waits here.
+queue-reason-no-live-worker = No, as it is now: every worker that served this queue has gone.
+queue-reason-no-start-since-deadline = Probably not: a run here is overdue, and none has started since.
+queue-reason-past-deadline = Yes, but late: a run here is overdue, while others do start.
+queue-reason-live-worker = Yes: a worker serves this queue.
+queue-reason-recent-start = Probably: a run of this queue started not long ago.
+queue-reason-nothing-known = Nobody can tell: no worker has named this queue, and nothing has started of late.
+
+## The hint of active work. It speaks of runs that have not ended, and of nothing else.
+
+activity-nothing = Nothing is active
+activity-in-time = { $active } active, all in time
+activity-unverified = { $active } active, { $unknown } without a time limit
+activity-overdue = { $stale } of { $active } active overdue

@@ -141,6 +141,21 @@ impl View {
 }
 
 impl Counts {
+    /// Several of them together.
+    pub fn sum<'a>(all: impl IntoIterator<Item = &'a Counts>) -> Counts {
+        let mut sum = Counts::default();
+        all.into_iter().for_each(|one| sum.add(one));
+        sum
+    }
+
+    /// What waits for a person, by the verdict that says so.
+    pub const fn follow_ups(&self) -> [(Actionability, FollowUpCounts); 2] {
+        [
+            (Actionability::Actionable, self.actionable),
+            (Actionability::RequiresManualReview, self.manual_review),
+        ]
+    }
+
     /// Adds `runs` runs of one kind.
     pub(super) fn add_runs(&mut self, kind: Kind, runs: u64) {
         self.runs += runs;

@@ -41,6 +41,11 @@ const NEEDS: &[Need] = &[
         packages: &["util-linux", "iproute2"],
     },
     Need {
+        what: "chromium and chromedriver, which open the dashboard",
+        is_here: || is_on_path("chromium") && is_on_path("chromedriver"),
+        packages: &["chromium", "chromium-driver"],
+    },
+    Need {
         what: "python3, which runs the example of a remote adapter",
         is_here: || is_on_path("python3"),
         packages: &["python3"],

@@ -23,4 +23,5 @@ mod service;
 mod subjects;
 mod system;
 mod unless_proven;
+mod web;
 mod workspaces;

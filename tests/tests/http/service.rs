@@ -128,6 +128,13 @@ impl Service {
         reply
     }
 
+    /// Sends what the description does not speak of: what a browser asks.
+    pub(crate) async fn browse(&self, request: Request<Body>) -> Reply {
+        let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+        Reply { status: head.status, headers: head.headers, body }
+    }
+
     /// Records events, each of which must be recorded, and gives the position of the last.
     pub(crate) async fn record(&self, events: &[Value]) -> u64 {
         let reply = self.post_json(EVENTS, &Value::from(events)).await.ok(200);

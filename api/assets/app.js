@@ -1,0 +1,213 @@
+// What pages do by themselves: keys, the local clock, live regions, and the sign of a lost
+// connection. Without it everything can still be read and done.
+"use strict";
+(() => {
+  const $ = (css, from = document) => from.querySelector(css);
+  const all = (css, from = document) => [...from.querySelectorAll(css)];
+
+  // --- Times in the reader's own zone, if that is wanted.
+  const local = () => document.documentElement.dataset.zone === "local";
+  function clock(root = document) {
+    if (!local()) return;
+    const two = (n) => String(n).padStart(2, "0");
+    for (const time of all("time[data-clock]", root)) {
+      const at = new Date(time.dateTime);
+      if (Number.isNaN(at.getTime())) continue;
+      const day = `${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+      const hour = `${two(at.getHours())}:${two(at.getMinutes())}`;
+      time.textContent = time.dataset.clock === "full"
+        ? `${at.getFullYear()}-${day} ${hour}:${two(at.getSeconds())}`
+        : `${day} ${hour}`;
+    }
+  }
+
+  // --- Live. Regions that cannot jump are renewed in place; lists say how much is new.
+  const live = $("#live");
+  let shown = live ? Number(live.dataset.position) : 0;
+  let renewing = false;
+  let again = false;
+
+  async function renew() {
+    if (renewing) { again = true; return; }
+    renewing = true;
+    try {
+      const answer = await fetch(location.href, { headers: { "HX-Request": "true" } });
+      if (answer.status === 401) { location.reload(); return; }
+      if (!answer.ok) return;
+      const next = new DOMParser().parseFromString(await answer.text(), "text/html");
+      for (const id of ["activity", "follow-up-count"]) put(id, next);
+      if ($("#region") && !busy()) {
+        put("region", next);
+        shown = Number($("#live", next)?.dataset.position ?? shown);
+      }
+    } catch { /* The stream says that the connection is lost. */ } finally {
+      renewing = false;
+      if (again) { again = false; renew(); }
+    }
+  }
+
+  // Somebody writes, has a menu open, or drags: nothing moves under the hand.
+  function busy() {
+    const active = document.activeElement;
+    const writes = active?.matches("#region input, #region textarea, #region select");
+    return writes || document.body.classList.contains("brushing");
+  }
+
+  function put(id, next) {
+    const [old, fresh] = [document.getElementById(id), next.getElementById(id)];
+    if (!old || !fresh || old.isEqualNode(fresh)) return;
+    const open = new Set(all("details[open]", old).map((one) => all("details", old).indexOf(one)));
+    all("details", fresh).forEach((one, place) => { if (open.has(place)) one.open = true; });
+    clock(fresh);
+    // Morphing keeps the elements that stay, and with them focus and scrolling.
+    htmx.swap({ target: old, text: fresh.outerHTML, swap: "outerMorph", sourceElement: old });
+  }
+
+  function news(position) {
+    const place = $("[data-news]");
+    if (!place || position <= shown) return;
+    let pill = $(".pill");
+    if (!pill) {
+      pill = document.createElement("button");
+      pill.type = "button";
+      pill.className = "pill";
+      pill.addEventListener("click", () => location.reload());
+      document.body.append(pill);
+    }
+    pill.textContent = place.dataset.text.replace("0", String(position - shown));
+  }
+
+  if (live) {
+    const told = (event) => Number(event.detail?.data ?? event.detail?.id ?? 0);
+    live.addEventListener("moved", (event) => { news(told(event)); renew(); });
+    live.addEventListener("beat", () => renew());
+    const lost = (is) => { $("#lost").hidden = !is; };
+    document.addEventListener("htmx:sse:after:connection", () => lost(false));
+    document.addEventListener("htmx:sse:error", () => lost(true));
+    document.addEventListener("htmx:sse:before:connection", (event) => {
+      if (event.detail?.connection?.attempt > 0 && !document.hidden) lost(true);
+    });
+    addEventListener("offline", () => lost(true));
+  }
+
+  // --- Keys.
+  const rows = () => all("[data-rows] [data-row]");
+  const current = () => $("[data-row].current");
+
+  function move(step) {
+    const list = rows();
+    if (!list.length) return;
+    const place = list.indexOf(current());
+    const next = list[Math.min(Math.max(place + step, 0), list.length - 1)];
+    current()?.classList.remove("current");
+    next.classList.add("current");
+    next.scrollIntoView({ block: "nearest" });
+    $(".row-link", next)?.focus({ preventScroll: true });
+  }
+
+  const open = () => $(".row-link", current() ?? undefined)?.click();
+  let going = false;
+
+  document.addEventListener("keydown", (event) => {
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const inField = event.target.closest("input:not([type=checkbox]), textarea, select");
+    if (inField) {
+      if (event.key === "Escape") event.target.blur();
+      return;
+    }
+    if (going) {
+      going = false;
+      const link = $(`a[data-go="${CSS.escape(event.key)}"]`);
+      if (link) { event.preventDefault(); link.click(); }
+      return;
+    }
+    const done = {
+      "/": () => ($("#search") ? $("#search").focus() : (location.href = $("a[data-go=r]").href)),
+      j: () => move(current() ? 1 : 0),
+      k: () => move(-1),
+      x: () => { const box = current() && $("input[type=checkbox]", current()); if (box) box.checked = !box.checked; },
+      e: resolve,
+      g: () => { going = true; },
+      "?": () => $("#keys").showModal(),
+    }[event.key];
+    if (done) { event.preventDefault(); done(); return; }
+    if (event.key === "Enter" && current() && event.target === document.body) { event.preventDefault(); open(); }
+  });
+
+  // Resolve: what is marked, else the row that is meant, else the run of this page.
+  function resolve() {
+    const form = $("#bulk");
+    if (form) {
+      const box = current() && $("input[type=checkbox]", current());
+      if (!$("input[type=checkbox]:checked", form) && box) box.checked = true;
+      if ($("input[type=checkbox]:checked", form)) $("#resolve-marked").click();
+      return;
+    }
+    $("#reason-resolve, #reason-reopen")?.focus();
+  }
+
+  const keys = $("#keys-button");
+  if (keys) {
+    keys.hidden = false;
+    keys.addEventListener("click", () => $("#keys").showModal());
+  }
+
+  // --- Menus close when the hand goes elsewhere.
+  document.addEventListener("click", (event) => {
+    for (const menu of all("details.switch[open], details.as-of[open]")) {
+      if (!menu.contains(event.target)) menu.open = false;
+    }
+  });
+  document.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    for (const menu of all("details.switch[open], details.as-of[open]")) {
+      menu.open = false;
+      $("summary", menu).focus();
+    }
+  });
+
+  // --- Brushing over the chart leads to the runs of that time.
+  let brush = null;
+  document.addEventListener("pointerdown", (event) => {
+    const chart = event.target.closest?.("svg[data-brush]");
+    if (!chart || event.button !== 0) return;
+    brush = { chart, from: event.clientX, rect: null };
+  });
+  document.addEventListener("pointermove", (event) => {
+    if (!brush || (!brush.rect && Math.abs(event.clientX - brush.from) < 6)) return;
+    const { chart } = brush;
+    if (!brush.rect) {
+      brush.rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+      brush.rect.setAttribute("class", "brush");
+      brush.rect.setAttribute("y", "0");
+      brush.rect.setAttribute("height", "150");
+      chart.append(brush.rect);
+      document.body.classList.add("brushing");
+    }
+    const box = chart.getBoundingClientRect();
+    const at = (x) => Math.min(Math.max((x - box.left) / box.width, 0), 1) * 960;
+    const [left, right] = [at(Math.min(brush.from, event.clientX)), at(Math.max(brush.from, event.clientX))];
+    brush.rect.setAttribute("x", left);
+    brush.rect.setAttribute("width", Math.max(right - left, 1));
+    brush.range = [left, right];
+  });
+  document.addEventListener("pointerup", () => {
+    const was = brush;
+    brush = null;
+    document.body.classList.remove("brushing");
+    if (!was?.rect) return;
+    was.rect.remove();
+    const { since, step, brush: to } = was.chart.dataset;
+    const moment = (x) => new Date(Number(since) + Math.round(x / 20) * Number(step)).toISOString();
+    const [left, right] = was.range;
+    const url = new URL(to, location.href);
+    url.searchParams.set("since", moment(left));
+    url.searchParams.set("until", moment(Math.max(right, left + 20)));
+    location.href = url;
+  });
+  document.addEventListener("dragstart", (event) => {
+    if (event.target.closest?.("svg[data-brush]")) event.preventDefault();
+  });
+
+  clock();
+})();

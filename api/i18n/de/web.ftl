@@ -1,0 +1,282 @@
+# Die Wörter des Rahmens. Dieselben Schlüssel wie im Englischen. Was über Läufe, Warteschlangen und
+# offene Punkte gesagt wird, steht in projections/i18n.
+
+## Rahmen
+
+frame-skip = Zum Inhalt springen
+frame-workspace = Arbeitsbereich
+frame-environment = Umgebung
+frame-pages = Seiten
+frame-theme-dark = Dunkles Erscheinungsbild
+frame-theme-light = Helles Erscheinungsbild
+frame-theme-auto = Erscheinungsbild dieses Geräts
+frame-zone-local = Zeiten in der eigenen Zeitzone zeigen
+frame-zone-utc = Zeiten in UTC zeigen
+frame-sign-out = Abmelden
+environment-all = Alle Umgebungen
+environment-own = Arbeitsbereich selbst
+
+nav-overview = Übersicht
+nav-follow-ups = Offene Punkte
+nav-runs = Läufe
+nav-queues = Warteschlangen
+nav-operations = Vorgänge
+nav-environments = Umgebungen
+nav-adapters = Adapter
+nav-log = Protokoll
+
+time-ago = vor { $thing }
+time-soon = in { $thing }
+
+unit-runs = { $n ->
+    [one] Lauf
+   *[other] Läufe
+}
+unit-events = { $n ->
+    [one] Ereignis
+   *[other] Ereignisse
+}
+unit-open = { $n ->
+    [one] offener Punkt
+   *[other] offene Punkte
+}
+unit-items = { $n ->
+    [one] Aufgabe
+   *[other] Aufgaben
+}
+
+## Die Vergangenheit
+
+as-of-now = Jetzt
+as-of-explained = Diese Seite, wie sie zu einem Zeitpunkt war: was damals bekannt war, mit den Fristen und dem Katalog von damals.
+as-of-label = Zeit in UTC oder eine Position des Protokolls
+as-of-go = Dorthin
+as-of-earlier = Zurück um
+past-title = Vergangenheit:
+past-explained = Was später aufgezeichnet wurde, zählt hier nicht, und nichts lässt sich ändern.
+past-leave = Zurück zum Jetzt
+
+## Live
+
+live-lost = Verbindung verloren. Neuer Versuch läuft.
+live-new = { $thing } neu
+
+## Tastatur
+
+keys-title = Tastatur
+keys-search = Suchen
+keys-move = Nächste oder vorige Zeile
+keys-open = Zeile öffnen
+keys-select = Zeile auswählen
+keys-resolve = Ausgewähltes abschließen
+keys-go = Zu Übersicht, offenen Punkten, Läufen, Warteschlangen, Protokoll
+keys-help = Diese Liste
+keys-close = Schließen
+
+## Anmelden
+
+sign-in-title = Anmelden
+sign-in-explained = Bitte das Token des Administrators eingeben. Es steht im Datenverzeichnis des Servers in der Datei admin-token.
+sign-in-code-explained = Dieser Link meldet diesen Browser an. Er gilt einmal.
+sign-in-open = Dashboard öffnen
+sign-in-token = Token des Administrators
+sign-in-go = Anmelden
+sign-in-wrong-token = Das ist nicht das Token des Administrators.
+sign-in-code-used = Dieser Link wurde schon benutzt oder ist älter als eine Stunde. Bitte mit dem Token anmelden oder den Server für einen neuen Link neu starten.
+sign-in-needs-encryption = Diese Adresse ist nicht verschlüsselt, deshalb kann sich hier niemand anmelden. Bitte den Server hinter HTTPS stellen oder auf dem Rechner selbst öffnen.
+
+fault-not-found = Hier ist nichts
+fault-busy = Gerade nicht
+fault-internal = Der Server ist gescheitert
+fault-request = Das lässt sich nicht zeigen
+fault-foreign = Diese Anfrage wurde abgelehnt
+fault-foreign-detail = Sie kam von einer anderen Website oder von einer veralteten Seite. Bitte zurückgehen, die Seite neu laden und es noch einmal tun.
+fault-signed-out = Abgemeldet
+fault-home = Zur Übersicht
+
+## Übersicht
+
+needs-title = Braucht jetzt einen Menschen
+needs-nothing = Nichts ist mehr zu tun.
+needs-oldest = ältester
+follow-ups-none = Hier braucht nichts einen Menschen.
+follow-ups-all = Alle offenen Punkte
+active-title = Jetzt aktiv
+active-stale = Überfällig
+active-fresh = In der Frist
+active-unknown = Frist unbekannt
+active-none-stale = Kein aktiver Lauf ist über seine Frist.
+active-due = fällig
+quiet-title = Warum es ruhig ist
+quiet-explained = Was aus den Problemen der letzten 24 Stunden wurde.
+quiet-open = Noch offen
+chart-title = Die letzten 24 Stunden, wie aufgezeichnet
+chart-mark = braucht jetzt einen Menschen
+chart-capped = nur die seit
+chart-most = höchstens, je halbe Stunde,
+chart-table = Zahlen als Tabelle
+queues-none = Noch kein Lauf und kein Worker hat eine Warteschlange genannt.
+queue-waiting = Warten
+queue-oldest = Längste Wartezeit
+queue-workers = Worker
+operations-all = Alle Vorgänge mit ihren Regeln
+operations-none = Hier lief noch nichts.
+health-title = Das Protokoll selbst
+health-events = Ereignisse
+health-lag = Rückstand
+health-parked = Angehalten
+
+adapter-idle = ruht
+adapter-failing = seine Quelle antwortet nicht
+adapter-not-asked = noch nicht gefragt
+adapter-answers = antwortet
+
+col-from = Ab
+col-operation = Vorgang
+col-last-ten = Letzte zehn
+col-active = Aktiv
+col-open = Offen
+col-runs = Läufe
+col-run = Lauf
+col-environment = Umgebung
+col-recorded = Aufgezeichnet
+col-now = Jetzt
+col-dispatched = Beauftragt
+col-proof = Nicht mehr offen, weil
+col-position = Position
+col-what = Was
+col-when = Wann
+col-after = Nach
+col-occurred = Geschehen
+col-recorded-at = Aufgezeichnet
+col-source = Gemeldet von
+col-hash = Hash
+col-took = Dauer (p50 / p95)
+col-windows = Fristen (warten / laufen)
+col-adapter = Adapter
+
+## Läufe
+
+facets-title = Liste eingrenzen
+facets-more = { $thing } weitere
+facets-beyond = Diese Zahlen berücksichtigen Text, Gegenstand, Warteschlange, Zeit und Frist nicht.
+facet-now = Jetzt
+facet-status = Aufgezeichneter Stand
+facet-outcome = Aufgezeichnetes Ergebnis
+facet-freshness = Frist
+facet-family = Familie
+facet-operation = Vorgang
+runs-search = Läufe suchen
+runs-filtered = Was passt, das Neueste zuerst
+runs-from-beginning = von vorn
+runs-remove = Entfernen
+runs-clear = Alle entfernen
+runs-none = Kein Lauf passt. Ohne einen der Filter sind es mehr.
+runs-scanned = Die Liste geht weiter. Durchgesehen wurde sie bis
+runs-older = Ältere
+runs-end = Das sind alle.
+
+## Lauf
+
+run-truths = Was aufgezeichnet ist, und was jetzt gilt
+run-late = Späte Meldung:
+run-immutable = Nichts ändert, was aufgezeichnet ist.
+run-proof = Nachweis:
+proof-run = ein späterer Lauf
+proof-observation = gesund gesehen
+proof-adapter = ein Adapter,
+proof-operator = abgeschlossen von
+proof-late = eine späte Meldung
+run-as-of = Stand
+run-next-change = ändert sich von selbst
+run-life = Sein Leben, maßstäblich
+run-life-table = Als Tabelle
+phase-waiting = Wartete
+phase-running = Lief
+phase-silent = Schwieg
+timeline-deadline = Frist
+run-why = Warum
+why-actionability = Braucht es einen Menschen?
+why-freshness = In der Frist?
+why-queue = Wird es übernommen?
+why-adapter = Von einem Adapter gefunden
+why-person = Das Wort einer Person
+why-last-sign = Letztes Lebenszeichen
+why-deadline = Frist
+run-evidence = Belege
+run-actions = Was sich tun lässt
+run-dry = Zeigen, was der Adapter entschiede
+preview-would = Aufgezeichnet würde:
+preview-nothing = Nichts würde aufgezeichnet.
+run-scope = Dieselbe Arbeit davor und danach
+run-scope-explained = Derselbe Vorgang am selben Gegenstand in derselben Umgebung, der älteste links.
+run-facts = Angaben
+run-raw = Aufgezeichnete Ereignisse
+fact-started = Begonnen
+fact-queue = Warteschlange
+fact-worker = Worker
+fact-fingerprint = Fingerabdruck
+fact-initiator = Beauftragt von
+fact-attempt = Versuch
+fact-retry-of = Wiederholt
+fact-parent = Teil von
+fact-related = Zugehörig
+fact-artifact = Erzeugt
+
+event-run-dispatched = Beauftragt
+event-run-started = Begonnen
+event-run-heartbeat = Lebenszeichen
+event-run-succeeded = Erfolg gemeldet
+event-run-failed = Problem gemeldet
+event-run-cancelled = Abbruch gemeldet
+event-run-ended = Ende gemeldet
+event-run-reconciled = Ein Adapter entschied
+event-run-late-signal = Späte Meldung
+event-run-follow-up-resolved = Von einer Person abgeschlossen
+event-run-follow-up-reopened = Von einer Person wieder geöffnet
+event-subject-observed = Gegenstand gesehen
+event-worker-seen = Worker gesehen
+event-worker-stopped = Worker fort
+event-workspace-created = Arbeitsbereich angelegt
+event-workspace-ledger-blind = Das Protokoll konnte nicht zuhören
+event-catalog-published = Katalog in Kraft
+event-other = Ereignis
+
+## Das Wort einer Person
+
+follow-ups-open = Offen
+left-none = Auf diesem Weg hat nichts die Liste verlassen.
+left-explained = Was die Liste verließ, und was belegt, dass nichts mehr zu tun ist.
+item-first = zuerst
+item-last = zuletzt
+word-title = Ein Wort zu mehreren Läufen
+word-mark = Auswählen
+word-reason = Grund, in einem Wort
+word-note = Notiz
+word-resolve-marked = Ausgewählte abschließen
+word-resolve-all = Alle passenden abschließen
+word-reopen-marked = Ausgewählte wieder öffnen
+word-preview-first = Vor dem Aufzeichnen ist zu sehen, wie viele Läufe es sind.
+word-said = Aufgezeichnet für
+word-changed = Es ist nicht mehr, was gezeigt wurde. Bitte noch einmal ansehen. Damals waren es
+word-nothing = Nichts passt mehr.
+word-cancel = Abbrechen
+word-undo = Das Wort steht neben dem Geschehenen und ändert nichts daran. Es lässt sich zurücknehmen.
+
+## Andere Seiten
+
+queues-explained = Ob etwas übernimmt, was wartet. Eine Warteschlange umfasst alle Umgebungen.
+queue-picked-up = Wird es übernommen?
+queue-last-start = Letzter Start
+operations-coverage = Vorgänge des Katalogs, die liefen:
+operations-unclassified = Nicht im Katalog:
+environments-explained = Je Familie: Läufe, die einen Menschen brauchen / Läufe.
+adapters-explained = Adapter sehen dort nach, wo die Arbeit ist, und belegen, wie Läufe endeten. Sie schreiben selbst nichts.
+adapter-every = jeder Vorgang
+adapter-reads = Liest
+adapter-last = Letzte Antwort
+adapter-failures = Fehlschläge
+adapter-backlog = Zu tun
+log-explained = in der Reihenfolge ihrer Aufzeichnung. Nichts ändert oder entfernt eines.
+log-newest = die neuesten
+log-none = Noch ist nichts aufgezeichnet.

@@ -1,0 +1,282 @@
+# The words of the dashboard's frame. What is said of runs, queues and follow-ups is not here but in
+# projections/i18n: no message here says how anything stands.
+
+## Frame
+
+frame-skip = Skip to the content
+frame-workspace = Workspace
+frame-environment = Environment
+frame-pages = Pages
+frame-theme-dark = Use the dark theme
+frame-theme-light = Use the light theme
+frame-theme-auto = Use the theme of this device
+frame-zone-local = Show times in your own time zone
+frame-zone-utc = Show times in UTC
+frame-sign-out = Sign out
+environment-all = All environments
+environment-own = Workspace itself
+
+nav-overview = Overview
+nav-follow-ups = Follow-ups
+nav-runs = Runs
+nav-queues = Queues
+nav-operations = Operations
+nav-environments = Environments
+nav-adapters = Adapters
+nav-log = Log
+
+time-ago = { $thing } ago
+time-soon = in { $thing }
+
+unit-runs = { $n ->
+    [one] run
+   *[other] runs
+}
+unit-events = { $n ->
+    [one] event
+   *[other] events
+}
+unit-open = { $n ->
+    [one] open follow-up
+   *[other] open follow-ups
+}
+unit-items = { $n ->
+    [one] thing to do
+   *[other] things to do
+}
+
+## The past
+
+as-of-now = Now
+as-of-explained = See this page as it was at a moment: what was known then, with the deadlines and the catalog of then.
+as-of-label = Time in UTC, or a position of the log
+as-of-go = Go there
+as-of-earlier = Back by
+past-title = The past:
+past-explained = Nothing that was recorded later counts here, and nothing can be changed.
+past-leave = Back to now
+
+## Live
+
+live-lost = Connection lost. Trying again.
+live-new = { $thing } new
+
+## Keyboard
+
+keys-title = Keyboard
+keys-search = Search
+keys-move = Next or previous row
+keys-open = Open the row
+keys-select = Select the row
+keys-resolve = Resolve what is selected
+keys-go = Go to overview, follow-ups, runs, queues, log
+keys-help = This list
+keys-close = Close
+
+## Signing in
+
+sign-in-title = Sign in
+sign-in-explained = Enter the administrator's token. It is in the data directory of the server, in the file admin-token.
+sign-in-code-explained = This link signs this browser in. It works once.
+sign-in-open = Open the dashboard
+sign-in-token = Administrator's token
+sign-in-go = Sign in
+sign-in-wrong-token = That is not the administrator's token.
+sign-in-code-used = This link was used before, or is older than an hour. Sign in with the token, or start the server again for a new link.
+sign-in-needs-encryption = This address is not encrypted, so nobody can sign in here. Put the server behind HTTPS, or open it on the machine itself.
+
+fault-not-found = Nothing is here
+fault-busy = Not now
+fault-internal = The server failed
+fault-request = That cannot be shown
+fault-foreign = This request was refused
+fault-foreign-detail = It came from another site, or from a page that is too old. Go back, load the page again, and repeat it.
+fault-signed-out = Signed out
+fault-home = To the overview
+
+## Overview
+
+needs-title = Needs a person now
+needs-nothing = Nothing is left to do.
+needs-oldest = oldest
+follow-ups-none = Nothing needs a person here.
+follow-ups-all = All follow-ups
+active-title = Active now
+active-stale = Overdue
+active-fresh = In time
+active-unknown = No limit known
+active-none-stale = No active run is past its window.
+active-due = due
+quiet-title = Why it is quiet
+quiet-explained = What became of the problems of the last 24 hours.
+quiet-open = Still open
+chart-title = The last 24 hours, as recorded
+chart-mark = needs a person now
+chart-capped = only those since
+chart-most = at most, in half an hour,
+chart-table = Numbers as a table
+queues-none = No run and no worker has named a queue yet.
+queue-waiting = Waiting
+queue-oldest = Oldest wait
+queue-workers = Workers
+operations-all = All operations, with their policy
+operations-none = Nothing ran here yet.
+health-title = The ledger itself
+health-events = Events
+health-lag = Behind by
+health-parked = Stopped
+
+adapter-idle = idle
+adapter-failing = its source fails
+adapter-not-asked = not asked yet
+adapter-answers = answers
+
+col-from = From
+col-operation = Operation
+col-last-ten = Last ten
+col-active = Active
+col-open = Open
+col-runs = Runs
+col-run = Run
+col-environment = Environment
+col-recorded = Recorded
+col-now = Now
+col-dispatched = Dispatched
+col-proof = Left the list because
+col-position = Position
+col-what = What
+col-when = When
+col-after = After
+col-occurred = Happened
+col-recorded-at = Recorded
+col-source = Reported by
+col-hash = Hash
+col-took = Took (p50 / p95)
+col-windows = Windows (queue / run)
+col-adapter = Adapter
+
+## Runs
+
+facets-title = Narrow the list
+facets-more = { $thing } more
+facets-beyond = These counts leave out what is narrowed by text, subject, queue, time and time limit.
+facet-now = Now
+facet-status = Recorded status
+facet-outcome = Recorded outcome
+facet-freshness = Time limit
+facet-family = Family
+facet-operation = Operation
+runs-search = Search runs
+runs-filtered = What fits, the newest first
+runs-from-beginning = from the beginning
+runs-remove = Remove
+runs-clear = Remove all
+runs-none = No run fits. Remove a filter to see more.
+runs-scanned = The list goes on. It was looked through as far as
+runs-older = Older
+runs-end = That is all.
+
+## Run
+
+run-truths = What is recorded, and what is true now
+run-late = Late report:
+run-immutable = Nothing changes what is recorded.
+run-proof = Proof:
+proof-run = a later run
+proof-observation = seen healthy
+proof-adapter = an adapter,
+proof-operator = closed by
+proof-late = a late report
+run-as-of = As of
+run-next-change = changes by itself
+run-life = Its life, to scale
+run-life-table = As a table
+phase-waiting = Waited
+phase-running = Ran
+phase-silent = Silent
+timeline-deadline = Deadline
+run-why = Why
+why-actionability = Needs a person?
+why-freshness = In time?
+why-queue = Picked up?
+why-adapter = Found by an adapter
+why-person = A person's word
+why-last-sign = Last sign of life
+why-deadline = Deadline
+run-evidence = Evidence
+run-actions = What you can do
+run-dry = Show what the adapter would decide
+preview-would = Would be recorded:
+preview-nothing = Nothing would be recorded.
+run-scope = The same work before and after
+run-scope-explained = The same operation on the same subject in the same environment, the oldest on the left.
+run-facts = Facts
+run-raw = Recorded events
+fact-started = Started
+fact-queue = Queue
+fact-worker = Worker
+fact-fingerprint = Fingerprint
+fact-initiator = Asked for by
+fact-attempt = Attempt
+fact-retry-of = Tries again
+fact-parent = Part of
+fact-related = Related
+fact-artifact = Made
+
+event-run-dispatched = Dispatched
+event-run-started = Started
+event-run-heartbeat = Sign of life
+event-run-succeeded = Reported success
+event-run-failed = Reported a problem
+event-run-cancelled = Reported as stopped
+event-run-ended = Reported as ended
+event-run-reconciled = An adapter decided
+event-run-late-signal = Late report
+event-run-follow-up-resolved = Resolved by a person
+event-run-follow-up-reopened = Reopened by a person
+event-subject-observed = Subject seen
+event-worker-seen = Worker seen
+event-worker-stopped = Worker gone
+event-workspace-created = Workspace made
+event-workspace-ledger-blind = The ledger could not listen
+event-catalog-published = Catalog in force
+event-other = Event
+
+## A person's word
+
+follow-ups-open = Open
+left-none = Nothing left the list this way.
+left-explained = What left the list, and what proves that nothing is left to do.
+item-first = first
+item-last = last
+word-title = Say a word on several runs
+word-mark = Select
+word-reason = Reason, in a word
+word-note = Note
+word-resolve-marked = Resolve the selected
+word-resolve-all = Resolve all that fit
+word-reopen-marked = Reopen the selected
+word-preview-first = You see how many runs it is before anything is recorded.
+word-said = Recorded for
+word-changed = It is no longer what you were shown. Look again. Then it was
+word-nothing = Nothing fits any more.
+word-cancel = Cancel
+word-undo = Your word is recorded beside what happened and changes nothing of it. It can be taken back.
+
+## Other pages
+
+queues-explained = Whether anything picks up what waits. A queue spans environments.
+queue-picked-up = Will it be picked up?
+queue-last-start = Last start
+operations-coverage = Types of the catalog that ran:
+operations-unclassified = Not in the catalog:
+environments-explained = Of each family: runs that need a person / runs.
+adapters-explained = Adapters look where the work is and prove how runs ended. They write nothing themselves.
+adapter-every = every operation
+adapter-reads = Reads
+adapter-last = Last answer
+adapter-failures = Failures
+adapter-backlog = To do
+log-explained = in the order in which they were recorded. Nothing changes or removes one.
+log-newest = the newest
+log-none = Nothing is recorded yet.

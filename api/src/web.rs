@@ -1,0 +1,62 @@
+//! The dashboard: pages for people, over the views that the API asks (specs/0016).
+//!
+//! A page derives nothing. Whether a person is needed, what a person is told and what may be done
+//! come from the standing; its sentences come from `runledger_projections::texts`. What stands here
+//! is the frame: who looks, at what, in which language, and how it is laid out.
+
+mod adapters;
+mod assets;
+mod chart;
+mod environments;
+mod fault;
+mod follow_ups;
+mod live;
+mod log;
+mod operations;
+mod overview;
+mod preferences;
+mod queues;
+mod run;
+mod runs;
+mod said;
+mod security;
+mod session;
+mod shell;
+mod sign_in;
+mod timeline;
+mod words;
+
+use axum::middleware;
+use axum::routing::{get, post};
+
+use crate::app::App;
+
+pub use session::{Sessions, SignInCode};
+
+/// The pages, and what they are made of.
+pub(crate) fn router(app: &App) -> axum::Router<App> {
+    axum::Router::new()
+        .route("/", get(sign_in::begin))
+        .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/preferences", post(preferences::choose))
+        .route("/w/{workspace}", get(overview::page))
+        .route("/w/{workspace}/follow-ups", get(follow_ups::page))
+        .route(
+            "/w/{workspace}/follow-ups/resolve",
+            get(follow_ups::preview).post(follow_ups::resolve),
+        )
+        .route("/w/{workspace}/runs", get(runs::page))
+        .route("/w/{workspace}/runs/{run}", get(run::page))
+        .route("/w/{workspace}/runs/{run}/follow-up", post(run::follow_up))
+        .route("/w/{workspace}/runs/{run}/ask", post(run::ask))
+        .route("/w/{workspace}/queues", get(queues::page))
+        .route("/w/{workspace}/operations", get(operations::page))
+        .route("/w/{workspace}/environments", get(environments::page))
+        .route("/w/{workspace}/adapters", get(adapters::page))
+        .route("/w/{workspace}/log", get(log::page))
+        .route("/w/{workspace}/live", get(live::stream))
+        .layer(middleware::from_fn(security::no_store))
+        .route("/assets/{*file}", get(assets::asset))
+        .layer(middleware::from_fn_with_state(app.clone(), security::guard))
+}

@@ -1,0 +1,96 @@
+//! Adapters: what proves from elsewhere how runs ended, and how its sources answer.
+
+use std::collections::BTreeSet;
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::Html;
+use runledger_adapters::adapter::Operations;
+use runledger_ledger::time::Moment;
+use runledger_ledger::words::WorkspaceId;
+use runledger_projections::rules::guidance::Severity;
+
+use super::fault::{Page, html};
+use super::shell::{Asked, Shell};
+use super::words;
+use crate::app::App;
+use crate::problem::ApiResult;
+use crate::reconciler::ReconcileError;
+use crate::routes::overview::PartQuery;
+
+/// An adapter as people see it.
+#[derive(Clone, Debug)]
+pub(super) struct AdapterView {
+    pub(super) name: String,
+    pub(super) version: u32,
+    /// What it judges; none is every operation type.
+    pub(super) operations: Option<BTreeSet<String>>,
+    pub(super) reads: Option<String>,
+    /// Why it judges nothing.
+    pub(super) idle: Option<String>,
+    pub(super) last_success: Option<Moment>,
+    pub(super) last_error: Option<(String, Moment)>,
+    pub(super) failures: u64,
+    pub(super) backlog: u64,
+}
+
+impl AdapterView {
+    /// How loud its state is.
+    pub(super) fn severity(&self) -> Severity {
+        match self {
+            AdapterView { idle: Some(_), .. } => Severity::Done,
+            AdapterView { failures: 1.., .. } => Severity::Warning,
+            AdapterView { .. } => Severity::Calm,
+        }
+    }
+
+    /// The message that names its state.
+    pub(super) fn state(&self) -> &'static str {
+        match self {
+            AdapterView { idle: Some(_), .. } => "adapter-idle",
+            AdapterView { failures: 1.., .. } => "adapter-failing",
+            AdapterView { last_success: None, .. } => "adapter-not-asked",
+            AdapterView { .. } => "adapter-answers",
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "adapters.html")]
+pub(super) struct AdaptersPage {
+    pub(super) shell: Shell,
+    pub(super) adapters: Vec<AdapterView>,
+}
+
+pub(super) async fn page(
+    State(app): State<App>,
+    Asked { shell, workspace, .. }: Asked<PartQuery>,
+) -> Page<Html<String>> {
+    let adapters = adapters(&app, workspace).await?;
+    html(&AdaptersPage { shell, adapters })
+}
+
+/// Every adapter of the server, and how it answers in a workspace now. Two statements.
+pub(super) async fn adapters(app: &App, workspace: WorkspaceId) -> ApiResult<Vec<AdapterView>> {
+    let health = app.projections().adapter_health(workspace, app.ledger().now()).await;
+    let mut health = health.map_err(ReconcileError::from)?;
+    let adapters = app.reconciler().registry().adapters().iter().map(|adapter| {
+        let manifest = &adapter.manifest;
+        let health = health.remove(&manifest.name).unwrap_or_default();
+        AdapterView {
+            name: manifest.name.clone(),
+            version: manifest.version,
+            operations: match &manifest.operations {
+                Operations::Named(names) => Some(names.clone()),
+                Operations::Every => None,
+            },
+            reads: manifest.reads.clone(),
+            idle: adapter.idle().map(str::to_owned),
+            last_success: health.last_success,
+            last_error: health.last_error,
+            failures: health.failures,
+            backlog: health.backlog,
+        }
+    });
+    Ok(adapters.collect())
+}

@@ -1,0 +1,93 @@
+//! Style, script, icons and fonts. All of them are in the binary.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use rust_embed::RustEmbed;
+
+#[derive(RustEmbed)]
+#[folder = "assets/"]
+struct Files;
+
+/// Which path each file has: its name and the beginning of its hash, so that it may be kept for
+/// ever.
+static PATHS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
+    let named = Files::iter().filter_map(|name| {
+        let hash = hex::encode(Files::get(&name)?.metadata.sha256_hash());
+        Some((name.to_string(), format!("/assets/{name}?v={}", &hash[..12])))
+    });
+    named.collect()
+});
+
+/// The path of a file that pages name.
+pub(super) fn path(name: &str) -> &'static str {
+    PATHS.get(name).map_or("", String::as_str)
+}
+
+/// One file.
+pub(super) async fn asset(Path(name): Path<String>) -> Response {
+    let Some(file) = Files::get(&name) else { return StatusCode::NOT_FOUND.into_response() };
+    let media_type = HeaderValue::from_str(file.metadata.mimetype())
+        .unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    let headers = [
+        (header::CONTENT_TYPE, media_type),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
+    ];
+    (headers, file.data.into_owned()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde::Deserialize;
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    #[derive(Deserialize)]
+    struct Vendored {
+        file: Vec<VendoredFile>,
+    }
+
+    #[derive(Deserialize)]
+    struct VendoredFile {
+        name: String,
+        package: String,
+        version: String,
+        license: String,
+        license_file: String,
+        sha256: String,
+    }
+
+    #[test]
+    fn what_others_wrote_is_what_its_list_says_with_its_licence_beside_it() {
+        let list = Files::get("vendor/vendor.toml").unwrap();
+        let list: Vendored = toml::from_str(std::str::from_utf8(&list.data).unwrap()).unwrap();
+        let mut named = BTreeSet::from(["vendor/vendor.toml".to_owned()]);
+        for file in &list.file {
+            let data = Files::get(&format!("vendor/{}", file.name)).expect(&file.name).data;
+            assert_eq!(hex::encode(Sha256::digest(&data)), file.sha256, "{}", file.name);
+            assert!(file.name.contains(&file.version), "{} names no version", file.name);
+            assert!(!file.package.is_empty() && !file.license.is_empty());
+            assert!(Files::get(&format!("vendor/{}", file.license_file)).is_some());
+            named.insert(format!("vendor/{}", file.name));
+            named.insert(format!("vendor/{}", file.license_file));
+        }
+        let found: BTreeSet<String> =
+            Files::iter().filter(|name| name.starts_with("vendor/")).map(Into::into).collect();
+        assert_eq!(found, named, "vendor.toml names every file below vendor/, and no other");
+    }
+
+    #[test]
+    fn every_icon_that_a_page_shows_is_in_the_sprite() {
+        let sprite = Files::get("vendor/icons-1.62.0.svg").unwrap();
+        let sprite = std::str::from_utf8(&sprite.data).unwrap();
+        for word in super::super::words::ICONS {
+            assert!(sprite.contains(&format!("id=\"{word}\"")), "no icon {word}");
+        }
+    }
+}

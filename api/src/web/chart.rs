@@ -1,0 +1,158 @@
+//! The runs of the last day over time, as a picture: how they ended in ink, and above them the mark
+//! of those that need a person now.
+
+use runledger_ledger::time::{Moment, Span};
+use runledger_ledger::words::Outcome;
+use runledger_projections::RecentRuns;
+use runledger_projections::rules::actionability::is_follow_up;
+
+/// How many bars there are.
+const BARS: usize = 48;
+/// How long each of them is.
+const BAR: Span = Span::from_secs(30 * 60);
+/// Its height in units of the drawing.
+const HEIGHT: u64 = 150;
+
+/// The picture.
+pub(super) struct Chart {
+    pub(super) bars: Vec<Bar>,
+    /// When its first bar begins, in milliseconds since 1970.
+    pub(super) since_millis: i64,
+    /// The runs of the highest bar: the top of the scale.
+    pub(super) highest: u64,
+    /// All runs in it.
+    pub(super) runs: u64,
+    /// What was dispatched before this was not looked at.
+    pub(super) scanned_to: Option<Moment>,
+}
+
+/// The runs that were dispatched in one half hour.
+pub(super) struct Bar {
+    pub(super) x: usize,
+    pub(super) from: Moment,
+    pub(super) until: Moment,
+    pub(super) parts: Vec<Part>,
+    pub(super) runs: u64,
+    /// Those that need a person now.
+    pub(super) follow_ups: u64,
+    /// Where the mark of those stands.
+    pub(super) mark_y: u64,
+    /// Whether the scale has a label here.
+    pub(super) labelled: bool,
+}
+
+/// Those of them that ended one way.
+pub(super) struct Part {
+    pub(super) outcome: Outcome,
+    pub(super) y: u64,
+    pub(super) height: u64,
+    pub(super) runs: u64,
+}
+
+/// From when on runs are in the picture of this moment.
+pub(super) fn since(at: Moment) -> Moment {
+    let bars = i64::try_from(BARS).unwrap_or_default();
+    let bar = BAR.micros();
+    let last = at.micros().div_euclid(bar);
+    Moment::from_micros((last + 1 - bars) * bar)
+}
+
+impl Chart {
+    /// Draws runs, all dispatched since `since`.
+    pub(super) fn of(recent: &RecentRuns, since: Moment) -> Chart {
+        let mut counts = vec![([0_u64; Outcome::ALL.len()], 0_u64); BARS];
+        for run in &recent.runs {
+            let place = run.dispatched_at.since(since).micros() / BAR.micros();
+            let place = usize::try_from(place).unwrap_or_default().min(BARS - 1);
+            let ended = Outcome::ALL.iter().position(|outcome| *outcome == run.outcome);
+            let (outcomes, follow_ups) = &mut counts[place];
+            outcomes[ended.unwrap_or_default()] += 1;
+            *follow_ups += u64::from(is_follow_up(run.actionability));
+        }
+        let highest = counts.iter().map(|(outcomes, _)| outcomes.iter().sum()).max().unwrap_or(0);
+        let bars = counts.iter().enumerate().map(|(place, (outcomes, follow_ups))| {
+            bar(place, since, outcomes, *follow_ups, highest)
+        });
+        Chart {
+            bars: bars.collect(),
+            since_millis: since.micros() / 1_000,
+            highest,
+            runs: u64::try_from(recent.runs.len()).unwrap_or_default(),
+            scanned_to: recent.scanned_to,
+        }
+    }
+}
+
+fn bar(
+    place: usize,
+    since: Moment,
+    outcomes: &[u64; Outcome::ALL.len()],
+    follow_ups: u64,
+    highest: u64,
+) -> Bar {
+    let after = |bars: usize| {
+        let bars = i64::try_from(bars).unwrap_or_default();
+        since.plus(Span::from_micros(BAR.micros() * bars))
+    };
+    let runs: u64 = outcomes.iter().sum();
+    let scaled = |runs: u64| (runs * (HEIGHT - 14)).checked_div(highest).unwrap_or(0);
+    let (mut parts, mut below) = (Vec::new(), 0);
+    // What went well lies at the bottom, and what has not ended on top.
+    let order =
+        Outcome::ALL.iter().enumerate().skip(1).chain(Outcome::ALL.iter().enumerate().take(1));
+    for (number, outcome) in order {
+        let runs = outcomes[number];
+        if runs == 0 {
+            continue;
+        }
+        let (from, to) = (scaled(below), scaled(below + runs));
+        let height = (to - from).max(2);
+        parts.push(Part { outcome: *outcome, y: HEIGHT - from - height, height, runs });
+        below += runs;
+    }
+    let from = after(place);
+    let hour = from.micros().div_euclid(3_600_000_000);
+    let whole = from.micros().rem_euclid(3_600_000_000) == 0;
+    Bar {
+        x: place * 20,
+        from,
+        until: after(place + 1),
+        parts,
+        runs,
+        follow_ups,
+        mark_y: (HEIGHT - scaled(runs)).saturating_sub(8),
+        labelled: whole && hour.rem_euclid(4) == 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use runledger_projections::RecentRun;
+    use runledger_projections::rules::actionability::Actionability;
+
+    use super::*;
+
+    #[test]
+    fn a_bar_is_as_high_as_its_runs_and_marks_what_needs_a_person_by_nothing_else() {
+        let at = Moment::from_micros(1_767_225_600_000_000);
+        let run = |minutes: i64, actionability| RecentRun {
+            dispatched_at: Moment::from_micros(at.micros() - minutes * 60_000_000),
+            outcome: Outcome::Failed,
+            actionability,
+        };
+        let superseded = Actionability::SupersededByLaterSuccess;
+        let runs = vec![
+            run(1, superseded),
+            run(2, Actionability::Actionable),
+            run(40, superseded),
+            run(41, superseded),
+            run(42, superseded),
+        ];
+        let chart = Chart::of(&RecentRuns { runs, scanned_to: None }, since(at));
+        assert_eq!((chart.bars.len(), chart.highest, chart.runs), (48, 3, 5));
+        let of: Vec<(u64, u64)> =
+            chart.bars.iter().rev().take(3).map(|bar| (bar.runs, bar.follow_ups)).collect();
+        assert_eq!(of, [(0, 0), (2, 1), (3, 0)]);
+        assert!(chart.bars.iter().all(|bar| bar.until.since(bar.from) == BAR));
+    }
+}

@@ -1,0 +1,116 @@
+//! What keeps a page live: a stream of server-sent events that says how far the read models are.
+//!
+//! Events carry positions and no content, so whoever comes back with the last one that it saw
+//! (`Last-Event-ID`) has missed nothing. A beat tells pages to look at what time alone changes.
+
+use std::convert::Infallible;
+use std::time::Duration;
+
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, header};
+use axum::response::sse::{Event, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::stream::{self, Stream};
+use runledger_ledger::words::WorkspaceId;
+use tokio::sync::watch;
+
+use super::fault::Page;
+use super::shell;
+use crate::app::App;
+
+/// How often a page is told to look although nothing was recorded.
+const BEAT: Duration = Duration::from_secs(15);
+/// How long after one word the next one comes at the earliest: what is recorded meanwhile is told
+/// together.
+const PACE: Duration = Duration::from_millis(500);
+/// How long a browser waits before it comes back.
+const RETRY: Duration = Duration::from_secs(2);
+
+/// The stream of a workspace.
+pub(super) async fn stream(State(app): State<App>, request: Request) -> Page<Response> {
+    let (mut parts, _) = request.into_parts();
+    shell::viewer(&parts, &app)?;
+    let (_, workspace) = shell::workspace(&mut parts, &app).await?;
+    let seen = last_seen(&parts.headers);
+    let events = events(app, workspace, seen);
+    let mut response = Sse::new(events).into_response();
+    // A proxy that collects the answer first would make it none.
+    let headers = response.headers_mut();
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+fn last_seen(headers: &HeaderMap) -> Option<u64> {
+    headers.get("last-event-id")?.to_str().ok()?.parse().ok()
+}
+
+struct Watching {
+    app: App,
+    workspace: WorkspaceId,
+    /// Events that the browser knows of.
+    seen: Option<u64>,
+    closing: watch::Receiver<bool>,
+    first: bool,
+}
+
+fn events(
+    app: App,
+    workspace: WorkspaceId,
+    seen: Option<u64>,
+) -> impl Stream<Item = Result<Event, Infallible>> {
+    let closing = app.closing().subscribe();
+    let watching = Watching { app, workspace, seen, closing, first: true };
+    stream::unfold(watching, |mut watching| async move {
+        let event = watching.next().await?;
+        Some((Ok(event), watching))
+    })
+}
+
+impl Watching {
+    /// The next thing to tell; none when the server ends.
+    async fn next(&mut self) -> Option<Event> {
+        if !self.first {
+            let mut closing = self.closing.clone();
+            tokio::select! {
+                _ = closing.wait_for(|closing| *closing) => return None,
+                () = tokio::time::sleep(PACE) => {}
+            }
+        }
+        let mut closing = self.closing.clone();
+        let moved = tokio::select! {
+            _ = closing.wait_for(|closing| *closing) => return None,
+            moved = self.moved() => moved,
+        };
+        let first = std::mem::take(&mut self.first);
+        let seen = self.seen?.to_string();
+        let event = Event::default().id(seen.clone()).data(seen);
+        let event = event.event(if moved { "moved" } else { "beat" });
+        Some(if first { event.retry(RETRY) } else { event })
+    }
+
+    /// Waits for the read models to move; false if they did not for a while. A browser that says
+    /// nothing of what it has seen is told at once where they are.
+    async fn moved(&mut self) -> bool {
+        let projections = self.app.projections();
+        if let Some(seen) = self.seen {
+            // A failure is over when it is over; the beat goes on meanwhile.
+            let there = projections.wait(self.workspace, seen, BEAT).await;
+            if !there.unwrap_or(false) {
+                return false;
+            }
+        }
+        match projections.position(self.workspace).await {
+            Ok(position) => {
+                let moved = self.seen.is_some_and(|seen| position > seen);
+                self.seen = Some(position);
+                moved
+            }
+            Err(error) => {
+                tracing::debug!(%error, "a page could not be told how far the read models are");
+                self.seen = self.seen.or(Some(0));
+                false
+            }
+        }
+    }
+}

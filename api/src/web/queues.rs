@@ -1,0 +1,36 @@
+//! Queues: what waits in each, and whether anything picks it up.
+
+use askama::Template;
+use axum::response::Html;
+use runledger_projections::QueueStanding;
+use serde::Deserialize;
+
+use super::fault::{Page, html};
+use super::shell::{Asked, Shell};
+use super::words;
+use crate::question::NameOrNone;
+
+/// Which of them is meant.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct QueueQuery {
+    queue: Option<String>,
+    /// A queue spans environments: this only goes along to other pages.
+    #[serde(rename = "environment")]
+    _environment: Option<NameOrNone>,
+}
+
+#[derive(Template)]
+#[template(path = "queues.html")]
+pub(super) struct QueuesPage {
+    pub(super) shell: Shell,
+    pub(super) queues: Vec<QueueStanding>,
+    pub(super) meant: Option<String>,
+}
+
+pub(super) async fn page(
+    Asked { shell, view, asked, .. }: Asked<QueueQuery>,
+) -> Page<Html<String>> {
+    let queues = view.queues().await?;
+    html(&QueuesPage { shell, queues, meant: asked.queue })
+}

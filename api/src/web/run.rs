@@ -1,0 +1,217 @@
+//! A run: both truths side by side, the why of each verdict, its life to scale, and what a person
+//! may do.
+
+use askama::Template;
+use axum::extract::{Form, FromRequestParts, Path, Request, State};
+use axum::http::HeaderMap;
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use runledger_ledger::event::Stream;
+use runledger_ledger::run::{FollowUpAction, FollowUpCommand, RunCommand};
+use runledger_ledger::submission::{Command, Submission};
+use runledger_ledger::words::{Name, Note, RunId, WorkspaceId};
+use runledger_projections::rules::actionability::Proof;
+use runledger_projections::rules::actions::ActionKey;
+use runledger_projections::rules::standing::Standing;
+use runledger_projections::{PageRequest, RunFilter};
+use serde::Deserialize;
+
+use super::fault::{Fault, Page, html};
+use super::log::EventView;
+use super::preferences::Preferences;
+use super::shell::{Asked, Shell};
+use super::sign_in::own_path;
+use super::timeline::{Life, Timeline};
+use super::words;
+use crate::app::App;
+use crate::problem::{ApiError, ApiResult};
+use crate::question::NameOrNone;
+use crate::reconciler::Preview;
+use crate::when;
+
+/// Most events that the page shows; the API has the rest.
+const EVENTS: u32 = 500;
+/// Most runs of the same scope that it shows.
+const SCOPE: u16 = 24;
+
+/// The environment goes along to other pages.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct RunQuery {
+    #[serde(rename = "environment")]
+    _environment: Option<NameOrNone>,
+}
+
+/// The run that the path names.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct RunPath {
+    workspace: String,
+    run: RunId,
+}
+
+/// A person's word, as the form gives it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Word {
+    form_token: String,
+    action: FollowUpAction,
+    reason: String,
+    note: String,
+    next: String,
+}
+
+/// A question to the adapter.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Question {
+    form_token: String,
+    /// Show what would be decided, and record nothing.
+    dry_run: bool,
+}
+
+#[derive(Template)]
+#[template(path = "run.html")]
+pub(super) struct RunPage {
+    pub(super) shell: Shell,
+    pub(super) run: Standing,
+    pub(super) progress: Option<String>,
+    pub(super) timeline: Timeline,
+    pub(super) events: Vec<EventView>,
+    /// Runs of the same operation on the same subject in the same environment.
+    pub(super) scope: Vec<Standing>,
+    pub(super) preview: Option<Preview>,
+}
+
+pub(super) async fn page(
+    State(app): State<App>,
+    Path(RunPath { run, .. }): Path<RunPath>,
+    asked: Asked<RunQuery>,
+) -> Page<Html<String>> {
+    let language = asked.shell.preferences.language;
+    let page = run_page(&app, asked, run).await;
+    html(&page.map_err(|fault| fault.in_language(language))?)
+}
+
+async fn run_page(app: &App, asked: Asked<RunQuery>, id: RunId) -> Page<RunPage> {
+    let Asked { shell, view, workspace, .. } = asked;
+    let unknown = || ApiError::not_found("unknown_run", format!("no run {id} is known here"));
+    let run = view.run(id).await?.ok_or_else(unknown)?;
+    let store = app.ledger().store();
+    let stored = store.stream(workspace, Stream::run(id), 0, EVENTS).await;
+    let stored = stored.map_err(ApiError::from)?;
+    let events = stored.iter().filter(|event| event.position < view.position());
+    let events = events.map(EventView::of).collect::<ApiResult<Vec<_>>>()?;
+    let recorded = &run.recorded;
+    let filter = RunFilter {
+        operation: Some(recorded.operation.clone()),
+        environment: Some(recorded.environment.as_ref().map_or(String::new(), ToString::to_string)),
+        subject: recorded.subject.clone(),
+        ..RunFilter::default()
+    };
+    let scope = view.runs(&filter, &PageRequest::first(SCOPE)).await?.items;
+    let timeline = Timeline::of(&Life {
+        events: &events,
+        dispatched_at: recorded.dispatched_at,
+        started_at: recorded.started_at,
+        completed_at: recorded.completed_at,
+        last_sign_of_life: recorded.last_sign_of_life,
+        deadline: run.now.deadline,
+        at: run.now.at,
+    });
+    let progress = shell.texts().progress(&run.now.progress);
+    Ok(RunPage { shell, run, progress, timeline, events, scope, preview: None })
+}
+
+/// Records a person's word, and shows the run when the read models hold it.
+pub(super) async fn follow_up(
+    State(app): State<App>,
+    Path(RunPath { workspace: name, run }): Path<RunPath>,
+    headers: HeaderMap,
+    Form(word): Form<Word>,
+) -> Page<Response> {
+    let language = Preferences::of(&headers).language;
+    let done = speak(&app, &name, run, &headers, word).await;
+    done.map_err(|fault| fault.in_language(language))
+}
+
+async fn speak(
+    app: &App,
+    name: &str,
+    run: RunId,
+    headers: &HeaderMap,
+    word: Word,
+) -> Page<Response> {
+    form_of_session(app, headers, &word.form_token)?;
+    let workspace = crate::extract::workspace(app, name).await?;
+    let command = said(app, word.action, &word.reason, &word.note)?;
+    let command = Command::Run(run, RunCommand::FollowUp(command));
+    let submission = Submission::new(command).by(app.actor().clone());
+    let result = app.submit_one(workspace, submission).await.map_err(ApiError::from)?;
+    if let Some(problem) = result.problem {
+        return Err(ApiError::new(problem.status, problem.code, problem.detail).into());
+    }
+    there(app, workspace, result.position).await?;
+    Ok(Redirect::to(own_path(&word.next)).into_response())
+}
+
+/// A person's word with its reason.
+pub(super) fn said(
+    app: &App,
+    action: FollowUpAction,
+    reason: &str,
+    note: &str,
+) -> ApiResult<FollowUpCommand> {
+    let wrong = |error: String| {
+        ApiError::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", error)
+    };
+    let reason = Name::new(reason.trim()).map_err(|error| wrong(format!("reason: {error}")))?;
+    let note = Some(note.trim()).filter(|note| !note.is_empty()).map(Note::new).transpose();
+    let note = note.map_err(|error| wrong(format!("note: {error}")))?;
+    Ok(FollowUpCommand { action, by: app.actor().id.clone(), note, reason })
+}
+
+/// Waits until the read models hold what was recorded, so that the next page shows it.
+pub(super) async fn there(
+    app: &App,
+    workspace: WorkspaceId,
+    position: Option<u64>,
+) -> ApiResult<()> {
+    match position {
+        Some(position) => when::view(app, workspace, None, Some(position)).await.map(|_| ()),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a form that was not made for the session of whoever sends it.
+pub(super) fn form_of_session(app: &App, headers: &HeaderMap, token: &str) -> Page<()> {
+    let viewer = app.sessions().viewer(headers, app.ledger().now(), true);
+    let viewer = viewer.ok_or_else(|| Fault::sign_in(headers, "/"))?;
+    if viewer.made(token) { Ok(()) } else { Err(Fault::foreign(headers)) }
+}
+
+/// Asks the run's adapter: what it would decide, or a look at once.
+pub(super) async fn ask(
+    State(app): State<App>,
+    Path(RunPath { run, .. }): Path<RunPath>,
+    request: Request,
+) -> Page<Response> {
+    use axum::extract::FromRequest;
+    let (mut parts, body) = request.into_parts();
+    let asked = Asked::<RunQuery>::from_request_parts(&mut parts, &app).await?;
+    let headers = parts.headers.clone();
+    let form = Form::<Question>::from_request(Request::from_parts(parts, body), &app).await;
+    let Form(question) = form.map_err(|_| Fault::foreign(&headers))?;
+    form_of_session(&app, &headers, &question.form_token)?;
+    let language = asked.shell.preferences.language;
+    let (workspace, name) = (asked.workspace, asked.shell.workspace.clone());
+    let answered = async {
+        if question.dry_run {
+            let preview = app.reconciler().preview(workspace, &name, run).await;
+            let preview = preview.map_err(ApiError::from)?;
+            let page = run_page(&app, asked, run).await?;
+            return Ok(html(&RunPage { preview: Some(preview), ..page })?.into_response());
+        }
+        app.reconciler().ask(workspace, run).await.map_err(ApiError::from)?;
+        Ok(Redirect::to(&asked.shell.run(run)).into_response())
+    };
+    answered.await.map_err(|fault: Fault| fault.in_language(language))
+}

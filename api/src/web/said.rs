@@ -1,0 +1,189 @@
+//! What templates ask of the texts and words: the same functions, for values and for references,
+//! since a template hands on now the one and now the other.
+
+use runledger_ledger::time::{Moment, Span};
+use runledger_ledger::words::{Outcome, Status};
+use runledger_projections::rules::actionability::{Actionability, Verdict};
+use runledger_projections::rules::actions::{ActionKey, ActionReason};
+use runledger_projections::rules::freshness::Freshness;
+use runledger_projections::rules::guidance::Severity;
+use runledger_projections::rules::queue::{QueueReason, QueueVerdict};
+use runledger_projections::rules::standing::Standing;
+
+use super::shell::Shell;
+use super::words;
+
+/// A count of any width.
+pub(super) trait Count {
+    /// It as the widest one.
+    fn count(&self) -> u64;
+}
+
+macro_rules! counts {
+    ($($count:ty),+) => {
+        $(impl Count for $count {
+            fn count(&self) -> u64 {
+                u64::try_from(*self).unwrap_or(u64::MAX)
+            }
+        })+
+    };
+}
+counts!(u64, u32, usize);
+
+impl<C: Count> Count for &C {
+    fn count(&self) -> u64 {
+        (*self).count()
+    }
+}
+
+/// A value, or a reference to one.
+pub(super) trait Given<T> {
+    /// The value.
+    fn given(&self) -> &T;
+}
+
+macro_rules! given {
+    ($($given:ty),+ $(,)?) => {
+        $(impl Given<$given> for $given {
+            fn given(&self) -> &$given {
+                self
+            }
+        }
+
+        impl<G: Given<$given>> Given<$given> for &G {
+            fn given(&self) -> &$given {
+                (*self).given()
+            }
+        })+
+    };
+}
+given!(
+    Moment,
+    Span,
+    Outcome,
+    Status,
+    Freshness,
+    Actionability,
+    Severity,
+    QueueVerdict,
+    QueueReason,
+    ActionKey,
+    ActionReason,
+    Verdict,
+);
+
+macro_rules! texts {
+    ($($name:ident: $word:ty),+ $(,)?) => {
+        impl Shell {
+            $(pub(super) fn $name(&self, word: impl Given<$word>) -> String {
+                self.w.texts().$name(*word.given())
+            })+
+        }
+    };
+}
+texts! {
+    outcome: Outcome,
+    status: Status,
+    freshness: Freshness,
+    actionability: Actionability,
+    queue: QueueVerdict,
+    queue_reason: QueueReason,
+    action: ActionKey,
+    action_reason: ActionReason,
+}
+
+impl Shell {
+    /// A message of the frame.
+    pub(super) fn say(&self, key: &str) -> String {
+        self.w.say(key)
+    }
+
+    /// A message of the frame about one thing.
+    pub(super) fn say_of(&self, key: &str, thing: impl std::fmt::Display) -> String {
+        self.w.say_of(key, thing)
+    }
+
+    /// The end of an id or the beginning of a hash: enough for people to tell two apart.
+    pub(super) fn short(&self, id: impl std::fmt::Display) -> String {
+        let id = id.to_string();
+        match id.rsplit_once('-') {
+            Some((_, end)) => end.to_owned(),
+            None => id.get(..12).map_or(id.clone(), str::to_owned),
+        }
+    }
+
+    /// A recorded value, as it is written.
+    pub(super) fn json(&self, value: impl serde::Serialize) -> String {
+        let text = serde_json::to_string(&value).unwrap_or_default();
+        text.trim_matches('"').to_owned()
+    }
+
+    /// How a run stands now, in a few words: while it is active whether it is in time, then whether
+    /// it needs a person.
+    pub(super) fn now(&self, run: &Standing) -> String {
+        match run.now.actionability.status {
+            Actionability::NotTerminal => self.freshness(run.now.freshness),
+            status => self.actionability(status),
+        }
+    }
+
+    /// Why a verdict is what it is; nothing while a run is active.
+    pub(super) fn reason(&self, verdict: impl Given<Verdict>) -> String {
+        self.w.texts().reason(verdict.given()).unwrap_or_default()
+    }
+
+    /// A number.
+    pub(super) fn number(&self, count: impl Count) -> String {
+        self.w.number(count.count())
+    }
+
+    /// A count with its noun.
+    pub(super) fn counted(&self, count: impl Count, noun: &str) -> String {
+        self.w.counted(count.count(), noun)
+    }
+
+    /// A length of time.
+    pub(super) fn span(&self, span: impl Given<Span>) -> String {
+        self.w.span(*span.given())
+    }
+
+    /// A length of time by its largest unit.
+    pub(super) fn brief(&self, span: impl Given<Span>) -> String {
+        self.w.brief(*span.given())
+    }
+
+    /// How long ago, or how soon, as seen from the page's moment.
+    pub(super) fn ago(&self, moment: impl Given<Moment>) -> String {
+        self.w.ago(self.at, *moment.given())
+    }
+
+    /// How long it is from one moment to another.
+    pub(super) fn lasted(&self, from: impl Given<Moment>, to: impl Given<Moment>) -> String {
+        self.w.span(to.given().since(*from.given()))
+    }
+
+    /// The moment in UTC.
+    pub(super) fn utc(&self, moment: impl Given<Moment>) -> String {
+        words::utc(*moment.given())
+    }
+
+    /// The same, shortened to the minute.
+    pub(super) fn utc_short(&self, moment: impl Given<Moment>) -> String {
+        words::utc_short(*moment.given())
+    }
+
+    /// The path of the icon of how loud something is.
+    pub(super) fn severity_icon(&self, severity: impl Given<Severity>) -> String {
+        words::icon(words::severity_icon(*severity.given()))
+    }
+
+    /// The path of the icon of a recorded outcome.
+    pub(super) fn outcome_icon(&self, outcome: impl Given<Outcome>) -> String {
+        words::icon(words::outcome_icon(*outcome.given()))
+    }
+
+    /// How loud the verdict on a queue is.
+    pub(super) fn queue_severity(&self, verdict: impl Given<QueueVerdict>) -> Severity {
+        words::queue_severity(*verdict.given())
+    }
+}

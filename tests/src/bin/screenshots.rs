@@ -1,0 +1,92 @@
+//! Pictures of every page, from the demo's data: `cargo screenshots [DIRECTORY] [PAGE…]`.
+//!
+//! Each page is taken 1440 and 390 pixels wide, light and dark, as long as it is. `DIRECTORY` is
+//! `target/screenshots` unless it is named.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use runledger::demo::{Demo, Kind};
+use runledger::settings::{Flags, Settings};
+use runledger_tests::browser::Browser;
+
+/// The pages, by the names of their pictures. `{run}` is a run with the verdict before it.
+const PAGES: &[(&str, &str)] = &[
+    ("overview", ""),
+    ("follow-ups", "/follow-ups"),
+    ("resolve", "/follow-ups/resolve"),
+    ("runs", "/runs"),
+    ("runs-filtered", "/runs?actionability=superseded_by_later_success"),
+    ("run-superseded", "superseded_by_later_success"),
+    ("run-stale", "stale_running"),
+    ("run-open", "actionable"),
+    ("queues", "/queues"),
+    ("operations", "/operations"),
+    ("environments", "/environments"),
+    ("adapters", "/adapters"),
+    ("log", "/log"),
+    ("past", "?as_of=300"),
+];
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let directory =
+        arguments.next().map_or_else(|| PathBuf::from("target/screenshots"), PathBuf::from);
+    let only: Vec<String> = arguments.collect();
+    std::fs::create_dir_all(&directory)?;
+    let data = tempfile::tempdir()?;
+    let flags = Flags {
+        data_dir: data.path().to_str().map(str::to_owned),
+        listen: Some("127.0.0.1:0".to_owned()),
+        log: Some("warn".to_owned()),
+        ..Flags::default()
+    };
+    let settings = Settings::resolve(&flags, &|_| None)?;
+    let demo = Demo::play(&settings, &|_, _| {}).await?;
+    let browser = Browser::start("en").await?;
+    browser.sign_in(&demo.sign_in_link()?).await?;
+    let shown = demo.shown().await?;
+    for (name, page) in PAGES {
+        if !only.is_empty() && !only.iter().any(|one| name.starts_with(one.as_str())) {
+            continue;
+        }
+        let kinds = [Kind::Actionability, Kind::Freshness];
+        let example = kinds.iter().find_map(|kind| shown.verdict(*kind, page));
+        let page = match example {
+            Some(verdict) => format!("/runs/{}", verdict.example),
+            None => (*page).to_owned(),
+        };
+        let url = format!("{}/w/{}{page}", demo.url(), settings.workspace);
+        for (theme, width) in [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)] {
+            let picture = directory.join(format!("{name}-{width}-{theme}.png"));
+            take(&browser, demo.url(), &url, theme, width, &picture)
+                .await
+                .with_context(|| format!("no picture of {url}"))?;
+        }
+    }
+    browser.close().await?;
+    demo.end().await
+}
+
+async fn take(
+    browser: &Browser,
+    site: &str,
+    url: &str,
+    theme: &str,
+    width: u32,
+    picture: &Path,
+) -> anyhow::Result<()> {
+    browser.resize(width, 900).await?;
+    if !browser.url().await?.starts_with(site) {
+        browser.open(site).await?;
+    }
+    browser.add_cookie("runledger_view", &format!("en.{theme}.utc")).await?;
+    browser.open(url).await?;
+    browser.holds("document.fonts.status === 'loaded'").await?;
+    let height = browser.run("return document.documentElement.scrollHeight").await?;
+    let height = height.as_u64().unwrap_or(900).clamp(900, 6_000);
+    browser.resize(width, u32::try_from(height)?).await?;
+    std::fs::write(picture, browser.picture().await?)?;
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! Every page: it is there, it says what the API says, and what is done on it is recorded.
+
+use std::collections::BTreeSet;
+
+use axum::http::{StatusCode, header};
+use rstest::rstest;
+use runledger_projections::watch;
+use serde_json::json;
+
+use super::{Visitor, each_between, happenings};
+use crate::service::{Database, Service, event, run};
+
+/// The pages of a workspace.
+const PAGES: &[&str] = &[
+    "/w/main",
+    "/w/main/follow-ups",
+    "/w/main/follow-ups?actionability=superseded_by_later_success",
+    "/w/main/follow-ups?actionability=resolved_by_operator",
+    "/w/main/follow-ups/resolve",
+    "/w/main/runs",
+    "/w/main/runs?status=&text=tenant&environment=prod",
+    "/w/main/queues",
+    "/w/main/operations",
+    "/w/main/environments",
+    "/w/main/adapters",
+    "/w/main/log",
+];
+
+/// One whose server follows the log: a page after a form holds what the form recorded.
+async fn follower(database: Database) -> Visitor {
+    let visitor = Visitor::of(Service::following(database).await).await;
+    happenings(&visitor.service).await;
+    visitor
+}
+
+async fn visitor(database: Database) -> Visitor {
+    let visitor = Visitor::on(database).await;
+    happenings(&visitor.service).await;
+    visitor
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn every_page_is_there_small_and_holds_nothing_inline(#[case] database: Database) {
+    let visitor = visitor(database).await;
+    let of_run = format!("/w/main/runs/{}", run(1));
+    for path in PAGES.iter().copied().chain([of_run.as_str()]) {
+        for path in [
+            path.to_owned(),
+            format!("{path}{}as_of=10", if path.contains('?') { '&' } else { '?' }),
+        ] {
+            let reply = visitor.get(&path).await;
+            let text = String::from_utf8(reply.body.to_vec()).unwrap();
+            assert_eq!(reply.status, StatusCode::OK, "{path}: {text}");
+            assert_eq!(reply.headers[header::CACHE_CONTROL], "no-store", "{path}");
+            assert!(reply.headers.contains_key(header::CONTENT_SECURITY_POLICY), "{path}");
+            assert!(text.len() < 150 * 1024, "{path} has {} bytes", text.len());
+            for inline in [" style=", "<style", " onclick", " onload", "javascript:", "<script>"] {
+                assert!(!text.contains(inline), "{path} has {inline}");
+            }
+            assert!(!text.contains("No localization"), "{path}");
+            assert_eq!(path.contains("as_of"), text.contains("class=\"past-band\""), "{path}");
+            if path.contains("as_of") {
+                assert!(!text.contains("name=\"reason\""), "{path}: nothing is done in the past");
+                assert!(!text.contains("hx-sse:connect"), "{path}: the past does not move");
+            }
+        }
+    }
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn every_link_leads_to_a_page(#[case] database: Database) {
+    let visitor = visitor(database).await;
+    let mut seen: BTreeSet<String> = PAGES.iter().map(|path| (*path).to_owned()).collect();
+    let mut open: Vec<String> = seen.iter().cloned().collect();
+    // Each page with each choice on it; choices of choices are more of the same.
+    for depth in 0..2 {
+        let mut found = Vec::new();
+        for path in std::mem::take(&mut open) {
+            let reply = visitor.get(&path).await;
+            let text = String::from_utf8(reply.body.to_vec()).unwrap();
+            assert_eq!(reply.status, StatusCode::OK, "{path}: {text}");
+            if depth == 0 {
+                found.extend(each_between(&text, "href=\"/w/", "\""));
+            }
+        }
+        for link in found {
+            let path = format!("/w/{}", link.split('#').next().unwrap());
+            if seen.insert(path.clone()) {
+                open.push(path);
+            }
+        }
+    }
+    assert!(seen.len() > 60, "only {} pages were looked at", seen.len());
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn an_old_failure_that_a_later_run_made_good_calls_nobody_and_stays_visible(
+    #[case] database: Database,
+) {
+    let visitor = visitor(database).await;
+    let follow_ups = visitor.page("/w/main/follow-ups").await;
+    assert!(!follow_ups.contains("tenant/7"), "it was made good");
+    assert!(follow_ups.contains("tenant/8") && follow_ups.contains("acme.own"));
+    let overview = visitor.page("/w/main").await;
+    assert!(overview.contains("data-count=\"follow-up-items\">2</a>"), "{overview}");
+    // History is there, with what made it good.
+    let left = "/w/main/follow-ups?actionability=superseded_by_later_success";
+    assert!(visitor.page(left).await.contains("tenant/7"));
+    let page = visitor.page(&format!("/w/main/runs/{}", run(1))).await;
+    assert!(page.contains("data-outcome=\"failed\""), "what is recorded stays");
+    assert!(page.contains("data-guidance=\"superseded\""), "{page}");
+    assert!(page.contains(&format!("/w/main/runs/{}", run(3))), "the proof is linked");
+    assert!(!page.contains("name=\"reason\""), "nothing is asked of anybody");
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn a_stale_run_is_told_the_same_in_the_list_the_detail_the_frame_and_the_api(
+    #[case] database: Database,
+) {
+    let visitor = visitor(database).await;
+    let calm = visitor.page("/w/main/runs").await;
+    assert!(calm.contains("id=\"activity\" class=\"activity tone-calm\""));
+    visitor.service.wait(3 * 3_600);
+    let told = visitor.service.read(&format!("runs/{}", run(6))).await;
+    assert_eq!(told["now"]["freshness"], "stale_running");
+    let sentence = told["now"]["guidance"]["text"].as_str().unwrap();
+    let list = visitor.page("/w/main/runs?freshness=stale_running").await;
+    let detail = visitor.page(&format!("/w/main/runs/{}", run(6))).await;
+    for page in [&list, &detail] {
+        assert!(page.contains(sentence), "{sentence}");
+        assert!(page.contains("activity tone-attention"), "the frame is not calm");
+    }
+    assert!(detail.contains("Last reported: 3 of 9"), "progress is not shown as if it moved");
+    assert!(detail.contains("class=\"truth now tone-attention\""));
+    assert!(!detail.contains("guidance=\"running\""));
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn a_person_resolves_one_run_and_takes_it_back(#[case] database: Database) {
+    let visitor = follower(database).await;
+    let path = format!("/w/main/runs/{}", run(2));
+    let act = async |action: &str, reason: &str| {
+        let form = format!("action={action}&reason={reason}&note=looked+at+it&next={path}");
+        visitor.post(&format!("{path}/follow-up"), &form).await
+    };
+    let reply = act("resolve", "").await;
+    assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "a reason is asked for");
+    let reply = act("resolve", "fixed_by_hand").await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{reply:?}");
+    assert_eq!(reply.headers[header::LOCATION], path.as_str());
+    let page = visitor.page(&path).await;
+    assert!(page.contains("data-guidance=\"resolved_by_operator\""), "{page}");
+    assert!(page.contains("looked at it") && page.contains("fixed_by_hand"));
+    assert!(!visitor.page("/w/main/follow-ups").await.contains("tenant/8"));
+    let reply = act("reopen", "still_broken").await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{reply:?}");
+    assert!(visitor.page("/w/main/follow-ups").await.contains("tenant/8"));
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn a_word_on_a_whole_filter_is_shown_before_it_is_recorded(#[case] database: Database) {
+    let visitor = follower(database).await;
+    let shown = visitor.page("/w/main/follow-ups/resolve?environment=prod").await;
+    assert!(shown.contains("data-runs=\"1\"") && shown.contains("tenant/8"));
+    assert!(!shown.contains("acme.own"), "another environment is not meant");
+    let shown = visitor.page("/w/main/follow-ups/resolve").await;
+    assert!(shown.contains("data-runs=\"2\""), "{shown}");
+    // One more comes before the button is pressed: nothing is recorded, and it is shown again.
+    let failed = json!({"reason_code": "timeout"});
+    let data = json!({"operation": "acme.other"});
+    let events = [event(9, "run.dispatched", data), event(9, "run.failed", failed)];
+    visitor.service.record(&events).await;
+    visitor.service.app.projections().catch_up(visitor.service.main).await.unwrap();
+    let say = async |runs: u8| {
+        let form = format!("runs={runs}&reason=accepted&note=");
+        visitor.post("/w/main/follow-ups/resolve", &form).await
+    };
+    let size = visitor.service.size().await;
+    let again = say(2).await;
+    assert_eq!(again.status, StatusCode::OK);
+    let again = String::from_utf8(again.body.to_vec()).unwrap();
+    assert!(again.contains("data-runs=\"3\"") && again.contains("role=\"alert\""), "{again}");
+    assert_eq!(visitor.service.size().await, size, "nothing was recorded");
+    let done = say(3).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{done:?}");
+    assert_eq!(visitor.service.size().await, size + 3);
+    let to = done.headers[header::LOCATION].to_str().unwrap().to_owned();
+    let page = visitor.page(&to).await;
+    assert!(page.contains("class=\"said\"") && page.contains("class=\"empty\""), "{page}");
+    // And back, one of them.
+    let form = format!("action=reopen&run={}&runs=1&reason=not_yet&note=", run(9));
+    let reply = visitor.post("/w/main/follow-ups/resolve", &form).await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{reply:?}");
+    let page = visitor.page("/w/main/follow-ups").await;
+    assert!(page.contains("acme.other") && !page.contains("tenant/8"), "{page}");
+}
+
+#[tokio::test]
+async fn what_a_source_said_is_text_and_no_markup() {
+    let visitor = visitor(Database::Sqlite).await;
+    let page = visitor.page(&format!("/w/main/runs/{}", run(2))).await;
+    assert!(!page.contains("<b>no answer</b>"), "{page}");
+    assert!(page.contains("&lt;b&gt;") || page.contains("&#60;b&#62;"), "{page}");
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_refused_by_name_as_a_page() {
+    let visitor = visitor(Database::Sqlite).await;
+    for (path, status, text) in [
+        ("/w/main/runs?colour=red", 400, "colour"),
+        ("/w/main/runs?status=sleeping", 400, "sleeping"),
+        ("/w/main?as_of=2099-01-01T00:00:00Z", 422, "future"),
+        ("/w/nowhere", 404, "workspace"),
+        ("/w/main/runs/0195f3c0-0000-7000-8000-0000000000ff", 404, "0195f3c0"),
+    ] {
+        let reply = visitor.get(path).await;
+        assert_eq!(reply.status.as_u16(), status, "{path}");
+        let page = String::from_utf8(reply.body.to_vec()).unwrap();
+        assert!(page.starts_with("<!doctype html>") && page.contains(text), "{path}: {page}");
+    }
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn a_page_costs_as_many_statements_with_a_long_history_as_with_a_short_one(
+    #[case] database: Database,
+) {
+    let visitor = visitor(database).await;
+    let of_run = format!("/w/main/runs/{}", run(1));
+    let pages = [
+        "/w/main",
+        "/w/main/follow-ups",
+        "/w/main/runs",
+        "/w/main/queues",
+        "/w/main/operations",
+        "/w/main/environments",
+        of_run.as_str(),
+    ];
+    let count = async || {
+        let mut counts = Vec::new();
+        for path in pages {
+            let (_, watched) = watch(visitor.page(path)).await;
+            counts.push((path, watched.len()));
+        }
+        counts
+    };
+    let short = count().await;
+    for number in 20..120 {
+        let data = json!({"operation": "inventory.sync", "environment": "dev",
+            "queue": "sync", "subject": {"type": "tenant", "id": format!("t{number}")}});
+        let failed = json!({"reason_code": "timeout"});
+        let events = [event(number, "run.dispatched", data), event(number, "run.failed", failed)];
+        visitor.service.record(&events).await;
+    }
+    assert_eq!(count().await, short);
+    assert!(short.iter().all(|(_, statements)| (3..40).contains(statements)), "{short:?}");
+}
