@@ -191,7 +191,7 @@ def work(ledger, reports, poll, stop):
             failures += 1
             # Longer and longer, and never all at once.
             wait = min(LONGEST_WAIT, 2.0 ** min(failures, 6)) * random.uniform(0.5, 1.0)
-            say(f"the ledger gives no answer ({type(error).__name__}); waiting {wait:.0f} s")
+            say(f"no answer from {ledger.claims} ({error}); waiting {wait:.0f} s")
         stop.wait(wait)
 
 
@@ -201,14 +201,16 @@ def say(text):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--url", default="http://127.0.0.1:7300", help="where the ledger answers")
-    parser.add_argument("--workspace", default="main")
+    url = os.environ.get("RUNLEDGER_URL", "http://127.0.0.1:7300")
+    workspace = os.environ.get("RUNLEDGER_WORKSPACE", "main")
+    parser.add_argument("--url", default=url, help="where the ledger answers [%(default)s]")
+    parser.add_argument("--workspace", default=workspace, help="the workspace [%(default)s]")
     parser.add_argument("--reports", required=True, help="the directory of finished reports")
     parser.add_argument("--poll", type=float, default=5.0, help="seconds between empty answers")
     options = parser.parse_args()
     token = os.environ.get("RUNLEDGER_TOKEN")
     if not token:
-        parser.error("set RUNLEDGER_TOKEN")
+        parser.error("set RUNLEDGER_TOKEN: a server keeps one as admin-token in its data directory")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())

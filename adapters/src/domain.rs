@@ -166,8 +166,9 @@ impl Domain {
     pub async fn prepare(&self, statement: &str) -> Result<(), String> {
         let said = |error: &sqlx::Error| match error.as_database_error().and_then(|e| e.code()) {
             Some(code) => format!(
-                "the domain database refuses its query with SQLSTATE {code}; run the query there \
-                 as the role of the ledger to see why"
+                "the domain database refuses its query with SQLSTATE {code}{}; run the query there \
+                 as the role of the ledger to see why",
+                meaning(&code)
             ),
             None => format!("{}; is the domain database up?", reduced(error)),
         };
@@ -223,6 +224,17 @@ fn reduced(error: &sqlx::Error) -> SourceError {
         _ => SourceClass::Unavailable,
     };
     SourceError::new(class, "reading the domain database")
+}
+
+/// The commonest ones in words.
+fn meaning(code: &str) -> &'static str {
+    match code {
+        "42P01" => " (there is no such table)",
+        "42703" => " (there is no such column)",
+        "42501" => " (the role may not read that)",
+        "42601" => " (it is no SQL)",
+        _ => "",
+    }
 }
 
 /// The class of an SQLSTATE.

@@ -44,7 +44,7 @@ pub enum SourceFault {
     #[error("the domain database cannot be used")]
     Domain(#[from] DomainFault),
     /// A probe.
-    #[error("the probes cannot be used")]
+    #[error("the probes do not fit the domain database")]
     Probe(#[from] ProbeFault),
 }
 

@@ -193,13 +193,14 @@ const RULES: &[Rule] = &[
             "projections/src/db.rs",
             "projections/src/db/",
             "projections/src/tables.rs",
+            "projections/src/timeline/",
             "projections/src/verify",
             "projections/src/wakes",
         ],
     },
     Rule {
         says: "only the ledger makes `run.reconciled`",
-        words: &["Reconciled(Box::new("],
+        words: &["Reconciled(Box::new(", "RunEvent::Reconciled("],
         homes: &["ledger/src/"],
     },
     Rule {

@@ -100,6 +100,10 @@ fn said(event: &Event) -> String {
                     dispatch.get("queue").and_then(short_text).map(|q| format!("queue {q}")),
                 );
             }
+            ("verified_at", Value::Number(at)) => {
+                let at = at.as_i64().map(|micros| absolute(Moment::from_micros(micros)));
+                words.extend(at.map(|at| format!("verified {at}")));
+            }
             ("inferred", _) => words.push("inferred".to_owned()),
             (key, value) => {
                 let key = key.replace('_', " ");

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod lifecycle;
+mod logs;
 mod observers;
 mod owners;
 mod program;

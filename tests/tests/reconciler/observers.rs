@@ -348,13 +348,10 @@ async fn the_examples_look_at_a_connection_over_http_and_at_a_backup_set_by_a_qu
     let url = test_database().await;
     let domain = DomainDatabase::in_database(&url).await.unwrap();
     sqlx::raw_sql(
-        "CREATE TABLE backup_sets (id bigint PRIMARY KEY, workspace text, environment text, \
-             name text, state text, items int, run_id uuid, verified_at timestamptz); \
-         GRANT SELECT ON backup_sets TO PUBLIC; \
-         INSERT INTO backup_sets VALUES \
-             (1, 'main', 'prod', 'wiki', 'complete', 12, NULL, '2026-01-01T00:04:00Z'), \
-             (2, 'main', 'staging', 'wiki', 'incomplete', 3, NULL, '2026-01-01T00:04:00Z'), \
-             (3, 'other', 'test', 'wiki', 'complete', 3, NULL, '2026-01-01T00:04:00Z')",
+        "INSERT INTO backup_sets (workspace, environment, name, state, items, verified_at) VALUES \
+             ('main', 'prod', 'wiki', 'complete', 12, '2026-01-01T00:04:00Z'), \
+             ('main', 'staging', 'wiki', 'incomplete', 3, '2026-01-01T00:04:00Z'), \
+             ('other', 'test', 'wiki', 'complete', 3, '2026-01-01T00:04:00Z')",
     )
     .execute(&domain.pool)
     .await
