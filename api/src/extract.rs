@@ -56,7 +56,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Path<T> {
 }
 
 fn bad_path(problem: String) -> ApiError {
-    let problem = problem.strip_prefix("Invalid URL: ").unwrap_or(&problem).to_owned();
+    let problem = ingest::plain(problem.strip_prefix("Invalid URL: ").unwrap_or(&problem));
     ApiError::new(StatusCode::BAD_REQUEST, "invalid_path", problem)
 }
 
@@ -170,7 +170,7 @@ fn read_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     });
     whole.map_err(|(place, problem)| {
         if problem.is_data() {
-            let detail = format!("{place}{problem}");
+            let detail = format!("{place}{}", ingest::plain(&problem.to_string()));
             return ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail);
         }
         let detail = format!("the body is not JSON: {}", ingest::not_json(&problem));

@@ -134,6 +134,18 @@ fn half_of_a_pair(problem: &str) -> Option<&'static str> {
     )
 }
 
+/// What a parser says, in words that also help those who do not know what it is written in.
+pub(crate) fn plain(problem: &str) -> String {
+    let number = "a whole number that is not negative";
+    let plain = match problem.split_once("UUID parsing failed: ") {
+        Some((before, _)) => {
+            format!("{before}must be a UUID, such as 0195f3c0-0000-7000-8000-000000000001")
+        }
+        None => problem.to_owned(),
+    };
+    plain.replace("expected u64", &format!("expected {number}"))
+}
+
 /// What a parser says of a text that is whole before its sender, with the place.
 pub(crate) fn not_json(error: &serde_json::Error) -> String {
     match half_of_a_pair(&error.to_string()) {

@@ -1,8 +1,9 @@
 //! The past: what would have been answered at a moment, derived from the events up to there by the
 //! same projector into a small database of its own, and asked with the same queries.
 //!
-//! The first question about a moment costs a replay of the log up to it; the next ones about the
-//! same moment, as long as its state is kept, cost none. Few replays are pending at a time: who asks
+//! The first question about a moment costs a replay of the log up to it, from the nearest moment
+//! before it whose state is kept, or else from the beginning; the next ones about the same moment,
+//! as long as its state is kept, cost none. Few replays are pending at a time: who asks
 //! for one more is told to ask again. The databases are scratch files that are gone with the process.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -15,6 +16,7 @@ use tempfile::TempDir;
 use tokio::sync::{Semaphore, watch};
 
 use crate::ahead::Ahead;
+use crate::db;
 use crate::follower;
 use crate::projector::{Checkpoint, ProjectionError};
 use crate::tables::Model;
@@ -32,6 +34,8 @@ pub enum AsOf {
 
 /// Past states that are kept, the latest used last.
 const KEPT: usize = 6;
+/// The name of a scratch database in its directory.
+const DATABASE: &str = "as-of.sqlite";
 /// How long a question waits for a replay; the replay goes on, and asking again finds it.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Replays at a time; others wait for their turn.
@@ -75,8 +79,8 @@ impl State {
 enum Found {
     /// It is kept, or somebody replays it.
     Kept(watch::Receiver<Option<Replayed>>),
-    /// Nothing: who asks has to replay it and say so here.
-    Missing(watch::Sender<Option<Replayed>>),
+    /// Nothing: who asks has to replay it and say so here. Beside it, the nearest state before it.
+    Missing(watch::Sender<Option<Replayed>>, Option<Replayed>),
     /// Nothing, and too many replays are pending.
     Full,
 }
@@ -109,7 +113,7 @@ impl Past {
         size: u64,
     ) -> Result<Option<Replayed>, ProjectionError> {
         loop {
-            let done = match self.find(workspace, size) {
+            let (done, base) = match self.find(workspace, size) {
                 Found::Full => return Ok(None),
                 Found::Kept(mut kept) => {
                     let replayed = kept.wait_for(Option::is_some).await;
@@ -117,14 +121,14 @@ impl Past {
                     let Ok(replayed) = replayed else { continue };
                     return Ok(replayed.clone());
                 }
-                Found::Missing(done) => done,
+                Found::Missing(done, base) => (done, base),
             };
             let (source, turns) = (source.clone(), Arc::clone(&self.turns));
             // A task of its own: it goes on when the one who asked has given up.
             let replay = tokio::spawn(async move {
                 // The semaphore is never closed.
                 let _turn = turns.acquire().await;
-                let replayed = replay(&source, workspace, size).await?;
+                let replayed = replay_from(base, &source, workspace, size).await?;
                 done.send_replace(Some(replayed.clone()));
                 Ok(Some(replayed))
             });
@@ -146,6 +150,10 @@ impl Past {
         if states.iter().filter(|state| state.is_pending()).count() >= PENDING {
             return Found::Full;
         }
+        let before = |state: &&State| state.workspace == workspace && state.size < size;
+        let done = |state: &State| Some((state.size, state.replayed.borrow().clone()?));
+        let bases = states.iter().filter(before).filter_map(done);
+        let base = bases.max_by_key(|(size, _)| *size).map(|(_, replayed)| replayed);
         // One that is being replayed is never dropped: somebody will ask for it again.
         if states.len() >= KEPT
             && let Some(oldest) = states.iter().position(|state| !state.is_pending())
@@ -154,17 +162,25 @@ impl Past {
         }
         let (done, replayed) = watch::channel(None);
         states.push(State { workspace, size, replayed });
-        Found::Missing(done)
+        Found::Missing(done, base)
     }
 }
 
-/// Derives the read models of `workspace` from the first `size` events of its log in `source`.
-pub(crate) async fn replay(
+/// Derives the read models of `workspace` from the first `size` events of its log in `source`. If
+/// there is a `base`, from a copy of it and the events behind it: it is the same, because the state
+/// after some events is all that the next event is folded into.
+async fn replay_from(
+    base: Option<Replayed>,
     source: &Store,
     workspace: WorkspaceId,
     size: u64,
 ) -> Result<Replayed, ProjectionError> {
-    let Replayed { store, mut checkpoint, file } = begin(workspace).await?;
+    let begun = match &base {
+        Some(base) => copy_of(base).await?,
+        None => begin(workspace).await?,
+    };
+    drop(base);
+    let Replayed { store, mut checkpoint, file } = begun;
     let mut ahead = Ahead::new(source, workspace, follower::PAGE);
     while checkpoint.position < size {
         let next = follower::advance(&mut ahead, &store, &checkpoint, size).await?;
@@ -181,11 +197,20 @@ pub(crate) async fn replay(
 /// request that is given up may take along.
 pub(crate) async fn begin(workspace: WorkspaceId) -> Result<Replayed, ProjectionError> {
     let file = Arc::new(scratch()?);
-    let url = StoreUrl::SqliteScratch(file.path().join("as-of.sqlite"));
+    let url = StoreUrl::SqliteScratch(file.path().join(DATABASE));
     let store = Store::open(&url).await?;
     let model = Model { workspace, generation: 1 };
     let checkpoint = Checkpoint::create(&store, model, true).await?;
     Ok(Replayed { store, checkpoint, file })
+}
+
+/// A copy of a state, to go on from.
+async fn copy_of(base: &Replayed) -> Result<Replayed, ProjectionError> {
+    let file = Arc::new(scratch()?);
+    let path = file.path().join(DATABASE);
+    db::copy_into(&base.store, &path).await?;
+    let store = Store::open(&StoreUrl::SqliteScratch(path)).await?;
+    Ok(Replayed { store, checkpoint: base.checkpoint.clone(), file })
 }
 
 fn scratch() -> Result<TempDir, StoreError> {
@@ -205,7 +230,7 @@ mod tests {
 
     fn missing(past: &Past, size: u64) -> watch::Sender<Option<Replayed>> {
         match past.find(WORKSPACE, size) {
-            Found::Missing(done) => done,
+            Found::Missing(done, _) => done,
             Found::Kept(_) => panic!("the state after {size} events is there"),
             Found::Full => panic!("there is no room for the state after {size} events"),
         }

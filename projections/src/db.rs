@@ -2,6 +2,8 @@
 
 mod rows;
 
+use std::path::Path;
+
 use runledger_ledger::store::{Store, StoreError};
 use sqlx::{Postgres, Sqlite, Transaction};
 
@@ -57,6 +59,16 @@ pub(crate) async fn count_rows(store: &Store) -> Result<(), StoreError> {
              subjects (workspace_id, generation, subject_key)";
         sqlx::query(COUNT).execute(pool).await?;
     }
+    Ok(())
+}
+
+/// Copies an SQLite database, as it is at one moment, into a file that is not there yet.
+pub(crate) async fn copy_into(store: &Store, path: &Path) -> Result<(), StoreError> {
+    let (Some((writer, _)), Some(path)) = (store.sqlite(), path.to_str()) else {
+        let problem = format!("no SQLite database can be copied to {}", path.display());
+        return Err(StoreError::Corrupt(problem));
+    };
+    sqlx::query("VACUUM INTO $1").bind(path).execute(writer).await?;
     Ok(())
 }
 

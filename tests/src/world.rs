@@ -72,6 +72,12 @@ impl World {
         World { workspace: must(created, "a workspace"), ..self.clone() }
     }
 
+    /// The same world, asked through read models that have kept nothing of the past.
+    pub fn afresh(&self) -> World {
+        let projections = must(Projections::new(self.ledger.clone()), "read models");
+        World { projections, ..self.clone() }
+    }
+
     /// Lets minutes pass.
     pub fn wait(&self, minutes: i64) {
         self.clock.advance(Span::from_secs(minutes * 60));

@@ -83,7 +83,8 @@ impl FollowUps {
 
 fn table(items: &[FollowUpItem], texts: &Texts, whole_ids: bool) -> Table {
     let mut table =
-        Table::new(["OPERATION", "SUBJECT", "ENV", "VERDICT", "SEEN", "SINCE", "LATEST"]);
+        Table::new(["OPERATION", "SUBJECT", "ENV", "VERDICT", "SEEN", "SINCE", "LATEST"])
+            .with_sentences("WHY");
     for item in items {
         let latest = item.latest.first();
         let since = latest.map(|run| relative(item.first_settled_at, run.now.at));

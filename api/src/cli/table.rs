@@ -18,6 +18,7 @@ pub(super) struct Table {
     heads: Vec<&'static str>,
     least: Vec<usize>,
     rows: Vec<Row>,
+    sentences: &'static str,
 }
 
 /// A row, and the sentence that belongs to it.
@@ -35,10 +36,16 @@ pub(super) struct Cell {
 }
 
 impl Table {
-    /// A table with these columns. A sentence of a row has no heading of its own.
+    /// A table with these columns; the sentences of its rows are guidance.
     pub(super) fn new(heads: impl IntoIterator<Item = &'static str>) -> Self {
         let heads: Vec<_> = heads.into_iter().collect();
-        Table { least: heads.iter().map(|head| head.len()).collect(), heads, rows: Vec::new() }
+        let least = heads.iter().map(|head| head.len()).collect();
+        Table { least, heads, rows: Vec::new(), sentences: "GUIDANCE" }
+    }
+
+    /// The same, where the sentences of rows are something else.
+    pub(super) fn with_sentences(self, sentences: &'static str) -> Self {
+        Table { sentences, ..self }
     }
 
     /// The same with columns of at least these widths, so that tables below each other line up.
@@ -83,7 +90,7 @@ impl Table {
         if self.heads.iter().any(|head| !head.is_empty()) {
             let heads = self.heads.iter().map(|head| Cell::new(*head).dim());
             let said = beside.is_some() && self.rows.iter().any(|row| row.sentence.is_some());
-            let sentence = Cell::new(if said { "GUIDANCE" } else { "" }).dim();
+            let sentence = Cell::new(if said { self.sentences } else { "" }).dim();
             lines.push(line(heads.zip(&widths), sentence.to_string().trim_end()));
         }
         for row in &self.rows {

@@ -188,6 +188,14 @@ async fn one_event_that_is_refused_is_a_problem_with_a_status_of_its_own() {
     }
     let reply = service.post_json(EVENTS, &event("run.started", json!({"wroker": "w"}))).await;
     assert_eq!(reply.json()["pointer"], "/data/wroker");
+    let progress = json!({"progress": {"done": -5}});
+    let reply = service.post_json(EVENTS, &event("run.heartbeat", progress)).await;
+    let detail = reply.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("a whole number that is not negative"), "{detail}");
+    let reply = service.get("/v1/workspaces/main/runs/seven").await;
+    assert_eq!(reply.problem(400), "invalid_path");
+    let detail = reply.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("`run`") && detail.contains("must be a UUID, such as"), "{detail}");
     assert_eq!(service.size().await, 3);
 }
 

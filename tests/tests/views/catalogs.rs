@@ -60,12 +60,13 @@ const GO_ON: [&str; 2] =
     ["DROP TRIGGER stop", "DROP TRIGGER stop ON projections; DROP FUNCTION stop()"];
 
 async fn execute(store: &Store, statements: [&'static str; 2]) {
+    // Several at a time are not prepared.
     match (store.sqlite(), store.postgres()) {
-        (Some((writer, _)), _) => drop(writer.execute(statements[0]).await.unwrap()),
+        (Some((writer, _)), _) => {
+            writer.execute(sqlx::raw_sql(statements[0])).await.unwrap();
+        }
         (_, Some(pool)) => {
-            // Several at a time are not prepared.
-            let statements = sqlx::raw_sql(statements[1]);
-            drop(pool.execute(statements).await.unwrap());
+            pool.execute(sqlx::raw_sql(statements[1])).await.unwrap();
         }
         _ => unreachable!("a store is one of the two"),
     }

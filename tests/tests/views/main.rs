@@ -21,6 +21,7 @@ macro_rules! on_both_databases {
 mod catalogs;
 mod follow_ups;
 mod lists;
+mod past;
 mod plans;
 mod properties;
 mod story;

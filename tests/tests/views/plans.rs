@@ -162,7 +162,7 @@ async fn every_question_is_answered_from_an_index(world: World) {
     for number in 2..6 {
         let (size, at) = (view.position(), view.at());
         let told = world.projections.timeline(world.workspace, run(number), size, at);
-        let (told, watched) = watch(told).await;
+        let (told, watched) = Box::pin(watch(told)).await;
         assert!(told.unwrap().is_some());
         assert_eq!(watched.len(), 1, "{watched:?}");
         asked.push(("a timeline".to_owned(), watched));
@@ -231,9 +231,9 @@ async fn a_long_page_costs_as_many_statements_as_a_short_one(world: World) {
         counts.push((usize::from(limit), watched.len()));
         counts
     };
-    let of_one = statements(1).await;
+    let of_one = Box::pin(statements(1)).await;
     with_history(&world, 6_000).await;
-    let of_many = statements(200).await;
+    let of_many = Box::pin(statements(200)).await;
     for ((short, few), (long, many)) in of_one.iter().zip(&of_many) {
         assert!(*short <= 1 && *long > 30, "a page of {short} and one of {long}");
         assert_eq!(few, many, "a page of {short} and one of {long}");

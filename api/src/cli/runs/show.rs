@@ -211,7 +211,7 @@ fn proof_text(proof: &Proof, recorded: &Recorded, now: &Now, texts: &Texts) -> S
 
 fn print_events(found: &RunEvents) {
     section("EVENTS", "");
-    let mut table = Table::new(["POSITION", "RECORDED", "EVENT"]);
+    let mut table = Table::new(["POSITION", "RECORDED", "EVENT"]).with_sentences("WHAT IT SAYS");
     found.items.iter().for_each(|event| table.row(events::row(event)));
     table.indented_lines(2).iter().for_each(output::line);
     if found.next.is_some() {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
-use crate::ingest::{ItemError, half_of_a_pair};
+use crate::ingest::{ItemError, half_of_a_pair, plain};
 
 /// Reads an object. `at` is the pointer to it within the event.
 pub(super) fn object<'a, T: Deserialize<'a>>(json: &'a [u8], at: &str) -> Result<T, ItemError> {
@@ -78,7 +78,7 @@ fn problem(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
     let text = text.strip_suffix(&place).unwrap_or(&text);
-    half_of_a_pair(text).unwrap_or(text).to_owned()
+    half_of_a_pair(text).map_or_else(|| plain(text), str::to_owned)
 }
 
 fn pointer(path: &Path) -> String {
