@@ -25,6 +25,7 @@ mod serve;
 mod table;
 mod times;
 mod verify;
+mod witness;
 
 use std::process::ExitCode;
 
@@ -81,6 +82,9 @@ enum Command {
     #[command(subcommand)]
     Keys(keys::Command),
     Rebuild(maintenance::Rebuild),
+    /// See to it that the logs of others only grow.
+    #[command(subcommand)]
+    Witness(witness::Command),
 }
 
 /// What a command that could be carried out has to say to the shell.
@@ -121,6 +125,7 @@ pub fn run() -> ExitCode {
         Command::Keys(command) => keys::run(&command),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Rebuild(arguments) => maintenance::rebuild(&arguments),
+        Command::Witness(command) => witness::run(&command),
     };
     match done {
         // What was found is worth more than how much of it arrived.

@@ -33,4 +33,5 @@ pub mod token;
 pub mod unless_proven;
 pub mod web;
 pub mod when;
+pub mod witness;
 pub mod workspaces;
