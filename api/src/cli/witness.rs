@@ -8,6 +8,7 @@ use runledger_ledger::clock::{Clock, Entropy};
 use runledger_proof::policy::Policy;
 use tokio::net::TcpListener;
 
+use super::serve::signals;
 use super::{Answer, Unusable, block_on, output};
 use crate::witness::{self, Witness};
 
@@ -56,7 +57,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
             listener.with_context(|| format!("{} cannot be listened on", serve.listen))?;
         output::line(format!("the witness listens on http://{}", listener.local_addr()?));
         output::line(format!("  witness {} {}", serve.name, witness.verifier()));
-        let stop = async { drop(tokio::signal::ctrl_c().await) };
+        let stop = signals().context("signals cannot be listened for")?;
         axum::serve(listener, witness.router()).with_graceful_shutdown(stop).await?;
         Ok(Answer::Yes)
     })
