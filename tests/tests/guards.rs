@@ -294,6 +294,29 @@ fn no_text_about_a_standing_is_written_outside_of_the_message_catalog() {
     assert!(!says("failed", "Failed"), "a word for programs");
 }
 
+#[test]
+fn no_page_concludes_from_an_outcome_that_a_person_is_needed() {
+    // What is loud on a page is so by the severity of guidance, and what is counted by the counts of
+    // follow-ups: a template has no reason to name a problem, or a verdict that is a follow-up.
+    const WORDS: [&str; 8] = [
+        "is_problem",
+        "Outcome::Failed",
+        "Outcome::PartiallySucceeded",
+        "Outcome::Blocked",
+        "Outcome::Unknown",
+        "Actionability::Actionable",
+        "Actionability::RequiresManualReview",
+        "== \"attention\"",
+    ];
+    let templates = files_below(&root().join("api/templates"), "html");
+    assert!(templates.len() > 10, "only {} templates were read", templates.len());
+    for template in templates {
+        let text = std::fs::read_to_string(&template).unwrap();
+        let named: Vec<_> = WORDS.iter().filter(|word| text.contains(**word)).collect();
+        assert!(named.is_empty(), "{} names {named:?}", template.display());
+    }
+}
+
 /// The texts between quotes in a piece of code, on one line each.
 fn literals(code: &str) -> Vec<String> {
     let (mut found, mut open, mut escaped) = (Vec::new(), None::<String>, false);

@@ -1,0 +1,212 @@
+//! The dashboard in a real browser, on the demo's data: what it shows, what can be done with it,
+//! and whether everybody can use it.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use runledger::demo::{Demo, Kind};
+use runledger::settings::{Flags, Settings};
+use runledger_tests::browser::Browser;
+use serde_json::{Value, json};
+
+const AXE: &str = include_str!("../fixtures/axe/axe.min.js");
+/// What axe is asked: WCAG 2.2, A and AA.
+const ASK: &str = "const done = arguments[arguments.length - 1];
+    axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})
+       .then((found) => done(found.violations.map((one) =>
+           one.id + ': ' + one.nodes.slice(0, 4).map((node) => node.html).join(' | '))))
+       .catch((error) => done(['' + error]));";
+
+/// A demo, and a browser that is signed in to it.
+struct Stage {
+    demo: Demo,
+    browser: Browser,
+    token: String,
+    _directory: tempfile::TempDir,
+}
+
+impl Stage {
+    async fn set() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let flags = Flags {
+            data_dir: Some(directory.path().to_str().unwrap().to_owned()),
+            listen: Some("127.0.0.1:0".to_owned()),
+            ..Flags::default()
+        };
+        let settings = Settings::resolve(&flags, &|_| None).unwrap();
+        let demo = Demo::play(&settings, &|_, _| {}).await.unwrap();
+        let token = std::fs::read_to_string(settings.token_file()).unwrap().trim().to_owned();
+        let browser = Browser::start("en").await.unwrap();
+        browser.resize(1440, 900).await.unwrap();
+        browser.sign_in(&demo.sign_in_link().unwrap()).await.unwrap();
+        Stage { demo, browser, token, _directory: directory }
+    }
+
+    async fn open(&self, page: &str) {
+        let url = format!("{}/w/main{page}", self.demo.url());
+        self.browser.open(&url).await.unwrap();
+    }
+
+    async fn choose(&self, language: &str, theme: &str) {
+        let view = format!("{language}.{theme}.utc");
+        self.browser.add_cookie("runledger_view", &view).await.unwrap();
+    }
+
+    /// Records events over the API.
+    async fn record(&self, events: Value) {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = format!("{}/v1/workspaces/main/events", self.demo.url());
+        let answer = http.post(url).bearer_auth(&self.token).json(&events).send().await.unwrap();
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dashboard_works_in_a_browser_and_for_everybody() {
+    let stage = Stage::set().await;
+    let shown = stage.demo.shown().await.unwrap();
+    let superseded =
+        &shown.verdict(Kind::Actionability, "superseded_by_later_success").unwrap().example;
+    let stale = &shown.verdict(Kind::Freshness, "stale_running").unwrap().example;
+    let open = &shown.verdict(Kind::Actionability, "actionable").unwrap().example;
+    an_old_failure_is_history(&stage, superseded).await;
+    a_stale_run_is_told_the_same_everywhere(&stage, stale).await;
+    a_person_resolves_and_reopens(&stage, open).await;
+    a_page_goes_along_with_the_log(&stage).await;
+    the_language_is_switched(&stage).await;
+    keys_lead_through_lists(&stage).await;
+    the_past_is_marked(&stage).await;
+    let pages = [
+        "",
+        "/follow-ups",
+        "/follow-ups/resolve",
+        "/runs",
+        "/queues",
+        "/operations",
+        "/environments",
+        "/adapters",
+        "/log",
+        "?as_of=300",
+    ];
+    let pages = pages.map(str::to_owned).into_iter();
+    let pages = pages.chain([open, stale].map(|run| format!("/runs/{run}")));
+    everybody_can_use(&stage, pages).await;
+    assert_eq!(stage.browser.complaints().await.unwrap(), Vec::<String>::new());
+    stage.browser.close().await.unwrap();
+    stage.demo.end().await.unwrap();
+}
+
+async fn an_old_failure_is_history(stage: &Stage, run: &str) {
+    let browser = &stage.browser;
+    stage.open(&format!("/runs/{run}")).await;
+    browser
+        .holds("document.querySelector('.truth.recorded [data-outcome=failed]') !== null")
+        .await
+        .unwrap();
+    browser.holds("document.querySelector('[data-guidance=superseded]') !== null").await.unwrap();
+    browser.holds("document.querySelector('#actions form') === null").await.unwrap();
+}
+
+async fn a_stale_run_is_told_the_same_everywhere(stage: &Stage, run: &str) {
+    let browser = &stage.browser;
+    let sentence = "document.querySelector('.guidance-text').innerText";
+    stage.open(&format!("/runs/{run}")).await;
+    let told = browser.run(&format!("return {sentence}")).await.unwrap();
+    let told = told.as_str().unwrap().to_owned();
+    let loud = "document.querySelector('#activity').dataset.severity === 'attention'";
+    browser.holds(loud).await.unwrap();
+    stage.open("/runs?freshness=stale_running").await;
+    browser.shows(&told).await.unwrap();
+    browser.holds(loud).await.unwrap();
+}
+
+async fn a_person_resolves_and_reopens(stage: &Stage, run: &str) {
+    let browser = &stage.browser;
+    stage.open(&format!("/runs/{run}")).await;
+    browser.press('e').await.unwrap();
+    browser.holds("document.activeElement.id === 'reason-resolve'").await.unwrap();
+    browser.write("#reason-resolve", "fixed_by_hand").await.unwrap();
+    browser.click("[data-action=resolve] button").await.unwrap();
+    browser
+        .holds("document.querySelector('[data-guidance=resolved_by_operator]') !== null")
+        .await
+        .unwrap();
+    browser.write("#reason-reopen", "not_yet").await.unwrap();
+    browser.click("[data-action=reopen] button").await.unwrap();
+    browser.holds("document.querySelector('[data-guidance=needs_action]') !== null").await.unwrap();
+}
+
+async fn a_page_goes_along_with_the_log(stage: &Stage) {
+    let browser = &stage.browser;
+    stage.open("").await;
+    let count = "Number(document.querySelector('[data-count]').innerText)";
+    let before = browser.run(&format!("return {count}")).await.unwrap().as_u64().unwrap();
+    browser.run("window.still = true; document.querySelector('#main').focus()").await.unwrap();
+    let run = "5e1c7a52-93d0-4a4e-8d3c-0f6b2f9a4c11";
+    stage
+        .record(json!([
+            {"type": "run.dispatched", "run_id": run, "data": {"operation": "acme.live"}},
+            {"type": "run.failed", "run_id": run, "data": {"reason_code": "timeout"}},
+        ]))
+        .await;
+    browser.holds(&format!("{count} === {}", before + 1)).await.unwrap();
+    browser.holds("window.still === true").await.unwrap();
+    // A list does not jump: it says that there is more.
+    stage.open("/runs").await;
+    browser.holds("document.querySelector('#live') !== null").await.unwrap();
+    stage.record(json!({"type": "run.dispatched", "data": {"operation": "acme.live"}})).await;
+    browser.holds("document.querySelector('.pill') !== null").await.unwrap();
+}
+
+async fn the_language_is_switched(stage: &Stage) {
+    let browser = &stage.browser;
+    stage.open("/queues").await;
+    browser.click("button[name=language]").await.unwrap();
+    browser.holds("document.documentElement.lang === 'de'").await.unwrap();
+    browser.shows("Warteschlangen").await.unwrap();
+    browser.click("button[name=language]").await.unwrap();
+    browser.holds("document.documentElement.lang === 'en'").await.unwrap();
+}
+
+async fn keys_lead_through_lists(stage: &Stage) {
+    let browser = &stage.browser;
+    stage.open("/follow-ups").await;
+    browser.press('j').await.unwrap();
+    browser.press('j').await.unwrap();
+    let place =
+        "[...document.querySelectorAll('[data-row]')].findIndex((row) => row.matches('.current'))";
+    browser.holds(&format!("{place} === 1")).await.unwrap();
+    browser.press('k').await.unwrap();
+    browser.holds(&format!("{place} === 0")).await.unwrap();
+    browser.press('x').await.unwrap();
+    browser.press('e').await.unwrap();
+    browser.holds("document.querySelector('[data-runs]') !== null").await.unwrap();
+    stage.open("/runs").await;
+    browser.press('/').await.unwrap();
+    browser.holds("document.activeElement.id === 'search'").await.unwrap();
+    stage.open("/runs").await;
+    browser.press('?').await.unwrap();
+    browser.holds("document.querySelector('#keys').open").await.unwrap();
+}
+
+async fn the_past_is_marked(stage: &Stage) {
+    let browser = &stage.browser;
+    stage.open("/follow-ups?as_of=300").await;
+    browser.holds("document.querySelector('.past-band') !== null").await.unwrap();
+    browser.holds("document.querySelector('input[type=checkbox]') === null").await.unwrap();
+    browser.click(".past-band a").await.unwrap();
+    browser.holds("document.querySelector('.past-band') === null").await.unwrap();
+}
+
+async fn everybody_can_use(stage: &Stage, pages: impl Iterator<Item = String>) {
+    let mut found = Vec::new();
+    for page in pages {
+        for theme in ["light", "dark"] {
+            stage.choose("en", theme).await;
+            stage.open(&page).await;
+            stage.browser.run(AXE).await.unwrap();
+            let told = stage.browser.run_to_end(ASK).await.unwrap();
+            let told = told.as_array().unwrap().iter();
+            found.extend(told.map(|one| format!("{page} {theme}: {one}")));
+        }
+    }
+    assert!(found.is_empty(), "{}", found.join("\n"));
+}
