@@ -167,6 +167,8 @@ async fn a_decision_that_breaks_a_rule_is_refused_by_name_and_another_may_be_pos
     let ours = adapters.iter().find(|adapter| adapter["name"] == "report.files").unwrap();
     assert_eq!(ours["last_error"]["class"], "evidence_not_of_its_kind");
     assert_eq!(ours["consecutive_failures"], 5);
+    let remote: Vec<_> = adapters.iter().filter(|one| one["remote"] == true).collect();
+    assert_eq!(remote, [ours], "it is marked, and no other one");
     assert_eq!(decide(&service, &claim, &proof()).await.ok(200)["status"], "recorded");
 }
 

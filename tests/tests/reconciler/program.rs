@@ -76,6 +76,39 @@ async fn the_program_says_what_judges_what_and_whether_its_source_is_there() {
 }
 
 #[tokio::test]
+async fn the_program_marks_remote_adapters_and_those_that_look_at_subjects() {
+    let directory = tempfile::tempdir().unwrap();
+    let probes = directory.path().join("probes.toml");
+    let examples = concat!(
+        include_str!("../../../adapters/examples/probes.toml"),
+        include_str!("../../../adapters/examples/remote_adapter.toml"),
+    );
+    std::fs::write(&probes, examples).unwrap();
+    let list = async |arguments: &[&str]| {
+        let mut command = tokio::process::Command::new(PROGRAM);
+        command.args(["adapters", "list"]).args(arguments).env_clear();
+        command.env("RUNLEDGER_DATA_DIR", directory.path()).env("RUNLEDGER_PROBES", &probes);
+        tokio::time::timeout(PATIENCE, command.output()).await.unwrap().unwrap()
+    };
+    let shown = said(&list(&[]).await);
+    let line = |word: &str| shown.lines().find(|line| line.contains(word)).unwrap().to_owned();
+    assert!(line("permission.report.generate").ends_with("remote"), "{shown}");
+    assert!(line("subjects provider_connection").ends_with("works"), "{shown}");
+    assert!(line("subjects backup_set").ends_with("idle"), "{shown}");
+    assert!(line("restore.execute").ends_with("idle"), "{shown}");
+    let rows: Value = serde_json::from_slice(&list(&["--json"]).await.stdout).unwrap();
+    let of = |adapter: &str| {
+        let mut rows = rows.as_array().unwrap().iter();
+        rows.find(|row| row["adapter"] == adapter).unwrap().clone()
+    };
+    assert_eq!(
+        (&of("report.files")["remote"], &of("lifecycle")["remote"]),
+        (&true.into(), &false.into())
+    );
+    assert_eq!(of("backup.set.health")["observes"], "backup_set");
+}
+
+#[tokio::test]
 async fn a_server_does_not_start_on_a_domain_that_it_could_change_and_does_on_one_that_is_down() {
     let directory = tempfile::tempdir().unwrap();
     let admin = test_database().await;
