@@ -259,12 +259,12 @@ async fn a_page_costs_as_many_statements_with_a_long_history_as_with_a_short_one
     let count = async || {
         let mut counts = Vec::new();
         for path in pages {
-            let (_, watched) = watch(visitor.page(path)).await;
+            let (_, watched) = Box::pin(watch(visitor.page(path))).await;
             counts.push((path, watched.len()));
         }
         counts
     };
-    let short = count().await;
+    let short = Box::pin(count()).await;
     for number in 20..120 {
         let data = json!({"operation": "inventory.sync", "environment": "dev",
             "queue": "sync", "subject": {"type": "tenant", "id": format!("t{number}")}});
@@ -272,6 +272,6 @@ async fn a_page_costs_as_many_statements_with_a_long_history_as_with_a_short_one
         let events = [event(number, "run.dispatched", data), event(number, "run.failed", failed)];
         visitor.service.record(&events).await;
     }
-    assert_eq!(count().await, short);
+    assert_eq!(Box::pin(count()).await, short);
     assert!(short.iter().all(|(_, statements)| (3..40).contains(statements)), "{short:?}");
 }
