@@ -18,6 +18,7 @@ pub mod listener;
 pub mod listening;
 pub mod metrics;
 pub mod pack;
+mod private;
 pub mod problem;
 pub mod question;
 pub mod reconciler;

@@ -2,12 +2,13 @@
 //! the environment. Never in the database.
 
 use std::fmt;
-use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use runledger_ledger::checkpoints::{Keys, KeysError};
 use runledger_ledger::clock::Entropy;
+
+use crate::private::{self, others_may_read};
 
 /// The variable that holds the keys, if no file shall.
 pub const VARIABLE: &str = "RUNLEDGER_SIGNING_KEY";
@@ -110,25 +111,10 @@ impl fmt::Debug for KeySource {
 
 fn write(path: &Path, text: &str) -> io::Result<()> {
     let beside = path.with_extension("new");
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&beside)?;
+    let mut file = private::create(&beside)?;
     file.write_all(text.as_bytes())?;
     file.sync_all()?;
     std::fs::rename(&beside, path)
-}
-
-#[cfg(unix)]
-fn others_may_read(path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::PermissionsExt;
-    Ok(std::fs::metadata(path)?.permissions().mode() & 0o077 != 0)
-}
-
-#[cfg(not(unix))]
-fn others_may_read(_path: &Path) -> io::Result<bool> {
-    Ok(false)
 }
 
 #[cfg(test)]

@@ -2,13 +2,14 @@
 //! read, and known to the server by its hash alone.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use runledger_ledger::clock::{Entropy, NoEntropy};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+
+use crate::private::{self, others_may_read};
 
 /// What the token begins with, so that it is known for what it is wherever it turns up.
 pub const PREFIX: &str = "rl_admin_";
@@ -87,31 +88,9 @@ fn make(entropy: &Entropy) -> Result<String, NoEntropy> {
 }
 
 fn write(path: &Path, token: &str) -> io::Result<()> {
-    let mut file = private_file(path)?;
+    let mut file = private::create(path)?;
     writeln!(file, "{token}")?;
     file.sync_all()
-}
-
-#[cfg(unix)]
-fn private_file(path: &Path) -> io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt;
-    OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)
-}
-
-#[cfg(not(unix))]
-fn private_file(path: &Path) -> io::Result<File> {
-    OpenOptions::new().write(true).create(true).truncate(true).open(path)
-}
-
-#[cfg(unix)]
-fn others_may_read(path: &Path) -> io::Result<bool> {
-    use std::os::unix::fs::PermissionsExt;
-    Ok(std::fs::metadata(path)?.permissions().mode() & 0o077 != 0)
-}
-
-#[cfg(not(unix))]
-fn others_may_read(_path: &Path) -> io::Result<bool> {
-    Ok(false)
 }
 
 #[cfg(test)]
