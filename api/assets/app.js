@@ -36,7 +36,10 @@
       if (!answer.ok) return;
       const next = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const id of ["activity", "follow-up-count"]) put(id, next);
-      if ($("#region") && !busy()) {
+      if (held()) {
+        news(Number($("#live", next)?.dataset.position ?? shown));
+      } else if ($("#region") && !busy()) {
+        $(".pill")?.remove();
         put("region", next);
         shown = Number($("#live", next)?.dataset.position ?? shown);
       }
@@ -44,6 +47,26 @@
       renewing = false;
       if (again) { again = false; renew(); }
     }
+  }
+
+  // A list that renews itself holds still while it is paused, looked into, or under the pointer.
+  let paused = false;
+  function held() {
+    const region = $("#region[data-holds]");
+    return Boolean(region) && (paused || scrollY > 200 || region.matches(":hover")
+      || Boolean($("details[open]", region)));
+  }
+
+  const pause = $("#pause");
+  if (pause) {
+    pause.hidden = false;
+    pause.addEventListener("click", () => {
+      paused = !paused;
+      pause.setAttribute("aria-pressed", String(paused));
+      pause.textContent = paused ? pause.dataset.off : pause.dataset.on;
+      $("#paused").hidden = !paused;
+      if (!paused) { $(".pill")?.remove(); renew(); }
+    });
   }
 
   // Somebody writes, has a menu open, or drags: nothing moves under the hand.
@@ -79,7 +102,10 @@
 
   if (live) {
     const told = (event) => Number(event.detail?.data ?? event.detail?.id ?? 0);
-    live.addEventListener("moved", (event) => { news(told(event)); renew(); });
+    live.addEventListener("moved", (event) => {
+      if ($("[data-news]")?.dataset.news !== "held") news(told(event));
+      renew();
+    });
     live.addEventListener("beat", () => renew());
     const lost = (is) => { $("#lost").hidden = !is; };
     document.addEventListener("htmx:sse:after:connection", () => lost(false));

@@ -16,6 +16,7 @@ mod operations;
 mod overview;
 mod preferences;
 mod queues;
+mod related;
 mod run;
 mod runs;
 mod said;
@@ -23,6 +24,7 @@ mod security;
 mod session;
 mod shell;
 mod sign_in;
+mod signed;
 mod timeline;
 mod words;
 

@@ -13,6 +13,7 @@ pub mod freshness;
 pub mod guidance;
 pub mod progress;
 pub mod queue;
+pub mod related;
 pub(crate) mod rfc3339;
 pub(crate) mod seconds;
 pub mod standing;

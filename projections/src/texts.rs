@@ -64,6 +64,38 @@ words! {
         DeadlinePassed = "deadline_passed",
         /// Proof by the run's own word.
         LateSignal = "proof_late_signal",
+        /// All is done.
+        NothingToDo = "nothing_to_do",
+        /// No follow-up is there.
+        NobodyNeeded = "nobody_needed",
+        /// No active run is past its window.
+        NoneOverdue = "none_overdue",
+        /// Problems that nothing has made good.
+        StillOpen = "still_open",
+        /// Proof by a later run.
+        ProofRun = "proof_run",
+        /// Proof by an observation.
+        ProofObservation = "proof_observation",
+        /// Proof by an adapter, which is named.
+        ProofAdapter = "proof_adapter",
+        /// Proof by a person, who is named.
+        ProofOperator = "proof_operator",
+        /// An adapter that judges nothing.
+        AdapterIdle = "adapter_idle",
+        /// An adapter whose source fails.
+        AdapterFailing = "adapter_failing",
+        /// An adapter that nobody asked.
+        AdapterNotAsked = "adapter_not_asked",
+        /// An adapter that answers.
+        AdapterAnswers = "adapter_answers",
+        /// A log that is what was signed.
+        LogSigned = "log_signed",
+        /// A log that nobody signed.
+        LogUnsigned = "log_unsigned",
+        /// A log whose last events wait for a signature.
+        LogBehind = "log_behind",
+        /// A log that was changed.
+        LogHalted = "log_halted",
     }
 }
 
@@ -324,6 +356,22 @@ impl Texts {
                 Deadline: "deadline-to-come",
                 DeadlinePassed: "deadline-passed",
                 LateSignal: "proof-late-signal",
+                NothingToDo: "nothing-to-do",
+                NobodyNeeded: "nobody-needed",
+                NoneOverdue: "none-overdue",
+                StillOpen: "still-open",
+                ProofRun: "proof-run",
+                ProofObservation: "proof-observation",
+                ProofAdapter: "proof-adapter",
+                ProofOperator: "proof-operator",
+                AdapterIdle: "adapter-idle",
+                AdapterFailing: "adapter-failing",
+                AdapterNotAsked: "adapter-not-asked",
+                AdapterAnswers: "adapter-answers",
+                LogSigned: "log-signed",
+                LogUnsigned: "log-unsigned",
+                LogBehind: "log-behind",
+                LogHalted: "log-halted",
             }
         )
     }

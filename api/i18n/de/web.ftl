@@ -36,10 +36,6 @@ unit-events = { $n ->
     [one] Ereignis
    *[other] Ereignisse
 }
-unit-open = { $n ->
-    [one] offener Punkt
-   *[other] offene Punkte
-}
 unit-items = { $n ->
     [one] Aufgabe
    *[other] Aufgaben
@@ -96,22 +92,13 @@ fault-home = Zur Übersicht
 
 ## Übersicht
 
-needs-title = Braucht jetzt einen Menschen
-needs-nothing = Nichts ist mehr zu tun.
 needs-oldest = ältester
-follow-ups-none = Hier braucht nichts einen Menschen.
 follow-ups-all = Alle offenen Punkte
 active-title = Jetzt aktiv
-active-stale = Überfällig
-active-fresh = In der Frist
-active-unknown = Frist unbekannt
-active-none-stale = Kein aktiver Lauf ist über seine Frist.
 active-due = fällig
 quiet-title = Warum es ruhig ist
 quiet-explained = Was aus den Problemen der letzten 24 Stunden wurde.
-quiet-open = Noch offen
 chart-title = Die letzten 24 Stunden, wie aufgezeichnet
-chart-mark = braucht jetzt einen Menschen
 chart-capped = nur die seit
 chart-most = höchstens, je halbe Stunde,
 chart-table = Zahlen als Tabelle
@@ -124,12 +111,7 @@ operations-none = Hier lief noch nichts.
 health-title = Das Protokoll selbst
 health-events = Ereignisse
 health-lag = Rückstand
-health-parked = Angehalten
-
-adapter-idle = ruht
-adapter-failing = seine Quelle antwortet nicht
-adapter-not-asked = noch nicht gefragt
-adapter-answers = antwortet
+health-parked = Geht nicht weiter
 
 col-from = Ab
 col-operation = Vorgang
@@ -182,23 +164,22 @@ run-truths = Was aufgezeichnet ist, und was jetzt gilt
 run-late = Späte Meldung:
 run-immutable = Nichts ändert, was aufgezeichnet ist.
 run-proof = Nachweis:
-proof-run = ein späterer Lauf
-proof-observation = gesund gesehen
-proof-adapter = ein Adapter,
-proof-operator = abgeschlossen von
-proof-late = eine späte Meldung
 run-as-of = Stand
 run-next-change = ändert sich von selbst
 run-life = Sein Leben, maßstäblich
-run-life-table = Als Tabelle
-phase-waiting = Wartete
-phase-running = Lief
-phase-silent = Schwieg
+run-life-table = Was aufgezeichnet wurde, als Tabelle
+run-life-true = Was für ihn galt, und was das änderte
+run-life-more = { $thing } weitere Ereignisse sind nicht gezeichnet.
+timeline-passed = Eine Frist verstrich
+timeline-still = bis jetzt
+col-true = Galt
+col-lasted = Für
+col-changed-by = Wegen
 timeline-deadline = Frist
 run-why = Warum
-why-actionability = Braucht es einen Menschen?
-why-freshness = In der Frist?
-why-queue = Wird es übernommen?
+why-actionability = Offener Punkt
+why-freshness = Frist
+why-queue = Warteschlange
 why-adapter = Von einem Adapter gefunden
 why-person = Das Wort einer Person
 why-last-sign = Letztes Lebenszeichen
@@ -246,7 +227,7 @@ event-other = Ereignis
 
 follow-ups-open = Offen
 left-none = Auf diesem Weg hat nichts die Liste verlassen.
-left-explained = Was die Liste verließ, und was belegt, dass nichts mehr zu tun ist.
+left-explained = Was die Liste verließ, und der Nachweis dafür.
 item-first = zuerst
 item-last = zuletzt
 word-title = Ein Wort zu mehreren Läufen
@@ -270,7 +251,7 @@ queue-picked-up = Wird es übernommen?
 queue-last-start = Letzter Start
 operations-coverage = Vorgänge des Katalogs, die liefen:
 operations-unclassified = Nicht im Katalog:
-environments-explained = Je Familie: Läufe, die einen Menschen brauchen / Läufe.
+environments-explained = Je Familie: offene Punkte / Läufe.
 adapters-explained = Adapter sehen dort nach, wo die Arbeit ist, und belegen, wie Läufe endeten. Sie schreiben selbst nichts.
 adapter-every = jeder Vorgang
 adapter-reads = Liest
@@ -280,3 +261,18 @@ adapter-backlog = Zu tun
 log-explained = in der Reihenfolge ihrer Aufzeichnung. Nichts ändert oder entfernt eines.
 log-newest = die neuesten
 log-none = Noch ist nichts aufgezeichnet.
+log-narrow = Protokoll eingrenzen
+log-type = Art
+log-type-any = Jede Art
+log-run = Lauf
+log-actor = Akteur
+log-source = Gemeldet von
+log-go = Zeigen
+log-looked = Durchgesehen bis zurück zur Position { $thing }.
+log-pause = Anhalten
+log-resume = Weiter
+log-paused = Angehalten. Neue Ereignisse warten.
+signed-title = Signaturen
+signed-size = Signierte Ereignisse
+signed-at = Zuletzt signiert
+signed-witnesses = Zeugen

@@ -36,10 +36,6 @@ unit-events = { $n ->
     [one] event
    *[other] events
 }
-unit-open = { $n ->
-    [one] open follow-up
-   *[other] open follow-ups
-}
 unit-items = { $n ->
     [one] thing to do
    *[other] things to do
@@ -96,22 +92,13 @@ fault-home = To the overview
 
 ## Overview
 
-needs-title = Needs a person now
-needs-nothing = Nothing is left to do.
 needs-oldest = oldest
-follow-ups-none = Nothing needs a person here.
 follow-ups-all = All follow-ups
 active-title = Active now
-active-stale = Overdue
-active-fresh = In time
-active-unknown = No limit known
-active-none-stale = No active run is past its window.
 active-due = due
 quiet-title = Why it is quiet
 quiet-explained = What became of the problems of the last 24 hours.
-quiet-open = Still open
 chart-title = The last 24 hours, as recorded
-chart-mark = needs a person now
 chart-capped = only those since
 chart-most = at most, in half an hour,
 chart-table = Numbers as a table
@@ -124,12 +111,7 @@ operations-none = Nothing ran here yet.
 health-title = The ledger itself
 health-events = Events
 health-lag = Behind by
-health-parked = Stopped
-
-adapter-idle = idle
-adapter-failing = its source fails
-adapter-not-asked = not asked yet
-adapter-answers = answers
+health-parked = Does not go on
 
 col-from = From
 col-operation = Operation
@@ -182,23 +164,22 @@ run-truths = What is recorded, and what is true now
 run-late = Late report:
 run-immutable = Nothing changes what is recorded.
 run-proof = Proof:
-proof-run = a later run
-proof-observation = seen healthy
-proof-adapter = an adapter,
-proof-operator = closed by
-proof-late = a late report
 run-as-of = As of
 run-next-change = changes by itself
 run-life = Its life, to scale
-run-life-table = As a table
-phase-waiting = Waited
-phase-running = Ran
-phase-silent = Silent
+run-life-table = What was recorded, as a table
+run-life-true = What was true of it, and what changed that
+run-life-more = { $thing } more events are not drawn.
+timeline-passed = A deadline passed
+timeline-still = until now
+col-true = True
+col-lasted = For
+col-changed-by = Because of
 timeline-deadline = Deadline
 run-why = Why
-why-actionability = Needs a person?
-why-freshness = In time?
-why-queue = Picked up?
+why-actionability = Follow-up
+why-freshness = Time limit
+why-queue = Queue
 why-adapter = Found by an adapter
 why-person = A person's word
 why-last-sign = Last sign of life
@@ -246,7 +227,7 @@ event-other = Event
 
 follow-ups-open = Open
 left-none = Nothing left the list this way.
-left-explained = What left the list, and what proves that nothing is left to do.
+left-explained = What left the list, and the proof of it.
 item-first = first
 item-last = last
 word-title = Say a word on several runs
@@ -270,7 +251,7 @@ queue-picked-up = Will it be picked up?
 queue-last-start = Last start
 operations-coverage = Types of the catalog that ran:
 operations-unclassified = Not in the catalog:
-environments-explained = Of each family: runs that need a person / runs.
+environments-explained = Of each family: open follow-ups / runs.
 adapters-explained = Adapters look where the work is and prove how runs ended. They write nothing themselves.
 adapter-every = every operation
 adapter-reads = Reads
@@ -280,3 +261,18 @@ adapter-backlog = To do
 log-explained = in the order in which they were recorded. Nothing changes or removes one.
 log-newest = the newest
 log-none = Nothing is recorded yet.
+log-narrow = Narrow the log
+log-type = Type
+log-type-any = Every type
+log-run = Run
+log-actor = Actor
+log-source = Reported by
+log-go = Show
+log-looked = Looked through back to position { $thing }.
+log-pause = Pause
+log-resume = Go on
+log-paused = Paused. New events wait.
+signed-title = Signatures
+signed-size = Signed events
+signed-at = Last signed
+signed-witnesses = Witnesses

@@ -74,10 +74,8 @@ fn say(AdapterWord { adapter, reconciliation, observation, error, detail }: &Ada
     if let Some(ReconciliationView { decision, reason_code, related, evidence, .. }) =
         reconciliation
     {
-        output::line(format!("  {adapter} says {decision} ({reason_code})"));
-        if let Some(related) = related {
-            output::line(format!("    related to {related}"));
-        }
+        let related = related.as_ref().map(|it| format!("{it}: ")).unwrap_or_default();
+        output::line(format!("  {related}{adapter} says {decision} ({reason_code})"));
         shown(evidence);
     }
     if let Some(seen) = observation {

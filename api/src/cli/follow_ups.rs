@@ -5,7 +5,7 @@ use runledger_projections::texts::Texts;
 use runledger_projections::{FollowUpItem, Page};
 
 use super::reading::{Query, Reading, push, words};
-use super::runs::short;
+use super::runs::{first, short};
 use super::table::{Cell, Row, Table};
 use super::times::relative;
 use super::{Answer, block_on, output};
@@ -102,7 +102,8 @@ fn table(items: &[FollowUpItem], texts: &Texts, whole_ids: bool) -> Table {
         ]);
         // The verdict has its column: the reason says more than the sentence of the verdict.
         let why = reason.unwrap_or_else(|| item.guidance.text.clone());
-        table.row(row.saying(Cell::new(why)));
+        let first = latest.map(|run| first(&run.now, whole_ids)).unwrap_or_default();
+        table.row(row.saying(Cell::new(first + &why)));
     }
     table
 }

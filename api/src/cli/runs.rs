@@ -8,7 +8,8 @@ use runledger_ledger::words::{Outcome, Status};
 use runledger_projections::Page;
 use runledger_projections::rules::actionability::Actionability;
 use runledger_projections::rules::freshness::Freshness;
-use runledger_projections::rules::standing::Standing;
+use runledger_projections::rules::related::{Leads, leads};
+use runledger_projections::rules::standing::{Now, Standing};
 use runledger_projections::texts::Texts;
 
 use super::reading::{Query, Reading, moment, push, words};
@@ -183,10 +184,22 @@ pub(super) fn table(runs: &[Standing], texts: &Texts, whole_ids: bool) -> Table 
             Cell::new(relative(recorded.dispatched_at, now.at)),
             Cell::new(truth),
         ]);
-        let guidance = Cell::new(&now.guidance.text).loud(now.guidance.severity);
+        let guidance = format!("{}{}", first(now, whole_ids), now.guidance.text);
+        let guidance = Cell::new(guidance).loud(now.guidance.severity);
         table.row(row.saying(guidance));
     }
     table
+}
+
+/// The thing to look at first, before a sentence.
+pub(super) fn first(now: &Now, whole_ids: bool) -> String {
+    let Some(thing) = &now.related else { return String::new() };
+    match leads(thing) {
+        Leads::Run(run) if !whole_ids => {
+            format!("-> {}/{}: ", thing.kind, short(&run.to_string()))
+        }
+        _ => format!("-> {thing}: "),
+    }
 }
 
 /// So many runs.

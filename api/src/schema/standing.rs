@@ -68,7 +68,7 @@ shape! {
 shape! {
     /// What is derived of a run for one moment.
     NowShape = "Now"
-    of QueueTruthShape, ProgressShape, VerdictShape, GuidanceShape, ActionShape {
+    of QueueTruthShape, ProgressShape, ThingShape, VerdictShape, GuidanceShape, ActionShape {
         "at": time(), "The moment.";
         "freshness": word!(Freshness), "Whether it is inside its lifecycle window.";
         optional "deadline": time(), "When it becomes or became stale.";
@@ -76,6 +76,8 @@ shape! {
         optional "queue": part::<QueueTruthShape>(), "The truth about the queue that it names.";
         "progress": part::<ProgressShape>(), "How far it is.";
         "actionability": part::<VerdictShape>(), "Whether it needs a person, why, and the proof.";
+        optional "related": part::<ThingShape>(),
+            "The thing to look at first: what the verdict rests on, or what is recorded as related.";
         "follow_up": flag(), "Whether it is a current follow-up.";
         "guidance": part::<GuidanceShape>(), "What a person is told.";
         "actions": list(part::<ActionShape>()), "What a person may do, and why or why not.";

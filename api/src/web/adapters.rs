@@ -9,6 +9,7 @@ use runledger_adapters::adapter::Operations;
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::WorkspaceId;
 use runledger_projections::rules::guidance::Severity;
+use runledger_projections::texts::Phrase;
 
 use super::fault::{Page, html};
 use super::shell::{Asked, Shell};
@@ -44,13 +45,13 @@ impl AdapterView {
         }
     }
 
-    /// The message that names its state.
-    pub(super) fn state(&self) -> &'static str {
+    /// What names its state.
+    pub(super) fn state(&self) -> Phrase {
         match self {
-            AdapterView { idle: Some(_), .. } => "adapter-idle",
-            AdapterView { failures: 1.., .. } => "adapter-failing",
-            AdapterView { last_success: None, .. } => "adapter-not-asked",
-            AdapterView { .. } => "adapter-answers",
+            AdapterView { idle: Some(_), .. } => Phrase::AdapterIdle,
+            AdapterView { failures: 1.., .. } => Phrase::AdapterFailing,
+            AdapterView { last_success: None, .. } => Phrase::AdapterNotAsked,
+            AdapterView { .. } => Phrase::AdapterAnswers,
         }
     }
 }

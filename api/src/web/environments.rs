@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::response::Html;
 use runledger_projections::EnvironmentStanding;
+use runledger_projections::texts::Phrase;
 
 use super::fault::{Page, html};
 use super::shell::{Asked, Shell};

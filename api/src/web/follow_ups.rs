@@ -12,6 +12,7 @@ use runledger_ledger::words::{Name, RunId};
 use runledger_projections::rules::actionability::{Actionability, Proof};
 use runledger_projections::rules::actions::ActionKey;
 use runledger_projections::rules::standing::Standing;
+use runledger_projections::texts::Phrase;
 use runledger_projections::{
     FollowUpFilter, FollowUpItem, Page as Listed, PageRequest, RunFilter, View,
 };
@@ -92,7 +93,7 @@ impl FollowUpsQuery {
 }
 
 pub(super) async fn page(
-    Asked { shell, view, asked, .. }: Asked<FollowUpsQuery>,
+    Asked { mut shell, view, asked, .. }: Asked<FollowUpsQuery>,
 ) -> Page<Html<String>> {
     let request = question::page(asked.limit, asked.cursor.clone());
     let nothing = Listed { items: Vec::new(), next: None, scanned_to: None };
@@ -100,6 +101,8 @@ pub(super) async fn page(
         true => (nothing, Some(view.runs(&asked.runs(), &request).await?)),
         false => (view.follow_ups(&asked.items(), &request).await?, None),
     };
+    let latest = items.items.iter().flat_map(|item| &item.latest);
+    shell.relate(&view, latest.chain(left.iter().flat_map(|left| &left.items))).await?;
     let tabs = tabs(&shell, asked.actionability);
     html(&FollowUpsPage { shell, tabs, items, left, done: asked.done })
 }

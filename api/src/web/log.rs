@@ -1,23 +1,29 @@
-//! The log as it lies there, the newest event first.
+//! The log as it lies there, the newest event first; narrowed where that is asked for.
 
 use askama::Template;
 use axum::extract::State;
 use axum::response::Html;
-use runledger_ledger::event::{AggregateType, Recorded};
-use runledger_ledger::fact::EventKind;
-use runledger_ledger::store::StoredEvent;
+use runledger_ledger::event::{AggregateType, Recorded, Stream};
+use runledger_ledger::fact::{EventKind as _, EventType};
+use runledger_ledger::store::{Store, StoredEvent};
 use runledger_ledger::time::Moment;
+use runledger_ledger::words::{Name, RunId, WorkspaceId};
 use serde::Deserialize;
 
 use super::fault::{Page, html};
 use super::shell::{Asked, Shell};
+use super::signed::Signed;
 use super::words;
 use crate::app::App;
 use crate::problem::{ApiError, ApiResult};
 use crate::question::NameOrNone;
 
 /// Events on a page.
-const PAGE: u64 = 100;
+const PAGE: usize = 100;
+/// Events that are looked at for a page that is narrowed. One statement reads them.
+const LOOK: u32 = 2_000;
+/// Most events of one run that are looked at.
+const OF_RUN: u32 = 10_000;
 
 /// Which part of the log.
 #[derive(Debug, Default, Deserialize)]
@@ -25,6 +31,15 @@ const PAGE: u64 = 100;
 pub(super) struct LogQuery {
     /// Events before this position; the newest if it is left out.
     before: Option<u64>,
+    /// Events of this type.
+    #[serde(rename = "type")]
+    kind: Option<EventType>,
+    /// Events of this run.
+    run: Option<RunId>,
+    /// Events that this actor was behind.
+    actor: Option<Name>,
+    /// Events that this source reported.
+    source: Option<Name>,
     /// A log spans environments: this only goes along to other pages.
     #[serde(rename = "environment")]
     _environment: Option<NameOrNone>,
@@ -54,6 +69,11 @@ pub(super) struct LogPage {
     pub(super) size: u64,
     /// Where older events go on.
     pub(super) older: Option<u64>,
+    /// Whether something is left out that does not fit.
+    pub(super) narrowed: bool,
+    /// Whether events come as they are recorded: on the newest page, now.
+    pub(super) moves: bool,
+    pub(super) signed: Option<Signed>,
 }
 
 pub(super) async fn page(
@@ -61,16 +81,67 @@ pub(super) async fn page(
     Asked { shell, asked, workspace, .. }: Asked<LogQuery>,
 ) -> Page<Html<String>> {
     let store = app.ledger().store();
+    let head = store.head(workspace).await.map_err(ApiError::from)?;
     let size = match shell.as_of {
         Some(_) => shell.position,
-        None => store.head(workspace).await.map_err(ApiError::from)?.map_or(0, |head| head.size()),
+        None => head.as_ref().map_or(0, runledger_ledger::store::Head::size),
+    };
+    let signed = match shell.as_of {
+        Some(_) => None,
+        None => Some(Signed::read(&app, workspace, head.as_ref()).await?),
     };
     let to = asked.before.unwrap_or(size).min(size);
-    let from = to.saturating_sub(PAGE);
-    let stored = store.log(workspace, from, to, 100).await.map_err(ApiError::from)?;
-    let mut events = stored.iter().map(EventView::of).collect::<ApiResult<Vec<_>>>()?;
-    events.reverse();
-    html(&LogPage { shell, events, size, older: Some(from).filter(|from| *from > 0) })
+    let (stored, older) = asked.find(store, workspace, to).await?;
+    let events = stored.iter().map(EventView::of).collect::<ApiResult<Vec<_>>>()?;
+    let (narrowed, moves) = (asked.narrows(), asked.before.is_none() && shell.as_of.is_none());
+    html(&LogPage { shell, events, size, older, narrowed, moves, signed })
+}
+
+impl LogQuery {
+    fn narrows(&self) -> bool {
+        let LogQuery { kind, run, actor, source, .. } = self;
+        kind.is_some() || run.is_some() || actor.is_some() || source.is_some()
+    }
+
+    /// The newest events before `to` that fit, and where to look on.
+    async fn find(
+        &self,
+        store: &Store,
+        workspace: WorkspaceId,
+        to: u64,
+    ) -> ApiResult<(Vec<StoredEvent>, Option<u64>)> {
+        let (mut stored, from) = if let Some(run) = self.run {
+            let stored = store.stream(workspace, Stream::run(run), 0, OF_RUN).await?;
+            (stored.into_iter().filter(|one| one.position < to).collect::<Vec<_>>(), 0)
+        } else {
+            let look = if self.narrows() { LOOK } else { u32::try_from(PAGE).unwrap_or(LOOK) };
+            let from = to.saturating_sub(look.into());
+            (store.log(workspace, from, to, look).await?, from)
+        };
+        stored.reverse();
+        let mut found = Vec::with_capacity(PAGE);
+        for event in stored {
+            if self.narrows() && !self.fits(&event)? {
+                continue;
+            }
+            if found.len() == PAGE {
+                let last: Option<&StoredEvent> = found.last();
+                let older = last.map(|event| event.position);
+                return Ok((found, older));
+            }
+            found.push(event);
+        }
+        Ok((found, Some(from).filter(|from| *from > 0)))
+    }
+
+    fn fits(&self, stored: &StoredEvent) -> ApiResult<bool> {
+        let event = Recorded::decode(&stored.body).map_err(ApiError::internal)?;
+        let kind = event.fact.event.event_type();
+        let actor = event.actor.map(|actor| actor.id);
+        Ok(self.kind.is_none_or(|wanted| wanted == kind)
+            && self.actor.as_ref().is_none_or(|wanted| actor.as_ref() == Some(wanted))
+            && self.source.as_ref().is_none_or(|wanted| event.source.as_ref() == Some(wanted)))
+    }
 }
 
 impl EventView {
@@ -95,25 +166,30 @@ impl EventView {
 
     /// The message that says what happened.
     pub(super) fn what(&self) -> &'static str {
-        match self.kind {
-            "run.dispatched" => "event-run-dispatched",
-            "run.started" => "event-run-started",
-            "run.heartbeat" => "event-run-heartbeat",
-            "run.succeeded" => "event-run-succeeded",
-            "run.failed" => "event-run-failed",
-            "run.cancelled" => "event-run-cancelled",
-            "run.ended" => "event-run-ended",
-            "run.reconciled" => "event-run-reconciled",
-            "run.late_signal" => "event-run-late-signal",
-            "run.follow_up_resolved" => "event-run-follow-up-resolved",
-            "run.follow_up_reopened" => "event-run-follow-up-reopened",
-            "subject.observed" => "event-subject-observed",
-            "worker.seen" => "event-worker-seen",
-            "worker.stopped" => "event-worker-stopped",
-            "workspace.created" => "event-workspace-created",
-            "workspace.ledger_blind" => "event-workspace-ledger-blind",
-            "catalog.published" => "event-catalog-published",
-            _ => "event-other",
-        }
+        what(self.kind)
+    }
+}
+
+/// The message that says what an event of this type tells.
+pub(super) fn what(kind: &str) -> &'static str {
+    match kind {
+        "run.dispatched" => "event-run-dispatched",
+        "run.started" => "event-run-started",
+        "run.heartbeat" => "event-run-heartbeat",
+        "run.succeeded" => "event-run-succeeded",
+        "run.failed" => "event-run-failed",
+        "run.cancelled" => "event-run-cancelled",
+        "run.ended" => "event-run-ended",
+        "run.reconciled" => "event-run-reconciled",
+        "run.late_signal" => "event-run-late-signal",
+        "run.follow_up_resolved" => "event-run-follow-up-resolved",
+        "run.follow_up_reopened" => "event-run-follow-up-reopened",
+        "subject.observed" => "event-subject-observed",
+        "worker.seen" => "event-worker-seen",
+        "worker.stopped" => "event-worker-stopped",
+        "workspace.created" => "event-workspace-created",
+        "workspace.ledger_blind" => "event-workspace-ledger-blind",
+        "catalog.published" => "event-catalog-published",
+        _ => "event-other",
     }
 }

@@ -7,6 +7,7 @@ use runledger_ledger::words::Outcome;
 use runledger_projections::rules::actionability::{Actionability, is_follow_up};
 use runledger_projections::rules::freshness::Freshness;
 use runledger_projections::rules::standing::Standing;
+use runledger_projections::texts::Phrase;
 use runledger_projections::{
     FollowUpFilter, FollowUpItem, OperationStanding, Overview, PageRequest, QueueStanding,
     RecentRuns, RunFilter,
@@ -16,8 +17,10 @@ use super::adapters::{AdapterView, adapters};
 use super::chart::{self, Chart};
 use super::fault::{Page, html};
 use super::shell::{Asked, Shell};
+use super::signed::Signed;
 use super::words;
 use crate::app::App;
+use crate::problem::ApiError;
 use crate::routes::overview::PartQuery;
 
 /// Most things to do that it shows.
@@ -35,6 +38,8 @@ pub(super) struct OverviewPage {
     pub(super) quiet: Quiet,
     pub(super) operations: Vec<OperationStanding>,
     pub(super) adapters: Vec<AdapterView>,
+    /// What is known of signatures; of the past it is not asked.
+    pub(super) signed: Option<Signed>,
 }
 
 /// What became of the problems of the last day: why it is quiet, or is not.
@@ -72,9 +77,10 @@ impl Quiet {
 
 pub(super) async fn page(
     State(app): State<App>,
-    Asked { shell, view, workspace, .. }: Asked<PartQuery>,
+    Asked { mut shell, view, workspace, .. }: Asked<PartQuery>,
 ) -> Page<Html<String>> {
-    let environment = shell.environment.as_deref();
+    let environment = shell.environment.clone();
+    let environment = environment.as_deref();
     let overview = view.overview(environment).await?;
     let filter = FollowUpFilter { environment: shell.environment.clone(), ..Default::default() };
     let items = view.follow_ups(&filter, &PageRequest::first(ITEMS)).await?.items;
@@ -84,6 +90,8 @@ pub(super) async fn page(
         let filter = RunFilter { freshness: Some(freshness), environment, ..RunFilter::default() };
         stale.extend(view.runs(&filter, &PageRequest::first(5)).await?.items);
     }
+    let latest = items.iter().flat_map(|item| &item.latest);
+    shell.relate(&view, latest.chain(&stale)).await?;
     let since = chart::since(shell.at);
     let recent = view.recent_runs(environment, since).await?;
     let mut operations = view.operations(environment).await?;
@@ -93,7 +101,15 @@ pub(super) async fn page(
         let last = one.recent.first().map(|end| end.recorded_at);
         (std::cmp::Reverse(one.counts.follow_up_runs > 0), std::cmp::Reverse(last))
     });
+    let signed = match shell.as_of {
+        Some(_) => None,
+        None => {
+            let head = app.ledger().store().head(workspace).await.map_err(ApiError::from)?;
+            Some(Signed::read(&app, workspace, head.as_ref()).await?)
+        }
+    };
     html(&OverviewPage {
+        signed,
         queues: view.queues().await?,
         chart: Chart::of(&recent, since),
         quiet: Quiet::of(&recent),

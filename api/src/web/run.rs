@@ -12,6 +12,7 @@ use runledger_ledger::words::{Name, Note, RunId, WorkspaceId};
 use runledger_projections::rules::actionability::Proof;
 use runledger_projections::rules::actions::ActionKey;
 use runledger_projections::rules::standing::Standing;
+use runledger_projections::texts::Phrase;
 use runledger_projections::{PageRequest, RunFilter};
 use serde::Deserialize;
 
@@ -20,7 +21,7 @@ use super::log::EventView;
 use super::preferences::Preferences;
 use super::shell::{Asked, Shell};
 use super::sign_in::own_path;
-use super::timeline::{Life, Timeline};
+use super::timeline::{Timeline, Truth};
 use super::words;
 use crate::app::App;
 use crate::problem::{ApiError, ApiResult};
@@ -92,7 +93,7 @@ pub(super) async fn page(
 }
 
 async fn run_page(app: &App, asked: Asked<RunQuery>, id: RunId) -> Page<RunPage> {
-    let Asked { shell, view, workspace, .. } = asked;
+    let Asked { mut shell, view, workspace, .. } = asked;
     let unknown = || ApiError::not_found("unknown_run", format!("no run {id} is known here"));
     let run = view.run(id).await?.ok_or_else(unknown)?;
     let store = app.ledger().store();
@@ -108,15 +109,14 @@ async fn run_page(app: &App, asked: Asked<RunQuery>, id: RunId) -> Page<RunPage>
         ..RunFilter::default()
     };
     let scope = view.runs(&filter, &PageRequest::first(SCOPE)).await?.items;
-    let timeline = Timeline::of(&Life {
-        events: &events,
-        dispatched_at: recorded.dispatched_at,
-        started_at: recorded.started_at,
-        completed_at: recorded.completed_at,
-        last_sign_of_life: recorded.last_sign_of_life,
-        deadline: run.now.deadline,
-        at: run.now.at,
-    });
+    shell.relate(&view, scope.iter().chain([&run])).await?;
+    let told = app.projections().timeline(workspace, id, view.position(), view.at()).await?;
+    let told = told.ok_or_else(unknown)?;
+    shell.known.extend(Truth::runs(&told));
+    let timeline = Timeline::of(&told, &run, &shell);
+    shell
+        .relate_things(&view, timeline.truths.iter().filter_map(|one| one.related.as_ref()))
+        .await?;
     let progress = shell.texts().progress(&run.now.progress);
     Ok(RunPage { shell, run, progress, timeline, events, scope, preview: None })
 }
@@ -207,7 +207,12 @@ pub(super) async fn ask(
         if question.dry_run {
             let preview = app.reconciler().preview(workspace, &name, run).await;
             let preview = preview.map_err(ApiError::from)?;
-            let page = run_page(&app, asked, run).await?;
+            let view = asked.view.clone();
+            let mut page = run_page(&app, asked, run).await?;
+            let words = preview.adapters.iter().filter_map(|one| one.reconciliation.as_ref());
+            let words = words.chain(&preview.would_record);
+            let things = words.filter_map(|word| word.related.as_ref());
+            page.shell.relate_things(&view, things).await?;
             return Ok(html(&RunPage { preview: Some(preview), ..page })?.into_response());
         }
         app.reconciler().ask(workspace, run).await.map_err(ApiError::from)?;

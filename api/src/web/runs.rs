@@ -6,6 +6,7 @@ use runledger_ledger::words::{Outcome, Status};
 use runledger_projections::rules::actionability::Actionability;
 use runledger_projections::rules::freshness::Freshness;
 use runledger_projections::rules::standing::Standing;
+use runledger_projections::texts::Phrase;
 use runledger_projections::{Facets, Page as Listed};
 
 use super::fault::{Page, html};
@@ -52,9 +53,12 @@ pub(super) struct Chip {
     pub(super) href: String,
 }
 
-pub(super) async fn page(Asked { shell, view, asked, .. }: Asked<RunQuery>) -> Page<Html<String>> {
+pub(super) async fn page(
+    Asked { mut shell, view, asked, .. }: Asked<RunQuery>,
+) -> Page<Html<String>> {
     let (filter, request) = asked.into_parts();
     let runs = view.runs(&filter, &request).await?;
+    shell.relate(&view, &runs.items).await?;
     let counts = view.facets(&filter).await?;
     let beyond = ["subject", "queue", "connection", "text", "since", "until", "freshness"];
     let page = RunsPage {

@@ -9,6 +9,7 @@ use runledger_projections::rules::freshness::Freshness;
 use runledger_projections::rules::guidance::Severity;
 use runledger_projections::rules::queue::{QueueReason, QueueVerdict};
 use runledger_projections::rules::standing::Standing;
+use runledger_projections::texts::Phrase;
 
 use super::shell::Shell;
 use super::words;
@@ -70,6 +71,7 @@ given!(
     ActionKey,
     ActionReason,
     Verdict,
+    Phrase,
 );
 
 macro_rules! texts {
@@ -90,6 +92,7 @@ texts! {
     queue_reason: QueueReason,
     action: ActionKey,
     action_reason: ActionReason,
+    phrase: Phrase,
 }
 
 impl Shell {

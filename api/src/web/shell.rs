@@ -1,10 +1,12 @@
 //! What every page has: who looks, at which workspace and environment, as of when, and the frame
 //! that says so.
 
+use std::collections::BTreeSet;
+
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use axum::http::request::Parts;
 use runledger_ledger::time::Moment;
-use runledger_ledger::words::WorkspaceId;
+use runledger_ledger::words::{RunId, WorkspaceId};
 use runledger_projections::rules::activity::Activity;
 use runledger_projections::texts::Texts;
 use runledger_projections::{Counts, EnvironmentStanding, View};
@@ -48,6 +50,8 @@ pub(super) struct Shell {
     pub(super) environments: Vec<EnvironmentStanding>,
     /// Events that the page is derived from.
     pub(super) position: u64,
+    /// The runs of which it is known that they are there: what relates to them becomes a link.
+    pub(super) known: BTreeSet<RunId>,
     /// What forms carry.
     pub(super) form_token: String,
     /// Path and query of this page.
@@ -94,6 +98,7 @@ async fn asked<T: DeserializeOwned + Send>(parts: &mut Parts, app: &App) -> Page
         environment,
         environments: view.environments().await?,
         position: view.position(),
+        known: BTreeSet::new(),
         form_token: viewer.form_token,
         here,
         path,

@@ -1,30 +1,48 @@
-//! The life of a run as a picture: time to scale, long gaps shortened and marked as such.
+//! The life of a run as a picture: what was recorded of it above, what was true of it below, both to
+//! the same scale, with what changed each verdict. Long gaps are shortened and marked as such.
 
+mod scale;
+
+use runledger_ledger::run::Related;
 use runledger_ledger::time::{Moment, Span};
+use runledger_ledger::words::{Outcome, RunId, Status};
+use runledger_projections::rules::actionability::{Actionability, Proof};
+use runledger_projections::rules::freshness::Freshness;
+use runledger_projections::rules::guidance::{Severity, guidance};
+use runledger_projections::rules::progress::ProgressKind;
+use runledger_projections::rules::related::of_proof;
+use runledger_projections::rules::standing::Standing;
+use runledger_projections::{Cause, Period, Timeline as Told, VerdictThen};
 
-use super::log::EventView;
+use super::log::what;
+use super::shell::Shell;
+use scale::{Gap, Scale};
 
-/// Its width in units of the drawing.
-const WIDTH: i64 = 1_000;
-/// How much of it a shortened gap takes.
-const GAP: i64 = 90;
-/// A gap that takes more than this many hundredths is shortened, if there is anything else.
-const LONG: i64 = 60;
+/// Most events that are drawn and listed; those of the beginning and of the end are among them.
+const MARKS: usize = 200;
 
 /// The picture.
 pub(super) struct Timeline {
+    /// Historical truth: where the run stood.
     pub(super) phases: Vec<Phase>,
+    /// Historical truth: what was recorded.
     pub(super) marks: Vec<Mark>,
+    /// How many events are not drawn.
+    pub(super) more: u64,
+    /// Current truth, as it was at each moment.
+    pub(super) truths: Vec<Truth>,
     pub(super) gaps: Vec<Gap>,
     pub(super) from: Moment,
     pub(super) to: Moment,
     pub(super) deadline: Option<Mark>,
 }
 
-/// A part of the life of the run.
+/// A part of the life of the run, as recorded.
 pub(super) struct Phase {
-    /// `waiting`, `running` or `silent`.
+    /// `queued` or `running`, or how it ended.
     pub(super) kind: &'static str,
+    /// The same in words.
+    pub(super) label: String,
     pub(super) x: i64,
     pub(super) width: i64,
     pub(super) span: Span,
@@ -40,179 +58,193 @@ pub(super) struct Mark {
     pub(super) kind: &'static str,
 }
 
-/// A stretch of time that is shortened.
-pub(super) struct Gap {
+/// A time in which something was true of the run.
+pub(super) struct Truth {
     pub(super) x: i64,
+    pub(super) width: i64,
+    pub(super) severity: Severity,
+    /// What was true, in words.
+    pub(super) label: String,
+    pub(super) reason: Option<String>,
+    /// What it rested on.
+    pub(super) related: Option<Related>,
+    pub(super) from: Moment,
+    /// None: it is true at the moment of the page.
+    pub(super) until: Option<Moment>,
     pub(super) span: Span,
+    pub(super) because: Because,
 }
 
-/// What is known of the run, all at one moment.
-pub(super) struct Life<'a> {
-    pub(super) events: &'a [EventView],
-    pub(super) dispatched_at: Moment,
-    pub(super) started_at: Option<Moment>,
-    pub(super) completed_at: Option<Moment>,
-    pub(super) last_sign_of_life: Option<Moment>,
-    pub(super) deadline: Option<Moment>,
-    pub(super) at: Moment,
+/// What made it so.
+pub(super) struct Because {
+    /// The message that says what.
+    pub(super) what: &'static str,
+    /// The event's place in the log; none where time alone did it.
+    pub(super) position: Option<u64>,
+    /// The run that the event is of, if it is another one.
+    pub(super) other: Option<RunId>,
 }
 
-/// Where each moment stands.
-struct Scale {
-    /// Moments, in their order, and where they stand.
-    places: Vec<(Moment, i64)>,
-}
-
-impl Phase {
-    /// The message that names it.
-    pub(super) fn message(&self) -> &'static str {
-        match self.kind {
-            "waiting" => "phase-waiting",
-            "silent" => "phase-silent",
-            _ => "phase-running",
-        }
-    }
+/// A freshness or a verdict, from when to when.
+enum Was<'a> {
+    Fresh(Freshness),
+    Verdict(&'a VerdictThen),
 }
 
 impl Timeline {
-    /// Draws a life.
-    pub(super) fn of(life: &Life<'_>) -> Timeline {
-        let effective = |event: &EventView| event.occurred_at.min(event.recorded_at);
-        let active = life.completed_at.is_none();
-        let mut moments: Vec<Moment> = life.events.iter().map(effective).collect();
-        moments.extend(
-            [Some(life.dispatched_at), life.started_at, life.completed_at].iter().flatten(),
-        );
-        // What is active goes on until now; a deadline of what has ended says nothing.
-        moments.extend(active.then_some(life.at));
-        moments.extend(life.deadline);
+    /// Draws what is told of a run, up to the moment of its standing.
+    pub(super) fn of(told: &Told, run: &Standing, shell: &Shell) -> Timeline {
+        let (recorded, at) = (&run.recorded, run.now.at);
+        let active = recorded.completed_at.is_none();
+        let entries = told.recorded.iter();
+        let marked = entries.map(|one| (one.occurred_at.min(one.recorded_at), one.event_type));
+        let marked: Vec<_> = marked.collect();
+        let deadline = run.now.deadline.filter(|_| active);
+        let mut moments: Vec<Moment> = marked.iter().map(|(moment, _)| *moment).collect();
+        moments.extend([Some(recorded.dispatched_at), recorded.started_at].iter().flatten());
+        moments.extend(recorded.completed_at.iter().chain(&deadline));
+        moments.extend(told.freshness.iter().map(|period| period.from));
+        moments.extend(told.actionability.iter().map(|period| period.from));
+        // What is true goes on until the moment of the page.
+        moments.push(at.max(moments.iter().max().copied().unwrap_or(at)));
         moments.sort();
         moments.dedup();
         let (scale, gaps) = Scale::of(&moments);
-        let mark = |event: &EventView| Mark {
-            x: scale.place(effective(event)),
-            at: effective(event),
-            what: event.what(),
-            kind: event.kind,
-        };
-        let deadline = life.deadline.map(|deadline| Mark {
-            x: scale.place(deadline),
-            at: deadline,
+        let left_out = marked.len().saturating_sub(MARKS);
+        let marks = marked
+            .iter()
+            .enumerate()
+            .filter(|(place, _)| *place < MARKS / 2 || *place >= MARKS / 2 + left_out);
+        let marks = marks.map(|(_, (at, kind))| Mark {
+            x: scale.place(*at),
+            at: *at,
+            what: what(kind.as_str()),
+            kind: kind.as_str(),
+        });
+        let due = deadline.map(|at| Mark {
+            x: scale.place(at),
+            at,
             what: "timeline-deadline",
             kind: "due",
         });
+        let to = moments.last().copied().unwrap_or(at);
         Timeline {
-            phases: phases(life, &scale),
-            marks: life.events.iter().map(mark).collect(),
+            phases: phases(run, to, &scale, shell),
+            marks: marks.collect(),
+            more: told.more_recorded + u64::try_from(left_out).unwrap_or_default(),
+            truths: truths(told, to, &scale, shell),
             gaps,
-            from: moments.first().copied().unwrap_or(life.dispatched_at),
-            to: moments.last().copied().unwrap_or(life.at),
-            deadline,
+            from: moments.first().copied().unwrap_or(recorded.dispatched_at),
+            to,
+            deadline: due,
         }
     }
 }
 
-fn phases(life: &Life<'_>, scale: &Scale) -> Vec<Phase> {
-    let end = life.completed_at.unwrap_or(life.at);
-    let started = life.started_at.unwrap_or(end).min(end);
+/// What was recorded, from when to when.
+fn phases(run: &Standing, to: Moment, scale: &Scale, shell: &Shell) -> Vec<Phase> {
+    let recorded = &run.recorded;
+    let end = recorded.completed_at.unwrap_or(to);
+    let started = recorded.started_at.unwrap_or(end).min(end);
     let mut phases = Vec::new();
-    let mut phase = |kind, from: Moment, to: Moment| {
+    let mut phase = |kind, label: String, from: Moment, to: Moment| {
         if to > from {
             let x = scale.place(from);
             let width = (scale.place(to) - x).max(2);
-            phases.push(Phase { kind, x, width, span: to.since(from) });
+            phases.push(Phase { kind, label, x, width, span: to.since(from) });
         }
     };
-    phase("waiting", life.dispatched_at, started);
-    let silent_since = life.last_sign_of_life.filter(|_| life.completed_at.is_none());
-    let heard = silent_since.unwrap_or(end).clamp(started, end);
-    phase("running", started, heard);
-    if life.started_at.is_some() {
-        phase("silent", heard, end);
-    }
+    let of = |status: Status| (status.as_str(), shell.status(status));
+    let ((queued, waited), (running, ran)) = (of(Status::Queued), of(Status::Running));
+    phase(queued, waited, recorded.dispatched_at, started);
+    phase(running, ran, started, end);
+    phase(recorded.outcome.as_str(), shell.outcome(recorded.outcome), end, to);
     phases
 }
 
-impl Scale {
-    fn of(moments: &[Moment]) -> (Scale, Vec<Gap>) {
-        let spans: Vec<i64> =
-            moments.windows(2).map(|pair| pair[1].since(pair[0]).micros()).collect();
-        let whole: i64 = spans.iter().sum();
-        let is_long = |span: i64| spans.len() > 2 && span.saturating_mul(100) / whole.max(1) > LONG;
-        let long = i64::try_from(spans.iter().filter(|span| is_long(**span)).count()).unwrap_or(0);
-        let rest: i64 = spans.iter().filter(|span| !is_long(**span)).sum();
-        let room = WIDTH - long * GAP;
-        let (mut places, mut gaps, mut shown, mut x) = (Vec::new(), Vec::new(), 0_i64, 0_i64);
-        let mut shortened = 0_i64;
-        for (place, moment) in moments.iter().enumerate() {
-            if let Some(span) = place.checked_sub(1).and_then(|before| spans.get(before)) {
-                if is_long(*span) {
-                    gaps.push(Gap { x: x + GAP / 2, span: Span::from_micros(*span) });
-                    shortened += GAP;
-                } else {
-                    shown += *span;
-                }
-                // In 128 bits nothing that is a time overflows.
-                let scaled = i128::from(shown) * i128::from(room) / i128::from(rest.max(1));
-                x = i64::try_from(scaled).unwrap_or(WIDTH) + shortened;
+/// What was true: whether it was in time while it was active, then whether it needed a person.
+fn truths(told: &Told, to: Moment, scale: &Scale, shell: &Shell) -> Vec<Truth> {
+    let truth = |was: Was<'_>, from: Moment, until: Option<Moment>, because: &Cause| {
+        let (severity, label, reason, related) = match was {
+            Was::Fresh(freshness) => {
+                (of_freshness(freshness), shell.freshness(freshness), None, None)
             }
-            places.push((*moment, x));
+            Was::Verdict(then) => {
+                let verdict = &then.verdict;
+                let label = shell.actionability(verdict.status);
+                let reason = shell.texts().reason(verdict);
+                (of_verdict(verdict.status), label, reason, of_proof(verdict.proof.as_ref()))
+            }
+        };
+        let x = scale.place(from);
+        let end = until.unwrap_or(to);
+        Truth {
+            x,
+            width: (scale.place(end) - x).max(2),
+            severity,
+            label,
+            reason,
+            related,
+            from,
+            until,
+            span: end.since(from),
+            because: Because::of(because, told.run_id),
         }
-        (Scale { places }, gaps)
+    };
+    let active = told.freshness.iter().filter(|period| is_active(period.was.freshness));
+    let fresh = active.map(|Period { from, until, was, because }| {
+        truth(Was::Fresh(was.freshness), *from, *until, because)
+    });
+    let ended = told.actionability.iter();
+    let ended = ended.filter(|period| period.was.verdict.status != Actionability::NotTerminal);
+    let verdicts = ended.map(|Period { from, until, was, because }| {
+        truth(Was::Verdict(was), *from, *until, because)
+    });
+    fresh.chain(verdicts).collect()
+}
+
+impl Truth {
+    /// Whether its words fit into its part of the picture.
+    pub(super) fn is_wide(&self) -> bool {
+        let letters = i64::try_from(self.label.chars().count()).unwrap_or(i64::MAX);
+        self.width > letters.saturating_mul(7) + 18
     }
 
-    fn place(&self, moment: Moment) -> i64 {
-        let after = self.places.partition_point(|(at, _)| *at < moment);
-        match (after.checked_sub(1).and_then(|at| self.places.get(at)), self.places.get(after)) {
-            (_, Some((at, x))) if *at == moment => *x,
-            (Some((from, left)), Some((to, right))) => {
-                let (done, of) = (moment.since(*from).micros(), to.since(*from).micros().max(1));
-                let part = i128::from(done) * i128::from(right - left) / i128::from(of);
-                left + i64::try_from(part).unwrap_or_default()
-            }
-            (Some((_, x)), None) | (None, Some((_, x))) => *x,
-            (None, None) => 0,
+    /// Whether a superseding run is what it rested on.
+    pub(super) fn runs(told: &Told) -> impl Iterator<Item = RunId> {
+        let proofs = told.actionability.iter().filter_map(|one| one.was.verdict.proof.as_ref());
+        proofs.filter_map(|proof| match proof {
+            Proof::Run(run) => Some(*run),
+            _ => None,
+        })
+    }
+}
+
+impl Because {
+    fn of(cause: &Cause, of: RunId) -> Because {
+        match cause {
+            Cause::Event { position, event_type, run_id } => Because {
+                what: what(event_type.as_str()),
+                position: Some(*position),
+                other: run_id.filter(|run| *run != of),
+            },
+            Cause::Deadline => Because { what: "timeline-passed", position: None, other: None },
         }
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn is_active(freshness: Freshness) -> bool {
+    !matches!(freshness, Freshness::Terminal | Freshness::ReconciledTerminal)
+}
 
-    fn minute(minute: i64) -> Moment {
-        Moment::from_micros(1_767_225_600_000_000 + minute * 60_000_000)
-    }
+/// How loud a run is that is active, and of which nothing else is known.
+fn of_freshness(freshness: Freshness) -> Severity {
+    let (queue, none) = (None, ProgressKind::None);
+    guidance(freshness, queue, none, Actionability::NotTerminal, Outcome::Pending, false).severity
+}
 
-    #[test]
-    fn time_is_to_scale_and_a_long_gap_is_shortened_and_marked() {
-        let even: Vec<Moment> = [0, 10, 24, 40].map(minute).into();
-        let (scale, gaps) = Scale::of(&even);
-        assert!(gaps.is_empty(), "none of them takes half of the time");
-        assert_eq!([0, 10, 24, 40].map(|at| scale.place(minute(at))), [0, 250, 600, 1_000]);
-        assert_eq!(scale.place(minute(5)), 125);
-        let (scale, gaps) = Scale::of(&[0, 10, 20, 500].map(minute));
-        assert_eq!((gaps.len(), gaps[0].span), (1, Span::from_secs(480 * 60)));
-        assert_eq!([0, 10, 20, 500].map(|at| scale.place(minute(at))), [0, 455, 910, 1_000]);
-    }
-
-    #[test]
-    fn a_run_that_fell_silent_is_not_drawn_as_running() {
-        let life = Life {
-            events: &[],
-            dispatched_at: minute(0),
-            started_at: Some(minute(2)),
-            completed_at: None,
-            last_sign_of_life: Some(minute(5)),
-            deadline: Some(minute(10)),
-            at: minute(60),
-        };
-        let timeline = Timeline::of(&life);
-        let kinds: Vec<(&str, i64)> = timeline
-            .phases
-            .iter()
-            .map(|phase| (phase.kind, phase.span.micros() / 60_000_000))
-            .collect();
-        assert_eq!(kinds, [("waiting", 2), ("running", 3), ("silent", 55)]);
-    }
+/// How loud a run is that has ended with this verdict.
+fn of_verdict(status: Actionability) -> Severity {
+    let (queue, none) = (None, ProgressKind::None);
+    guidance(Freshness::Terminal, queue, none, status, Outcome::Cancelled, false).severity
 }

@@ -264,7 +264,7 @@ mod tests {
         let mut files: Vec<PathBuf> = Vec::new();
         for directory in ["templates", "src/web"] {
             let read = std::fs::read_dir(root.join(directory)).unwrap();
-            files.extend(read.map(|entry| entry.unwrap().path()));
+            files.extend(read.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()));
         }
         files.iter().map(|file| std::fs::read_to_string(file).unwrap()).collect()
     }
@@ -293,7 +293,7 @@ mod tests {
         let unused: Vec<_> = en.iter().filter(|key| !named.contains(**key)).collect();
         assert!(unused.is_empty(), "nobody says {unused:?}");
         // Messages that code names apart from saying them begin with one of these.
-        const CHOSEN: [&str; 6] = ["event-", "adapter-", "phase-", "facet-", "sign-in-", "unit-"];
+        const CHOSEN: [&str; 5] = ["event-", "facet-", "sign-in-", "timeline-", "unit-"];
         let chosen = named.iter().filter(|text| CHOSEN.iter().any(|one| text.starts_with(one)));
         let is_key = |text: &str| {
             !text.ends_with('-') && text.chars().all(|c| c.is_ascii_lowercase() || c == '-')
@@ -304,6 +304,116 @@ mod tests {
         let missing: Vec<_> =
             said.iter().chain(chosen).filter(|key| !en.contains(key.as_str())).collect();
         assert!(missing.is_empty(), "no message {missing:?}");
+    }
+
+    /// Words of how something stands: they belong to `runledger_projections::texts`, where one
+    /// function chooses among them.
+    const OF_STATES: [(Language, &[&str]); 2] = [
+        (
+            Language::En,
+            &[
+                "overdue",
+                "stale",
+                "silent",
+                "in time",
+                "superseded",
+                "made good",
+                "healthy",
+                "needs a person",
+                "need a person",
+                "nothing is left",
+                "needs action",
+                "succeeded",
+                "failed",
+                "blocked",
+                "is late",
+                "has died",
+                "resolved by",
+            ],
+        ),
+        (
+            Language::De,
+            &[
+                "überfällig",
+                "schwieg",
+                "in der frist",
+                "ersetzt",
+                "behoben",
+                "in gutem zustand",
+                "braucht eine person",
+                "eine person brauchen",
+                "nichts mehr zu tun",
+                "erfolgreich",
+                "fehlgeschlagen",
+                "blockiert",
+                "zu spät",
+            ],
+        ),
+    ];
+
+    #[test]
+    fn the_frame_has_no_wording_about_states() {
+        for ((language, source), (_, words)) in SOURCES.into_iter().zip(OF_STATES) {
+            // What the server itself refuses, and what an event says, is no state of a run.
+            let lines = source.lines().filter(|line| {
+                !["#", "fault-", "event-", "sign-in-"].iter().any(|start| line.starts_with(start))
+            });
+            for line in lines {
+                let text = line.to_lowercase();
+                let found = words.iter().find(|word| text.contains(**word));
+                assert!(found.is_none(), "{language}: {line}");
+            }
+        }
+    }
+
+    #[test]
+    fn templates_hold_no_words_of_their_own() {
+        // Names of the product, of a clock and of a keyboard, and units.
+        const NAMES: [&str; 14] = [
+            "Runledger",
+            "UTC",
+            "EN",
+            "DE",
+            "English",
+            "Deutsch",
+            "p50",
+            "p95",
+            "h",
+            "d",
+            "v",
+            "nbsp",
+            "thinsp",
+            "Enter",
+        ];
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+        for entry in std::fs::read_dir(root).unwrap() {
+            let file = entry.unwrap().path();
+            let text = literal(&std::fs::read_to_string(&file).unwrap());
+            let words = text.split(|c: char| !c.is_alphanumeric()).filter(|word| {
+                word.chars().any(char::is_alphabetic)
+                    && !NAMES.contains(word)
+                    && word.chars().count() > 1
+            });
+            let words: Vec<_> = words.collect();
+            assert!(words.is_empty(), "{} says {words:?}", file.display());
+        }
+    }
+
+    /// What a template shows as it stands there: without expressions, statements and tags.
+    fn literal(template: &str) -> String {
+        let mut text = template.to_owned();
+        for (open, close) in [("{#", "#}"), ("{%", "%}"), ("{{", "}}"), ("<", ">")] {
+            let mut rest = text.as_str();
+            let mut kept = String::new();
+            while let Some((before, after)) = rest.split_once(open) {
+                kept.push_str(before);
+                kept.push(' ');
+                rest = after.split_once(close).map_or("", |(_, after)| after);
+            }
+            kept.push_str(rest);
+            text = kept;
+        }
+        text
     }
 
     /// Classes of elements that begin like messages.

@@ -136,6 +136,23 @@ late-disagrees = widerspricht
 deadline-to-come = Frist
 deadline-passed = Frist war
 proof-late-signal = ein spätes Signal des Laufs selbst
+nothing-to-do = Nichts ist mehr zu tun.
+nobody-needed = Hier braucht nichts eine Person.
+none-overdue = Kein aktiver Lauf ist über seine Frist.
+still-open = Noch offen
+proof-run = ein späterer Lauf
+proof-observation = in gutem Zustand gesehen
+proof-adapter = ein Adapter,
+proof-operator = abgeschlossen von
+adapter-idle = beurteilt hier nichts
+adapter-failing = seine Quelle antwortet nicht
+adapter-not-asked = noch nicht gefragt
+adapter-answers = antwortet
+log-signed = Stimmt mit dem Signierten überein
+log-unsigned = Noch nicht signiert
+log-behind = Das Signieren ist im Rückstand
+log-halted = Ist nicht, was signiert wurde, und nimmt nichts mehr auf
+
 ## Ob aus einer Warteschlange etwas übernommen wird, und warum.
 
 queue-reason-nothing-waits = Hier wartet nichts.

@@ -137,6 +137,23 @@ late-disagrees = disagrees
 deadline-to-come = deadline
 deadline-passed = deadline was
 proof-late-signal = a late signal of the run itself
+nothing-to-do = Nothing is left to do.
+nobody-needed = Nothing needs a person here.
+none-overdue = No active run is past its window.
+still-open = Still open
+proof-run = a later run
+proof-observation = seen healthy
+proof-adapter = an adapter,
+proof-operator = closed by
+adapter-idle = judges nothing here
+adapter-failing = its source fails
+adapter-not-asked = not asked yet
+adapter-answers = answers
+log-signed = Matches what was signed
+log-unsigned = Not signed yet
+log-behind = Signing is behind
+log-halted = Is not what was signed, and takes no more events
+
 ## Whether a queue is picked up from, and why.
 
 queue-reason-nothing-waits = Nothing waits here.

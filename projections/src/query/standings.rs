@@ -1,6 +1,6 @@
 //! Standings of a page of runs: the rows, and the truth of every queue that they name.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use runledger_ledger::store::StoreError;
 use runledger_ledger::words::{Name, RunId};
@@ -34,6 +34,21 @@ impl View {
             standings.extend(reading.standings(&rows).await?);
         }
         Ok(standings)
+    }
+}
+
+impl View {
+    /// Which of these runs are there. One statement; none if nothing is asked.
+    pub async fn there(&self, ids: &[RunId]) -> Result<BTreeSet<RunId>, ViewError> {
+        if ids.is_empty() {
+            return Ok(BTreeSet::new());
+        }
+        let mut reading = self.read().await?;
+        let ids: Vec<Uuid> = ids.iter().take(RUNS).map(|id| id.0).collect();
+        let mut statement = Statement::select("SELECT run_id FROM runs", reading.model());
+        statement.push(" AND run_id IN ").list(&ids);
+        let rows: Vec<(Uuid,)> = statement.fetch(&mut reading.tx).await?;
+        Ok(rows.into_iter().map(|(id,)| RunId(id)).collect())
     }
 }
 

@@ -8,7 +8,7 @@ mod recorded;
 pub use recorded::{FollowUpView, LateView, ReconciliationView, Recorded};
 
 use runledger_ledger::catalog::Operation;
-use runledger_ledger::run::Run;
+use runledger_ledger::run::{Related, Run};
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::RunId;
 use serde::{Deserialize, Serialize};
@@ -20,6 +20,7 @@ use super::freshness::{Freshness, abandon_at, deadline, freshness};
 use super::guidance::{GuidanceKey, Severity, guidance};
 use super::progress::{ProgressView, progress};
 use super::queue::QueueTruth;
+use super::related;
 use super::rfc3339;
 use crate::texts::Texts;
 
@@ -55,6 +56,9 @@ pub struct Now {
     pub progress: ProgressView,
     /// Whether it needs a person, why, and what proves it.
     pub actionability: Verdict,
+    /// The thing to look at first: what the verdict rests on, or else what is recorded as related.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub related: Option<Related>,
     /// Whether it is a current follow-up.
     pub follow_up: bool,
     /// What a person is told.
@@ -98,16 +102,14 @@ pub struct Parts<'a> {
 impl Standing {
     /// Puts a standing together, with its sentence in the language of `texts`.
     pub fn assemble(parts: &Parts<'_>, texts: &Texts) -> Standing {
-        Standing {
-            run_id: parts.run_id,
-            recorded: Recorded::of(parts.run, parts.operation),
-            now: Now::derive(parts, texts),
-        }
+        let recorded = Recorded::of(parts.run, parts.operation);
+        let now = Now::derive(parts, recorded.related.as_ref(), texts);
+        Standing { run_id: parts.run_id, recorded, now }
     }
 }
 
 impl Now {
-    fn derive(parts: &Parts<'_>, texts: &Texts) -> Now {
+    fn derive(parts: &Parts<'_>, recorded: Option<&Related>, texts: &Texts) -> Now {
         let Parts { run, blind, at, .. } = *parts;
         let deadline = deadline(run, blind);
         let freshness = freshness(run, deadline, at);
@@ -131,6 +133,7 @@ impl Now {
                 .find(|change| *change > at),
             queue: parts.queue,
             progress,
+            related: related::first(&verdict, recorded),
             follow_up: is_follow_up(verdict.status),
             guidance: GuidanceText {
                 key: guidance.key,

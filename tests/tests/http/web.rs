@@ -1,6 +1,7 @@
 //! The dashboard over HTTP: who is let in, what every page carries, and what is done by forms.
 
 mod doors;
+mod links;
 mod pages;
 mod words;
 

@@ -136,7 +136,7 @@ fn recorded(recorded: &Recorded, now: &Now, texts: &Texts) {
     let queue = queue_name(recorded.connection.as_ref(), recorded.queue.as_ref());
     optional("queue", queue);
     optional("fingerprint", recorded.fingerprint.as_ref().map(ToString::to_string));
-    optional("related", recorded.related.as_ref().map(|it| format!("{}/{}", it.kind, it.id)));
+    optional("related", recorded.related.as_ref().map(ToString::to_string));
     for late in &recorded.late_signals {
         let agrees = if late.agrees { Phrase::Agrees } else { Phrase::Disagrees };
         let agrees = texts.phrase(agrees);
@@ -144,8 +144,9 @@ fn recorded(recorded: &Recorded, now: &Now, texts: &Texts) {
         time("late signal", Some(late.effective_at), now, &format!(": {told}, {agrees}"));
     }
     if let Some(found) = &recorded.reconciliation {
+        let related = found.related.as_ref().map(|it| format!("{it}: ")).unwrap_or_default();
         let text = format!(
-            "{} {} found {} ({})",
+            "{related}{} {} found {} ({})",
             found.adapter, found.adapter_version, found.decision, found.reason_code
         );
         field("reconciled", Cell::new(text));
@@ -156,6 +157,7 @@ fn recorded(recorded: &Recorded, now: &Now, texts: &Texts) {
 fn now(standing: &Standing, texts: &Texts) {
     let Standing { recorded, now, .. } = standing;
     section("NOW", &format!("derived for {}", absolute(now.at)));
+    optional("look at", now.related.as_ref().map(ToString::to_string));
     let severity = now.guidance.severity;
     for line in wrap(&now.guidance.text, room()) {
         output::line(format!("  {}", Cell::new(line).loud(severity)));
@@ -190,16 +192,15 @@ fn now(standing: &Standing, texts: &Texts) {
 
 fn proof_text(proof: &Proof, recorded: &Recorded, now: &Now, texts: &Texts) -> String {
     match proof {
-        Proof::Run(run) => format!("run {run}"),
+        Proof::Run(run) => format!("run {run}, {}", texts.phrase(Phrase::ProofRun)),
         Proof::Observation { position, verified_at } => {
             let subject = recorded.subject.as_ref().map(ToString::to_string).unwrap_or_default();
             let seen = relative(*verified_at, now.at);
             format!("{subject} was observed {seen}, at position {position} of the log")
         }
         Proof::Reconciliation { adapter, recorded_at, related } => {
-            let related = related.as_ref().map(|it| format!(": {}/{}", it.kind, it.id));
-            let when = relative(*recorded_at, now.at);
-            format!("the adapter {adapter}, {when}{}", related.unwrap_or_default())
+            let related = related.as_ref().map(|it| format!("{it}: ")).unwrap_or_default();
+            format!("{related}the adapter {adapter}, {}", relative(*recorded_at, now.at))
         }
         Proof::Operator { by, note, recorded_at } => {
             let note = note.as_ref().map(|note| format!(": {note}")).unwrap_or_default();

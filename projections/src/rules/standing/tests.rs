@@ -83,6 +83,7 @@ fn the_two_truths_stand_apart() {
                     "reason": "later_success",
                     "proof": { "type": "run", "run_id": run_id(9) },
                 },
+                "related": { "type": "run", "id": run_id(9) },
                 "follow_up": false,
                 "guidance": {
                     "key": "superseded",

@@ -1,0 +1,83 @@
+//! Links to what runs and verdicts are related to: the first ones everywhere.
+
+use std::collections::BTreeSet;
+
+use runledger_ledger::run::Related;
+use runledger_ledger::words::RunId;
+use runledger_projections::View;
+use runledger_projections::rules::actionability::Proof;
+use runledger_projections::rules::related::{Leads, leads, of_proof};
+use runledger_projections::rules::standing::Standing;
+
+use super::fault::Page;
+use super::shell::Shell;
+
+impl Shell {
+    /// Learns which of the runs that these standings relate to are there. One statement at most:
+    /// that a superseding run is there goes without saying.
+    pub(super) async fn relate<'a>(
+        &mut self,
+        view: &View,
+        standings: impl IntoIterator<Item = &'a Standing>,
+    ) -> Page<()> {
+        let mut unsure = BTreeSet::new();
+        for standing in standings {
+            let proof = standing.now.actionability.proof.as_ref();
+            match proof {
+                Some(Proof::Run(run)) => self.known.extend([*run]),
+                _ => unsure.extend(of_proof(proof).as_ref().and_then(run)),
+            }
+            let recorded = &standing.recorded;
+            let decided = recorded.reconciliation.as_ref().and_then(|word| word.related.as_ref());
+            let things = recorded.related.iter().chain(decided).chain(&recorded.artifacts);
+            unsure.extend(things.filter_map(run));
+        }
+        self.relate_to(view, unsure).await
+    }
+
+    /// Learns which of these things are runs that are there.
+    pub(super) async fn relate_things<'a>(
+        &mut self,
+        view: &View,
+        things: impl IntoIterator<Item = &'a Related>,
+    ) -> Page<()> {
+        let runs = things.into_iter().filter_map(run).collect();
+        self.relate_to(view, runs).await
+    }
+
+    async fn relate_to(&mut self, view: &View, runs: BTreeSet<RunId>) -> Page<()> {
+        let asked: Vec<RunId> = runs.difference(&self.known).copied().collect();
+        self.known.extend(view.there(&asked).await?);
+        Ok(())
+    }
+
+    /// Where a thing can be looked at: a run of this workspace, or an address of the web.
+    pub(super) fn link(&self, thing: &Related) -> Option<String> {
+        match leads(thing) {
+            Leads::Run(run) => self.known.contains(&run).then(|| self.run(run)),
+            Leads::Web(address) => Some(address),
+            Leads::Nowhere => None,
+        }
+    }
+
+    /// Whether a link leads to another site.
+    pub(super) fn leads_away(&self, href: &str) -> bool {
+        !href.starts_with('/')
+    }
+
+    /// What a thing is called.
+    pub(super) fn thing(&self, thing: &Related) -> String {
+        match leads(thing) {
+            Leads::Run(run) => format!("{} {}", thing.kind, self.short(run)),
+            Leads::Web(address) => format!("{} {address}", thing.kind),
+            Leads::Nowhere => thing.to_string(),
+        }
+    }
+}
+
+fn run(thing: &Related) -> Option<RunId> {
+    match leads(thing) {
+        Leads::Run(run) => Some(run),
+        Leads::Web(_) | Leads::Nowhere => None,
+    }
+}
