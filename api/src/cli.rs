@@ -19,6 +19,7 @@ mod overview;
 mod progress;
 mod queues;
 mod reading;
+mod replay;
 mod runs;
 mod scenario;
 mod serve;
@@ -82,6 +83,7 @@ enum Command {
     #[command(subcommand)]
     Keys(keys::Command),
     Rebuild(maintenance::Rebuild),
+    Replay(Box<replay::Replay>),
     /// See to it that the logs of others only grow.
     #[command(subcommand)]
     Witness(witness::Command),
@@ -125,6 +127,7 @@ pub fn run() -> ExitCode {
         Command::Keys(command) => keys::run(&command),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Rebuild(arguments) => maintenance::rebuild(&arguments),
+        Command::Replay(arguments) => replay::run(&arguments),
         Command::Witness(command) => witness::run(&command),
     };
     match done {

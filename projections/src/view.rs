@@ -93,11 +93,11 @@ impl From<sqlx::Error> for ViewError {
 impl Projections {
     /// The read models of `workspace` as of a moment.
     pub async fn view(&self, workspace: WorkspaceId, as_of: AsOf) -> Result<View, ViewError> {
-        let store = self.store();
-        let now = self.inner.ledger.now();
+        let (store, now) = (self.store(), self.inner.ledger.now());
         let live = self.inner.live(workspace).await?;
-        let head = store.head(workspace).await?.ok_or(ViewError::NoWorkspace)?;
-        let future = |asked: String| ViewError::Future { asked, size: head.size(), now };
+        if live.is_none() && store.head(workspace).await?.is_none() {
+            return Err(ViewError::NoWorkspace);
+        }
         let here = Place { store: store.clone(), scratch: None };
         let view = |checkpoint: Checkpoint, place: Place, at, size| View {
             inner: Arc::clone(&self.inner),
@@ -107,23 +107,13 @@ impl Projections {
             texts: Texts::of(Language::En),
             place,
         };
-        let (size, at) = match as_of {
-            AsOf::Now => {
-                let live = live.unwrap_or_else(|| Checkpoint::nothing(workspace));
-                // The ledger's time never runs backwards, whatever the machine's clock does.
-                let at = now.max(live.recorded_at);
-                return Ok(view(live, here, at, None));
-            }
-            AsOf::Position(position) => {
-                let recorded_at = store.recorded_at(workspace, position).await?;
-                let at = recorded_at.ok_or_else(|| future(format!("position {position}")))?;
-                (position + 1, at)
-            }
-            AsOf::Moment(moment) if moment > now.max(head.last_recorded_at) => {
-                return Err(future(moment.to_string()));
-            }
-            AsOf::Moment(moment) => (store.size_at(workspace, moment).await?, moment),
-        };
+        if as_of == AsOf::Now {
+            let live = live.unwrap_or_else(|| Checkpoint::nothing(workspace));
+            // The ledger's time never runs backwards, whatever the machine's clock does.
+            let at = now.max(live.recorded_at);
+            return Ok(view(live, here, at, None));
+        }
+        let (size, at) = self.moment(workspace, as_of).await?;
         let live = match live {
             // A moment of just now: the live read models are about to be there.
             Some(live) if live.position < size => {
@@ -138,6 +128,42 @@ impl Projections {
         }
         let (checkpoint, place) = replayed(&self.inner, workspace, size).await?;
         Ok(view(checkpoint, place, at, Some(size)))
+    }
+
+    /// How many events of the log of `workspace` count at a moment, and which moment that is.
+    pub(crate) async fn moment(
+        &self,
+        workspace: WorkspaceId,
+        as_of: AsOf,
+    ) -> Result<(u64, Moment), ViewError> {
+        let (store, now) = (self.store(), self.inner.ledger.now());
+        let head = store.head(workspace).await?.ok_or(ViewError::NoWorkspace)?;
+        let future = |asked: String| ViewError::Future { asked, size: head.size(), now };
+        match as_of {
+            AsOf::Now => Ok((head.size(), now.max(head.last_recorded_at))),
+            AsOf::Position(position) => {
+                let recorded_at = store.recorded_at(workspace, position).await?;
+                let at = recorded_at.ok_or_else(|| future(format!("position {position}")))?;
+                Ok((position + 1, at))
+            }
+            AsOf::Moment(moment) if moment > now.max(head.last_recorded_at) => {
+                Err(future(moment.to_string()))
+            }
+            AsOf::Moment(moment) => Ok((store.size_at(workspace, moment).await?, moment)),
+        }
+    }
+
+    /// The read models in a scratch database, as of a moment up to which it has `size` events.
+    pub(crate) fn scratch_view(&self, replayed: Replayed, size: u64, at: Moment) -> View {
+        let Replayed { store, checkpoint, file } = replayed;
+        View {
+            inner: Arc::clone(&self.inner),
+            checkpoint,
+            at,
+            size: Some(size),
+            texts: Texts::of(Language::En),
+            place: Place { store, scratch: Some(file) },
+        }
     }
 }
 
@@ -232,6 +258,17 @@ pub(crate) struct Reading {
 }
 
 impl Reading {
+    /// One moment of a scratch database, of which nothing but the past can be asked.
+    pub(crate) fn new(
+        tx: Tx,
+        checkpoint: Checkpoint,
+        at: Moment,
+        texts: &'static Texts,
+        scratch: &Arc<TempDir>,
+    ) -> Self {
+        Reading { tx, checkpoint, at, past: true, texts, _scratch: Some(Arc::clone(scratch)) }
+    }
+
     pub(crate) const fn model(&self) -> Model {
         self.checkpoint.model
     }

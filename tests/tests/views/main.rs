@@ -24,5 +24,6 @@ mod lists;
 mod past;
 mod plans;
 mod properties;
+mod simulation;
 mod story;
 mod verify;
