@@ -1,35 +1,43 @@
 //! Audit packs: what is in one, and how it is made. The same log, checkpoint, scope and requester
 //! give the same bytes.
 
-use std::collections::BTreeMap;
+mod check;
+mod csv;
+mod derived;
+mod spool;
+
+pub use check::{Recomputed, recompute};
+
+use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
 
 use anyhow::{Context, bail};
 use runledger_ledger::canonical;
 use runledger_ledger::checkpoints::Keys;
 use runledger_ledger::event::{AnyEvent, Recorded};
-use runledger_ledger::fact::EventKind;
 use runledger_ledger::run::RunEvent;
-use runledger_ledger::store::{SignedCheckpoint, Store, StoredEvent};
+use runledger_ledger::store::{SignedCheckpoint, Store};
 use runledger_ledger::time::Moment;
 use runledger_ledger::tree;
 use runledger_ledger::words::{RunId, WorkspaceId};
-use runledger_ledger::workspace::WorkspaceEvent;
 use runledger_proof::note::{Note, SignerKey};
 use runledger_proof::pack::{self, FORMAT, Manifest};
 use runledger_proof::receipt::Receipt;
 use runledger_proof::tile::{Of, Tile};
 use runledger_proof::witness::AddCheckpoint;
-use runledger_proof::zip::ZipWriter;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
+use self::derived::Derived;
+use self::spool::{Growing, Spool};
 use crate::routes::evidence::tile_bytes;
 
 /// Events that are read in one go.
 const PAGE: u32 = 1_000;
 /// Most checkpoints of the history in a pack: of more, every second, third or so is left out.
 const MOST_CHECKPOINTS: usize = 500;
+/// What makes packs. Whoever has the same can derive again what follows from their events.
+const TOOL: &str = concat!("runledger ", env!("CARGO_PKG_VERSION"));
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -70,7 +78,7 @@ pub struct Made {
     pub manifest: String,
 }
 
-/// Makes a pack.
+/// Makes a pack. It grows on disk, and memory holds a page of its events.
 ///
 /// # Errors
 /// If there is no such checkpoint, or the log cannot be read.
@@ -81,7 +89,7 @@ pub async fn export(
     out: impl Write,
 ) -> anyhow::Result<Made> {
     let checkpoint = checkpoint(store, order).await?;
-    let mut pack = Pack { files: BTreeMap::new(), events: 0 };
+    let mut pack = Pack { files: Spool::new()?, events: 0 };
     pack.history(store, order.workspace, checkpoint.size).await?;
     pack.events(store, order, &checkpoint).await?;
     if order.scope.is_whole() {
@@ -97,13 +105,9 @@ pub async fn export(
         size: checkpoint.size,
         manifest: hex::encode(Sha256::digest(&manifest)),
     };
-    pack.files.insert("manifest.json".to_owned(), manifest);
-    pack.files.insert("manifest.note".to_owned(), note.to_string().into_bytes());
-    let mut zip = ZipWriter::new(out);
-    for (name, bytes) in &pack.files {
-        zip.add(name, bytes)?;
-    }
-    zip.finish()?.flush()?;
+    pack.files.add("manifest.json", &manifest)?;
+    pack.files.add("manifest.note", note.to_string().as_bytes())?;
+    pack.files.into_zip(out)?;
     Ok(made)
 }
 
@@ -112,22 +116,16 @@ async fn checkpoint(store: &Store, order: &Order) -> anyhow::Result<SignedCheckp
         let last = store.last_checkpoint(order.workspace).await?;
         return last.context("no checkpoint of the log was signed yet; a running server signs one");
     };
-    let found = store.checkpoints(order.workspace, size, 1).await?.into_iter().next();
-    found
-        .filter(|found| found.size == size)
-        .with_context(|| format!("no checkpoint of {size} events was signed"))
+    let found = store.checkpoint_at(order.workspace, size).await?;
+    found.with_context(|| format!("no checkpoint of {size} events was signed"))
 }
 
 struct Pack {
-    files: BTreeMap<String, Vec<u8>>,
+    files: Spool,
     events: u64,
 }
 
 impl Pack {
-    fn add(&mut self, name: impl Into<String>, bytes: impl Into<Vec<u8>>) {
-        self.files.insert(name.into(), bytes.into());
-    }
-
     /// The checkpoints that were signed, each with the proof that it continues the one before.
     async fn history(
         &mut self,
@@ -157,65 +155,48 @@ impl Pack {
             let proof = tree::consistency(store, workspace, old, size).await?;
             let note = Note::parse(&one.note).context("a stored checkpoint cannot be read")?;
             let ask = AddCheckpoint { old, proof, note };
-            self.add(pack::consistency_path(size), ask.to_string());
+            self.files.add(pack::consistency_path(size), ask.to_string().as_bytes())?;
             old = size;
         }
         Ok(())
     }
 
-    /// The events, for people and (of a selection) for verification, and what follows from them.
+    /// The events of a selection, and what follows from them and from the log.
     async fn events(
         &mut self,
         store: &Store,
         order: &Order,
         checkpoint: &SignedCheckpoint,
     ) -> anyhow::Result<()> {
-        let whole = order.scope.is_whole();
+        let (workspace, size, whole) = (order.workspace, checkpoint.size, order.scope.is_whole());
         let note = Note::parse(&checkpoint.note).context("the checkpoint cannot be read")?;
-        let mut lines = Vec::new();
-        let mut people = String::from(EVENTS_CSV);
-        let mut decisions = String::from(FOLLOW_UPS_CSV);
-        let mut runs = std::collections::HashSet::new();
+        let (mut lines, mut derived) = (Growing::new()?, Derived::of_log(whole).await?);
+        let mut runs = HashSet::new();
         let mut next = 0;
-        while next < checkpoint.size {
-            let page = store.log(order.workspace, next, checkpoint.size, PAGE).await?;
+        while next < size {
+            let page = store.log(workspace, next, size, PAGE).await?;
             let Some(last) = page.last() else { bail!("the log ends at {next}; verify it first") };
             next = last.position + 1;
             for stored in &page {
                 let event = Recorded::decode(&stored.body)
                     .with_context(|| format!("the event at {} cannot be read", stored.position))?;
-                self.catalog(&event);
-                if !order.scope.holds(&event, &mut runs) {
-                    continue;
+                let chosen = order.scope.holds(&event, &mut runs);
+                if chosen && !whole {
+                    let index = stored.position;
+                    let proof = tree::inclusion(store, workspace, index, size).await?;
+                    let receipt = Receipt { extra: None, index, proof, note: note.clone() };
+                    self.files.add(pack::proof_path(index), receipt.to_string().as_bytes())?;
+                    lines.add(&stored.body)?;
+                    lines.add(b"\n")?;
                 }
-                self.events += 1;
-                people.push_str(&row(stored, &event));
-                decisions.push_str(&decision(&event));
-                if !whole {
-                    let proof =
-                        tree::inclusion(store, order.workspace, stored.position, checkpoint.size);
-                    let (extra, index, proof) = (None, stored.position, proof.await?);
-                    let receipt = Receipt { extra, index, proof, note: note.clone() };
-                    self.add(pack::proof_path(stored.position), receipt.to_string());
-                    lines.extend_from_slice(&stored.body);
-                    lines.push(b'\n');
-                }
+                self.events += u64::from(chosen);
+                derived.take(&mut self.files, &stored.body, event, chosen).await?;
             }
         }
         if !whole {
-            self.add("events.ndjson", lines);
+            self.files.keep("events.ndjson", lines)?;
         }
-        self.add("events.csv", people);
-        self.add("follow-ups.csv", decisions);
-        Ok(())
-    }
-
-    /// A catalog that was published: by what rules was judged from then on.
-    fn catalog(&mut self, event: &Recorded) {
-        if let AnyEvent::Workspace(WorkspaceEvent::CatalogPublished(catalog)) = &event.fact.event {
-            let name = format!("catalogs/{:020}.toml", event.position);
-            self.add(name, catalog.content.as_bytes());
-        }
+        derived.finish(&mut self.files).await
     }
 
     async fn tiles(
@@ -228,7 +209,7 @@ impl Pack {
         for tile in hashes.chain(Tile::all(Of::Entries, size)) {
             let bytes = tile_bytes(store, workspace, tile).await?;
             let bytes = bytes.with_context(|| format!("the log has no {tile}"))?;
-            self.add(format!("tlog/{tile}"), bytes);
+            self.files.add(format!("tlog/{tile}"), &bytes)?;
         }
         Ok(())
     }
@@ -239,39 +220,47 @@ impl Pack {
         order: &Order,
         checkpoint: &SignedCheckpoint,
     ) -> anyhow::Result<()> {
+        // Whoever hands the pack on notes it on a copy: no time and no place is known here.
         let custody = json!({
             "as_of": checkpoint.signed_at.to_string(),
+            "checkpoint_size": checkpoint.size,
             "exported_by": order.requester,
             "handed_over": [],
+            "origin": keys.origin(order.workspace),
+            "root": hex::encode(checkpoint.root),
+            "scope": order.scope.words(),
+            "tool": TOOL,
+            "workspace": order.name,
         });
-        self.add("custody.json", canonical::to_bytes(&custody)?);
+        let files = &mut self.files;
+        files.add("custody.json", &canonical::to_bytes(&custody)?)?;
         let mut policy = String::from(POLICY);
         for key in keys.verifiers(order.workspace) {
             policy.push_str(&format!("log {key}\n"));
         }
         policy.push_str("quorum none\n");
-        self.add("trust/policy.txt", policy);
-        self.add("README.txt", README);
+        files.add("trust/policy.txt", policy.as_bytes())?;
+        files.add("README.txt", README.as_bytes())?;
+        files.add("schemas/entry.schema.json", ENTRY_SCHEMA)?;
+        files.add("schemas/files.txt", FILES)?;
         if order.scope.is_whole() {
-            self.add("tlog/checkpoint", checkpoint.note.clone());
+            files.add("tlog/checkpoint", &checkpoint.note)?;
         }
-        self.add("checkpoint", checkpoint.note.clone());
+        files.add("checkpoint", &checkpoint.note)?;
         Ok(())
     }
 
     fn manifest(&self, keys: &Keys, order: &Order, checkpoint: &SignedCheckpoint) -> Manifest {
-        let files = self.files.iter();
-        let files = files.map(|(name, bytes)| (name.clone(), hex::encode(Sha256::digest(bytes))));
         Manifest {
             events: self.events,
-            files: files.collect(),
+            files: self.files.hashes(),
             format: FORMAT.to_owned(),
             origin: keys.origin(order.workspace),
             requester: order.requester.clone(),
             root: hex::encode(checkpoint.root),
             scope: order.scope.words(),
             size: checkpoint.size,
-            tool: concat!("runledger ", env!("CARGO_PKG_VERSION")).to_owned(),
+            tool: TOOL.to_owned(),
             workspace: order.name.clone(),
         }
     }
@@ -293,7 +282,7 @@ impl Scope {
     }
 
     /// Whether an event is asked for. `runs` are those of the operation, as far as they are known.
-    fn holds(&self, event: &Recorded, runs: &mut std::collections::HashSet<RunId>) -> bool {
+    fn holds(&self, event: &Recorded, runs: &mut HashSet<RunId>) -> bool {
         let run = event.stream.run_id();
         if let AnyEvent::Run(RunEvent::Dispatched(dispatched)) = &event.fact.event
             && self.operation.as_deref() == Some(dispatched.operation.as_str())
@@ -308,10 +297,8 @@ impl Scope {
     }
 }
 
-const EVENTS_CSV: &str = "# For people. What counts are the entries themselves.\n\
-    position,recorded_at,occurred_at,type,stream,actor,leaf_hash\n";
-const FOLLOW_UPS_CSV: &str = "# For people. What counts are the entries themselves.\n\
-    position,recorded_at,run,action,by,reason,note\n";
+const ENTRY_SCHEMA: &[u8] = include_bytes!("pack/entry.schema.json");
+const FILES: &[u8] = include_bytes!("pack/files.txt");
 const POLICY: &str = "# The keys of this log, as the server has them. To trust them because they are in\n\
     # this file would be to trust whoever made it: compare them with those that you have from elsewhere.\n";
 const README: &str = "\
@@ -331,58 +318,7 @@ these bytes, and from each checkpoint to the next the log only grew. A pack of t
 event. A selection holds those that its maker chose: that none was left out, it cannot show.
 What is not shown: that what was reported is true, and that everything was reported.
 
-Files that end in .csv are for people, and made from the rest.
+Files that end in .csv are copies for people and not authoritative. What followed from the log, catalogs,
+standings and decisions, is derived again by the verification where the pack holds the whole log; of a
+selection, it says what it cannot derive. schemas/files.txt says what each file is.
 ";
-
-fn row(stored: &StoredEvent, event: &Recorded) -> String {
-    let stream = format!("{} {}", event.stream.kind, event.stream.id);
-    let actor = event.actor.as_ref().map(|actor| format!("{} {}", actor.kind, actor.id));
-    let cells = [
-        stored.position.to_string(),
-        event.fact.recorded_at.to_string(),
-        event.fact.occurred_at.to_string(),
-        event.fact.event.event_type().as_str().to_owned(),
-        stream,
-        actor.unwrap_or_default(),
-        hex::encode(&stored.leaf_hash),
-    ];
-    line(&cells)
-}
-
-/// What a person decided about a follow-up.
-fn decision(event: &Recorded) -> String {
-    let AnyEvent::Run(happened) = &event.fact.event else { return String::new() };
-    let (action, said) = match happened {
-        RunEvent::FollowUpResolved(said) => ("resolved", said),
-        RunEvent::FollowUpReopened(said) => ("reopened", said),
-        _ => return String::new(),
-    };
-    let run = event.stream.run_id().map(|run| run.to_string()).unwrap_or_default();
-    let note = said.note.as_ref().map(ToString::to_string).unwrap_or_default();
-    let at = event.fact.recorded_at.to_string();
-    let by = said.by.to_string();
-    let reason = said.reason.to_string();
-    line(&[event.position.to_string(), at, run, action.to_owned(), by, reason, note])
-}
-
-/// A line of a CSV file. What a spreadsheet would take for a formula is kept from being one.
-fn line(cells: &[String]) -> String {
-    let cell = |cell: &String| {
-        let formula = cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
-        let text = if formula { format!("'{cell}") } else { cell.clone() };
-        let quoted = text.contains([',', '"', '\n', '\r']);
-        if quoted { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
-    };
-    cells.iter().map(cell).collect::<Vec<_>>().join(",") + "\n"
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn no_cell_is_a_formula_and_none_breaks_its_line() {
-        let cells = ["=1+1", "a,b", "say \"x\"", "-", "plain"].map(str::to_owned);
-        assert_eq!(line(&cells), "'=1+1,\"a,b\",\"say \"\"x\"\"\",'-,plain\n");
-    }
-}

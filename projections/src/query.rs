@@ -23,6 +23,7 @@ pub use follow_ups::{FollowUpFilter, FollowUpItem};
 pub use operations::{FamilyView, OperationCounts, OperationStanding, RecentOutcome, Windows};
 pub use page::{Page, PageError, PageRequest};
 pub use queues::QueueStanding;
+pub(crate) use queues::queue_standings;
 pub use recent::{RecentRun, RecentRuns};
 pub use runs::RunFilter;
 pub(crate) use statement::{Statement, Value};

@@ -192,13 +192,10 @@ pub async fn consistency(
     let store = app.ledger().store();
     let newer = match to {
         None => last(store, workspace).await?,
-        Some(to) => {
-            let found = store.checkpoints(workspace, to, 1).await?.into_iter().next();
-            found.filter(|found| found.size == to).ok_or_else(|| {
-                let detail = format!("no checkpoint of {to} events was signed");
-                ApiError::not_found("no_checkpoint", detail)
-            })?
-        }
+        Some(to) => store.checkpoint_at(workspace, to).await?.ok_or_else(|| {
+            let detail = format!("no checkpoint of {to} events was signed");
+            ApiError::not_found("no_checkpoint", detail)
+        })?,
     };
     if from > newer.size {
         let detail = format!("`from`: it is more than {}, the size of the newer one", newer.size);

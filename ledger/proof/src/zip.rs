@@ -1,7 +1,7 @@
 //! Archives in one of the many forms that a zip file can have: nothing is compressed, names are in
 //! order, and there are no times. The same files give the same bytes, and other bytes are refused.
 
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 
 /// Most files of an archive, and most bytes of it: what the form can tell without its extensions.
 const MOST_FILES: usize = 65_535;
@@ -51,6 +51,22 @@ impl<W: Write> ZipWriter<W> {
     /// # Errors
     /// If it cannot be written, is out of order, or is more than the form can hold.
     pub fn add(&mut self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let mut sum = Checksum::default();
+        sum.add(bytes);
+        self.add_from(name, bytes.len() as u64, sum, bytes)
+    }
+
+    /// Adds a file that is read from elsewhere; its size and checksum are known already.
+    ///
+    /// # Errors
+    /// The same, or if what is read is not as long.
+    pub fn add_from(
+        &mut self,
+        name: &str,
+        size: u64,
+        sum: Checksum,
+        mut from: impl Read,
+    ) -> io::Result<()> {
         let invalid = |why| io::Error::new(io::ErrorKind::InvalidInput, why);
         let ordered = self.entries.last().is_none_or(|last| last.name.as_str() < name);
         if !ordered || !is_path(name) {
@@ -58,13 +74,18 @@ impl<W: Write> ZipWriter<W> {
         }
         let large = || invalid("an archive of this form holds no more than 4 GiB");
         let offset = u32::try_from(self.offset).map_err(|_| large())?;
-        let size = u32::try_from(bytes.len()).map_err(|_| large())?;
+        let short = u32::try_from(size).map_err(|_| large())?;
         if self.entries.len() == MOST_FILES {
             return Err(invalid("an archive of this form holds no more than 65,535 files"));
         }
-        let entry = Entry { name: name.to_owned(), crc: crc32(bytes), size, offset };
-        self.put(&entry.local())?;
-        self.put(bytes)?;
+        let entry = Entry { name: name.to_owned(), crc: sum.get(), size: short, offset };
+        let header = entry.local();
+        self.out.write_all(&header)?;
+        let copied = io::copy(&mut from, &mut self.out)?;
+        if copied != size {
+            return Err(invalid("a file has changed while it was put into the archive"));
+        }
+        self.offset += header.len() as u64 + size;
         self.entries.push(entry);
         Ok(())
     }
@@ -78,11 +99,6 @@ impl<W: Write> ZipWriter<W> {
         let start = start.map_err(|_| io::Error::other("the archive is larger than 4 GiB"))?;
         self.out.write_all(&directory(&self.entries, start))?;
         Ok(self.out)
-    }
-
-    fn put(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.offset += bytes.len() as u64;
-        self.out.write_all(bytes)
     }
 }
 
@@ -191,12 +207,35 @@ fn directory(entries: &[Entry], start: u32) -> Vec<u8> {
     out
 }
 
-/// The checksum of zip files. It finds accidents; forgeries are found by hashes.
+/// The checksum of zip files, of what was added to it so far. It finds accidents; forgeries are
+/// found by hashes.
+#[derive(Clone, Copy, Debug)]
+pub struct Checksum(u32);
+
+impl Default for Checksum {
+    fn default() -> Self {
+        Checksum(!0)
+    }
+}
+
+impl Checksum {
+    /// Adds bytes.
+    pub fn add(&mut self, bytes: &[u8]) {
+        const TABLE: [u32; 256] = table();
+        self.0 = bytes.iter().fold(self.0, |crc: u32, byte| {
+            TABLE[usize::from(crc.to_le_bytes()[0] ^ byte)] ^ (crc >> 8)
+        });
+    }
+
+    const fn get(self) -> u32 {
+        !self.0
+    }
+}
+
 fn crc32(bytes: &[u8]) -> u32 {
-    const TABLE: [u32; 256] = table();
-    !bytes
-        .iter()
-        .fold(!0, |crc: u32, byte| TABLE[usize::from(crc.to_le_bytes()[0] ^ byte)] ^ (crc >> 8))
+    let mut sum = Checksum::default();
+    sum.add(bytes);
+    sum.get()
 }
 
 const fn table() -> [u32; 256] {

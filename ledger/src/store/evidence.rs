@@ -39,6 +39,10 @@ const LAST_CHECKPOINT: &str = "SELECT size, signed_at, root, note FROM checkpoin
      WHERE workspace_id = $1 ORDER BY size DESC, signed_at DESC LIMIT 1";
 const COVERING: &str = "SELECT size, signed_at, root, note FROM checkpoints \
      WHERE workspace_id = $1 AND size > $2 ORDER BY size DESC, signed_at DESC LIMIT 1";
+const AT_SIZE: &str = "SELECT size, signed_at, root, note FROM checkpoints \
+     WHERE workspace_id = $1 AND size = $2 ORDER BY signed_at DESC LIMIT 1";
+const OF_ROOT: &str = "SELECT size, signed_at, root, note FROM checkpoints \
+     WHERE workspace_id = $1 AND root = $2 ORDER BY size DESC, signed_at DESC LIMIT 1";
 const CHECKPOINTS: &str = "SELECT size, signed_at, root, note FROM checkpoints \
      WHERE workspace_id = $1 AND size >= $2 ORDER BY size, signed_at LIMIT $3";
 
@@ -164,6 +168,38 @@ impl Store {
             sqlx::query_as(COVERING)
                 .bind(workspace.0)
                 .bind(signed(position))
+                .fetch_optional(pool)
+                .await?
+        });
+        row.map(checkpoint).transpose()
+    }
+
+    /// The checkpoint of a log of `size` events, with all signatures that were gathered.
+    pub async fn checkpoint_at(
+        &self,
+        workspace: WorkspaceId,
+        size: u64,
+    ) -> Result<Option<SignedCheckpoint>, StoreError> {
+        let row: Option<Row> = on_both!(read self, |pool| {
+            sqlx::query_as(AT_SIZE)
+                .bind(workspace.0)
+                .bind(signed(size))
+                .fetch_optional(pool)
+                .await?
+        });
+        row.map(checkpoint).transpose()
+    }
+
+    /// The checkpoint of a log with this root.
+    pub async fn checkpoint_of_root(
+        &self,
+        workspace: WorkspaceId,
+        root: &Hash,
+    ) -> Result<Option<SignedCheckpoint>, StoreError> {
+        let row: Option<Row> = on_both!(read self, |pool| {
+            sqlx::query_as(OF_ROOT)
+                .bind(workspace.0)
+                .bind(&root[..])
                 .fetch_optional(pool)
                 .await?
         });

@@ -40,12 +40,18 @@ pub struct QueueStanding {
     pub ever_named: bool,
 }
 
+/// Every queue that a run or a worker has named, by connection and name. Two statements.
+pub(crate) async fn queue_standings(
+    reading: &mut Reading,
+) -> Result<Vec<QueueStanding>, ViewError> {
+    let truths = QueueTruths::all(reading).await?;
+    Ok(truths.standings().collect())
+}
+
 impl View {
     /// Every queue that a run or a worker has named, by connection and name. Two statements.
     pub async fn queues(&self) -> Result<Vec<QueueStanding>, ViewError> {
-        let mut reading = self.read().await?;
-        let truths = QueueTruths::all(&mut reading).await?;
-        Ok(truths.standings().collect())
+        queue_standings(&mut self.read().await?).await
     }
 
     /// One queue. Of one that nobody has named, nothing waits in it.

@@ -1,14 +1,18 @@
 //! Audit packs: the same bytes for the same question, and no other bytes are believed.
 
+use std::collections::BTreeMap;
+
 use rstest::rstest;
-use runledger::pack::{self, Order, Scope};
+use runledger::pack::{self, Order, Recomputed, Scope, recompute};
+use runledger_ledger::canonical;
 use runledger_ledger::checkpoints::Keys;
 use runledger_ledger::clock::Entropy;
 use runledger_ledger::words::RunId;
-use runledger_proof::pack::{PackError, Verified, verify};
+use runledger_proof::pack::{Manifest, PackError, Verified, verify};
 use runledger_proof::policy::Policy;
 use runledger_proof::zip::{self, ZipWriter};
-use serde_json::json;
+use serde_json::{Value, json};
+use sha2::{Digest as _, Sha256};
 
 use crate::evidence::Signed;
 use crate::service::Database;
@@ -58,9 +62,21 @@ async fn a_pack_of_a_whole_log_is_the_same_every_time_and_verifies(#[case] datab
     let longer = export(&signed, None, Scope::default()).await;
     assert_eq!(intact(&longer, &signed.policy()).events, 572);
     let files = zip::read(&pack).unwrap();
-    for name in
-        ["README.txt", "checkpoint", "events.csv", "tlog/tile/0/002.p/50", "trust/policy.txt"]
-    {
+    for name in [
+        "README.txt",
+        "checkpoint",
+        "events.csv",
+        "tlog/tile/0/002.p/50",
+        "trust/policy.txt",
+        "follow-ups.ndjson",
+        "custody.json",
+        "schemas/entry.schema.json",
+        "catalogs/00000000000000000001.toml",
+        "catalogs/in-force.json",
+        "projections/standings.ndjson",
+        "projections/queues.ndjson",
+        "projections/state.json",
+    ] {
         assert!(files.iter().any(|(there, _)| *there == name), "{name}");
     }
     let trust = files.iter().find(|(name, _)| *name == "trust/policy.txt").unwrap().1;
@@ -68,6 +84,116 @@ async fn a_pack_of_a_whole_log_is_the_same_every_time_and_verifies(#[case] datab
         let text = format!("log {}\nquorum none\n", signed.policy().logs()[0]);
         Policy::parse(text.as_bytes()).unwrap()
     });
+}
+
+/// A run that failed, and what people said of it.
+async fn decided(signed: &Signed) -> RunId {
+    let run = RunId(uuid::Uuid::from_u128(77));
+    let event = |kind: &str, data| json!({"type": kind, "run_id": run.to_string(), "data": data});
+    signed
+        .service
+        .record(&[
+            event("run.dispatched", json!({"operation": "restore.execute", "queue": "slow"})),
+            event("run.failed", json!({"reason_code": "disk_full"})),
+        ])
+        .await;
+    let path = format!("/v1/workspaces/main/runs/{run}/follow-up");
+    let word = json!({"action": "resolve", "by": "jane@example.test", "reason": "=cmd"});
+    signed.service.post_json(&path, &word).await.ok(201);
+    run
+}
+
+fn file<'a>(pack: &'a [u8], name: &str) -> &'a str {
+    let found = zip::read(pack).unwrap().into_iter().find(|(there, _)| *there == name);
+    std::str::from_utf8(found.unwrap().1).unwrap()
+}
+
+fn lines(pack: &[u8], name: &str) -> Vec<Value> {
+    file(pack, name).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[tokio::test]
+async fn what_follows_from_the_log_is_in_the_pack_and_is_derived_again_from_it() {
+    let [mut one, mut other] = [Vec::new(), Vec::new()];
+    for (database, pack) in [(Database::Sqlite, &mut one), (Database::Postgres, &mut other)] {
+        let signed = Signed::on(database).await;
+        signed.grow(40).await;
+        let run = decided(&signed).await;
+        signed.sign().await;
+        *pack = export(&signed, None, Scope::default()).await;
+        intact(pack, &signed.policy());
+        let found = recompute(pack).await.unwrap();
+        assert_eq!((found.differences, found.not), (vec![], vec![]));
+        assert!(found.same >= 8, "{}", found.same);
+
+        let standings = lines(pack, "projections/standings.ndjson");
+        assert_eq!(standings.len(), 41);
+        let one = standings.iter().find(|one| one["run_id"] == run.to_string()).unwrap();
+        assert_eq!(one["now"]["actionability"]["status"], "resolved_by_operator");
+        assert_eq!(lines(pack, "projections/queues.ndjson")[0]["queue"], "slow");
+        let state: Value = serde_json::from_str(file(pack, "projections/state.json")).unwrap();
+        assert_eq!(state["runs"], 41);
+        let decision = &lines(pack, "follow-ups.ndjson")[0];
+        assert_eq!(
+            (&decision["by"], &decision["reason"]),
+            (&json!("jane@example.test"), &json!("=cmd"))
+        );
+        assert_eq!(decision["action"], "resolved");
+        assert!(file(pack, "follow-ups.csv").contains(",resolved,jane@example.test,'=cmd,"));
+        assert!(file(pack, "follow-ups.csv").starts_with("# A copy for people, not authoritative"));
+        let schema: Value = serde_json::from_str(file(pack, "schemas/entry.schema.json")).unwrap();
+        let members = schema["properties"].as_object().unwrap();
+        let entry = signed.service.app.ledger().store().log(signed.service.main, 3, 4, 1).await;
+        let entry: Value = serde_json::from_slice(&entry.unwrap()[0].body).unwrap();
+        let entry = entry.as_object().unwrap();
+        assert!(entry.keys().all(|member| members.contains_key(member)), "{entry:?}");
+        let required = schema["required"].as_array().unwrap();
+        assert!(required.iter().all(|member| entry.contains_key(member.as_str().unwrap())));
+    }
+    assert!(one == other, "the same inputs give the same bytes, whatever the database");
+}
+
+#[tokio::test]
+async fn of_a_selection_what_cannot_be_derived_again_is_named() {
+    let signed = Signed::on(Database::Sqlite).await;
+    signed.grow(10).await;
+    let run = decided(&signed).await;
+    signed.sign().await;
+    let pack = export(&signed, None, Scope { run: Some(run), ..Scope::default() }).await;
+    assert_eq!(intact(&pack, &signed.policy()).events, 3);
+    assert_eq!(lines(&pack, "projections/standings.ndjson").len(), 1);
+    let Recomputed { same, differences, not } = recompute(&pack).await.unwrap();
+    assert_eq!((same, differences), (3, vec![]));
+    assert!(not.iter().any(|not| not.starts_with("projections/state.json")), "{not:?}");
+}
+
+#[tokio::test]
+async fn a_signed_pack_whose_standings_do_not_follow_from_its_log_is_found_out() {
+    let signed = Signed::on(Database::Sqlite).await;
+    signed.grow(10).await;
+    decided(&signed).await;
+    signed.sign().await;
+    let pack = export(&signed, None, Scope::default()).await;
+    let mut files: BTreeMap<&str, Vec<u8>> =
+        zip::read(&pack).unwrap().into_iter().map(|(name, bytes)| (name, bytes.to_vec())).collect();
+    let standings = "projections/standings.ndjson";
+    let lie = file(&pack, standings).replace("resolved_by_operator", "actionable");
+    files.insert(standings, lie.into_bytes());
+    // Whoever has the key signs whatever he likes.
+    let mut manifest: Manifest = serde_json::from_slice(&files["manifest.json"]).unwrap();
+    let hash = hex::encode(Sha256::digest(&files[standings]));
+    manifest.files.insert(standings.to_owned(), hash);
+    let bytes = canonical::to_bytes(&serde_json::to_value(manifest).unwrap()).unwrap();
+    let keys = signed.keys.of_log(signed.service.main);
+    let note = runledger_proof::pack::sign(&bytes, &keys.iter().collect::<Vec<_>>());
+    files.insert("manifest.json", bytes);
+    files.insert("manifest.note", note.to_string().into_bytes());
+    let mut zip = ZipWriter::new(Vec::new());
+    files.iter().for_each(|(name, bytes)| zip.add(name, bytes).unwrap());
+    let pack = zip.finish().unwrap();
+    intact(&pack, &signed.policy());
+    let found = recompute(&pack).await.unwrap();
+    assert_eq!(found.differences, [format!("{standings} does not follow from the events")]);
 }
 
 #[tokio::test]

@@ -2,11 +2,16 @@
 
 use std::path::PathBuf;
 
+use anyhow::Context;
 use runledger_proof::pack::{self, PackError};
 
-use super::super::{Answer, output};
+use super::super::{Answer, block_on, output};
+use crate::pack::{Recomputed, recompute};
 
 /// Verify an audit pack: every file, event, hash, proof and checkpoint in it. No server is asked.
+///
+/// What follows from its events (standings, catalogs, decisions, copies for people) is derived again
+/// from them; of a selection, what follows only from the whole log is named.
 #[derive(Debug, clap::Args)]
 pub(super) struct OfPack {
     /// The zip file
@@ -33,19 +38,30 @@ pub(super) fn run(arguments: &OfPack) -> anyhow::Result<Answer> {
         }
     };
     let manifest = &verified.manifest;
-    if verified.differences.is_empty() {
-        output::line(format!(
-            "{name}: intact; {} of {} events of {}, {} checkpoints",
-            verified.events, manifest.size, manifest.origin, verified.checkpoints
-        ));
-        for (word, value) in &manifest.scope {
-            output::line(format!("  only {word} {value}"));
-        }
-        output::line(format!("  root {}", manifest.root));
-        return Ok(Answer::Yes);
-    }
-    for difference in &verified.differences {
+    let mut differences = verified.differences;
+    let derived = if differences.is_empty() {
+        block_on(recompute(&bytes)).context("what follows from the events cannot be derived")?
+    } else {
+        Recomputed::default()
+    };
+    differences.extend(derived.differences);
+    for difference in &differences {
         output::line(format!("{name}: {difference}"));
     }
-    Ok(Answer::No)
+    if !differences.is_empty() {
+        return Ok(Answer::No);
+    }
+    output::line(format!(
+        "{name}: intact; {} of {} events of {}, {} checkpoints",
+        verified.events, manifest.size, manifest.origin, verified.checkpoints
+    ));
+    for (word, value) in &manifest.scope {
+        output::line(format!("  only {word} {value}"));
+    }
+    output::line(format!("  root {}", manifest.root));
+    output::line(format!("  {} files were derived again from the events", derived.same));
+    for not in &derived.not {
+        output::line(format!("  not derived again: {not}"));
+    }
+    Ok(Answer::Yes)
 }
