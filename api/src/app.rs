@@ -5,6 +5,7 @@ use std::sync::Arc;
 use runledger_ledger::clock::{Entropy, NoEntropy};
 use runledger_ledger::event::Actor;
 use runledger_ledger::ledger::{Ledger, SubmitError};
+use runledger_ledger::store::trust::Danger;
 use runledger_ledger::submission::Submission;
 use runledger_ledger::words::{Name, WordError, WorkspaceId};
 use runledger_projections::Projections;
@@ -40,6 +41,8 @@ struct Inner {
     metrics: Metrics,
     body_room: Arc<Semaphore>,
     readiness: LastLook,
+    /// What may be wrong with the database; none where nobody looks.
+    waived: Option<Vec<Danger>>,
     sessions: Sessions,
     closing: watch::Sender<bool>,
 }
@@ -63,10 +66,21 @@ impl App {
             metrics: Metrics::default(),
             body_room: Arc::new(Semaphore::new(BODY_BYTES)),
             readiness: LastLook::default(),
+            waived: None,
             sessions: Sessions::new(Entropy::system()),
             closing: watch::Sender::new(false),
         };
         Ok(App { inner: Arc::new(inner) })
+    }
+
+    /// The same, which is not ready while the database is not safe for a ledger, but for what is
+    /// waived. Only for one that nobody has a copy of yet.
+    #[must_use]
+    pub fn looking_at_the_database(self, waived: Vec<Danger>) -> Self {
+        match Arc::try_unwrap(self.inner) {
+            Ok(inner) => App { inner: Arc::new(Inner { waived: Some(waived), ..inner }) },
+            Err(inner) => App { inner },
+        }
     }
 
     /// The one write seam.
@@ -149,6 +163,11 @@ impl App {
     /// What was last found of the database's readiness.
     pub(crate) fn readiness(&self) -> &LastLook {
         &self.inner.readiness
+    }
+
+    /// What may be wrong with the database; none where nobody looks.
+    pub(crate) fn waived(&self) -> Option<&[Danger]> {
+        self.inner.waived.as_deref()
     }
 
     /// An opaque id under which the log tells of a failure.

@@ -7,6 +7,7 @@ mod adapters;
 mod audit;
 mod catalog;
 mod connection;
+mod database;
 mod demo;
 mod dry_run;
 mod events;
@@ -84,6 +85,9 @@ enum Command {
     Keys(keys::Command),
     Rebuild(maintenance::Rebuild),
     Replay(Box<replay::Replay>),
+    /// Set a PostgreSQL database up, or see whether a database is safe for a ledger.
+    #[command(subcommand)]
+    Database(database::Command),
     /// See to it that the logs of others only grow.
     #[command(subcommand)]
     Witness(witness::Command),
@@ -126,6 +130,7 @@ pub fn run() -> ExitCode {
         Command::Audit(command) => audit::run(&command),
         Command::Keys(command) => keys::run(&command),
         Command::Verify(arguments) => verify::run(&arguments),
+        Command::Database(command) => database::run(&command),
         Command::Rebuild(arguments) => maintenance::rebuild(&arguments),
         Command::Replay(arguments) => replay::run(&arguments),
         Command::Witness(command) => witness::run(&command),

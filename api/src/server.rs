@@ -3,6 +3,7 @@
 //! It ends in the order that loses nothing: no new requests, the ones in flight answered, the
 //! background tasks stopped, the database closed.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use runledger_ledger::catalog::Catalog;
 use runledger_ledger::checkpoints::Anchors;
 use runledger_ledger::clock::{Clock, Entropy};
 use runledger_ledger::ledger::{CreateError, Ledger};
+use runledger_ledger::store::trust::{Fault, Trust};
 use runledger_ledger::store::{Store, StoreError, StoreUrl};
 use runledger_ledger::tree;
 use runledger_projections::Projections;
@@ -86,6 +88,7 @@ impl Server {
         let entropy = Entropy::system();
         let administrator = token::load_or_make(&settings.token_file(), &entropy)?;
         let store = open(&settings.database).await?;
+        trusted(&store, settings).await?;
         fill_trees(&store).await?;
         let ledger = Ledger::new(store, clock, entropy.clone());
         let source = KeySource::find(data_dir, |name| std::env::var(name).ok());
@@ -115,6 +118,7 @@ impl Server {
         let reconciler = Reconciler::new(projections.clone(), adapters.registry, entropy);
         let workspace = settings.workspace.clone();
         let app = App::new(projections, reconciler, administrator, workspace)?;
+        let app = app.looking_at_the_database(settings.waived.clone());
         let limits = Limits::with_connections(settings.connections);
         Ok(Server { app, listener, address, limits, signing })
     }
@@ -213,6 +217,35 @@ pub(crate) async fn open(url: &StoreUrl) -> anyhow::Result<Store> {
         Err(error @ StoreError::Unavailable(_)) => Err(error).with_context(what),
         Err(error) => Err(anyhow::Error::new(CannotUse::new(what(), error))),
     }
+}
+
+/// Refuses a database that is not safe for a ledger, with every reason there is.
+async fn trusted(store: &Store, settings: &Settings) -> anyhow::Result<()> {
+    let Trust { faults, notes } = store.trust().await?;
+    for note in notes {
+        tracing::info!("{note}");
+    }
+    let (waived, faults): (Vec<Fault>, Vec<Fault>) =
+        faults.into_iter().partition(|fault| settings.waived.contains(&fault.danger));
+    for Fault { sentence, .. } in waived {
+        tracing::warn!("allowed by --allow-unsafe: {sentence}");
+    }
+    if faults.is_empty() {
+        return Ok(());
+    }
+    let names: BTreeSet<&str> = faults.iter().filter_map(|fault| fault.danger.waiver()).collect();
+    let waivable = faults.iter().all(|fault| fault.danger.waiver().is_some());
+    let sentences: Vec<&str> = faults.iter().map(|fault| fault.sentence.as_str()).collect();
+    let mut what = sentences.join("\n");
+    if waivable {
+        let names: Vec<&str> = names.into_iter().collect();
+        what += &format!(
+            "\nFor development and tests, --allow-unsafe {} starts it all the same",
+            names.join(",")
+        );
+    }
+    let database = &settings.database;
+    Err(CannotUse::new(format!("the database {database} is not safe for a ledger"), what).into())
 }
 
 /// The catalog that new workspaces begin with.

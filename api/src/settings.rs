@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use runledger_ledger::store::StoreUrl;
+use runledger_ledger::store::trust::Danger;
 
 use crate::workspaces::WorkspaceName;
 
@@ -31,6 +32,8 @@ pub struct Settings {
     pub catalog: Option<PathBuf>,
     /// The workspace that exists from the first start, and that requests without one mean.
     pub workspace: WorkspaceName,
+    /// What is not looked at in the database at the start.
+    pub waived: Vec<Danger>,
     /// What adapters read.
     pub adapters: AdapterSettings,
 }
@@ -94,6 +97,10 @@ pub struct Flags {
     /// [env: RUNLEDGER_WORKSPACE] [default: main]
     #[arg(long, value_name = "NAME")]
     pub workspace: Option<String>,
+    /// Start although the database is not safe for a ledger in these points, for development and
+    /// tests: durability, database-role, or both with a comma [env: RUNLEDGER_ALLOW_UNSAFE]
+    #[arg(long, value_name = "POINTS")]
+    pub allow_unsafe: Option<String>,
 }
 
 /// Why there are no settings.
@@ -178,7 +185,7 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// 1,024 files that a process may usually have open.
 const CONNECTIONS: &str = "800";
 /// The names of all settings, as they stand in the file.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "listen",
     "data_dir",
     "database_url",
@@ -187,6 +194,7 @@ const NAMES: [&str; 9] = [
     "connections",
     "catalog",
     "workspace",
+    "allow_unsafe",
     ADAPTERS,
 ];
 /// The table of what adapters read, and its names.
@@ -216,6 +224,7 @@ impl Settings {
             connections: sources.or("connections", CONNECTIONS).connections()?,
             catalog: sources.find("catalog").map(|given| given.value.into()),
             workspace: sources.or("workspace", "main").read(WorkspaceName::FORM)?,
+            waived: sources.or("allow_unsafe", "").waived()?,
             adapters: AdapterSettings {
                 domain_url: sources.find("domain_url").map(Given::domain_url).transpose()?,
                 probes: sources.find("probes").map(|given| given.value.into()),
@@ -292,6 +301,7 @@ impl<'a> Sources<'a> {
             "connections" => self.flags.connections.as_ref(),
             "catalog" => self.flags.catalog.as_ref(),
             "workspace" => self.flags.workspace.as_ref(),
+            "allow_unsafe" => self.flags.allow_unsafe.as_ref(),
             _ => None,
         }
     }
@@ -344,6 +354,14 @@ impl Given {
             0 => Err(self.bad(wanted)),
             connections => Ok(connections),
         }
+    }
+
+    fn waived(&self) -> Result<Vec<Danger>, SettingsError> {
+        const WAIVABLE: [Danger; 2] = [Danger::Durability, Danger::Role];
+        let points = self.value.split(',').map(str::trim).filter(|point| !point.is_empty());
+        let read = |point| WAIVABLE.into_iter().find(|danger| danger.waiver() == Some(point));
+        let wanted = "durability, database-role, or both with a comma between them";
+        points.map(|point| read(point).ok_or_else(|| self.bad(wanted))).collect()
     }
 
     fn database(&self) -> Result<StoreUrl, SettingsError> {

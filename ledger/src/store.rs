@@ -8,8 +8,11 @@
 mod error;
 mod pieces;
 mod postgres;
+pub mod protection;
 mod scratch;
+mod setup;
 mod sqlite;
+pub mod trust;
 mod url;
 
 use runledger_proof::tile::TileHash;
@@ -31,6 +34,7 @@ pub use integrity::Integrity;
 pub use pieces::pieces;
 pub use postgres::PgStore;
 pub use scratch::{Scratch, ScratchError};
+pub use setup::{SetUp, SetUpError, set_up};
 pub use sqlite::SqliteStore;
 pub use url::StoreUrl;
 
@@ -154,7 +158,8 @@ pub struct KnownId {
 }
 
 impl Store {
-    /// Connects, checks that acknowledged events survive a crash, and brings the tables up to date.
+    /// Connects, and brings the tables up to date where this user may. Whether the database can be
+    /// trusted with a ledger, [`Store::trust`] tells.
     pub async fn open(url: &StoreUrl) -> Result<Self, StoreError> {
         match url {
             StoreUrl::Postgres(url) => PgStore::open(url).await.map(Store::Postgres),

@@ -3,6 +3,7 @@
 use std::sync::OnceLock;
 
 use runledger_ledger::clock::{Entropy, NoEntropy};
+use runledger_ledger::store::{SetUpError, set_up};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::cluster::{Cluster, Durability};
@@ -26,6 +27,76 @@ pub async fn test_database() -> String {
     }
 }
 
+/// The role of the services under test, a member of `runledger_app` and of nothing else.
+const SERVICE: &str = "rl_service";
+
+/// The URL of a fresh database that is set up as `runledger database setup` does it, signed in as a
+/// service that owns nothing in it. [`superuser`] gives the URL of its administrator.
+///
+/// # Panics
+/// When there is none to be had: no test can go on without.
+pub async fn ledger_database() -> String {
+    let url = test_database().await;
+    match prepare(&url).await {
+        Ok(url) => url,
+        Err(error) => {
+            panic!("no database was set up: {error}: {:?}", std::error::Error::source(&error))
+        }
+    }
+}
+
+/// Sets the database at `url`, whose user is a superuser, up for a service, and returns the URL of
+/// the service. No event trigger keeps a test from tampering.
+///
+/// # Errors
+/// [`DatabaseError`], when the server refuses.
+pub async fn prepare(url: &str) -> Result<String, DatabaseError> {
+    let postgres = with_database(url, "postgres");
+    let mut one_at_a_time = PgConnection::connect(&postgres).await?;
+    let there = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)";
+    let there = async |connection: &mut PgConnection| -> sqlx::Result<bool> {
+        sqlx::query_scalar(there).bind(SERVICE).fetch_one(connection).await
+    };
+    if !there(&mut one_at_a_time).await? {
+        // Roles belong to the cluster, and tests begin side by side.
+        sqlx::query("SELECT pg_advisory_lock(7300)").execute(&mut one_at_a_time).await?;
+        if !there(&mut one_at_a_time).await? {
+            set_up(url).await?;
+            // Constants; no text of a caller is in it.
+            let make =
+                format!("CREATE ROLE {SERVICE} LOGIN PASSWORD '{SERVICE}' IN ROLE runledger_app");
+            sqlx::query(AssertSqlSafe(make)).execute(&mut one_at_a_time).await?;
+        }
+    }
+    one_at_a_time.close().await?;
+    set_up(url).await?;
+    for guard in ["runledger_guard_ddl", "runledger_guard_drop"] {
+        execute(url, format!("DROP EVENT TRIGGER {guard}")).await?;
+    }
+    Ok(with_user(url, SERVICE, SERVICE))
+}
+
+/// The URL of the same database as `url`, on the cluster of [`test_database`], for its superuser.
+pub fn superuser(url: &str) -> String {
+    let base = std::env::var(TEST_PG).unwrap_or_else(|_| own_cluster().url("postgres"));
+    with_database(&base, database(url))
+}
+
+/// A connection to the database behind `pool`, as the superuser of the tests' cluster: for what only
+/// the owner of the tables can do.
+///
+/// # Panics
+/// When it is not to be had.
+pub async fn superuser_of(pool: &sqlx::PgPool) -> PgConnection {
+    let base = std::env::var(TEST_PG).unwrap_or_else(|_| own_cluster().url("postgres"));
+    let options = pool.connect_options();
+    let url = with_database(&base, options.get_database().unwrap_or_default());
+    match PgConnection::connect(&url).await {
+        Ok(connection) => connection,
+        Err(error) => panic!("no superuser: {error}"),
+    }
+}
+
 /// Makes an empty database beside the one that `url` names, and returns its URL, with the same
 /// user. Nothing else, in this process or another, has its name.
 ///
@@ -44,9 +115,7 @@ pub async fn create_database(url: &str) -> Result<String, DatabaseError> {
 /// # Errors
 /// [`DatabaseError`], when the server cannot be reached or refuses.
 pub async fn drop_database(url: &str) -> Result<(), DatabaseError> {
-    let (server, _) = split(url);
-    let name = url[server.len()..].trim_start_matches('/').split('?').next().unwrap_or_default();
-    let quoted = name.replace('"', "\"\"");
+    let quoted = database(url).replace('"', "\"\"");
     // The name is quoted as an identifier, so it cannot be anything else.
     let statement = format!("DROP DATABASE \"{quoted}\" WITH (FORCE)");
     execute(&with_database(url, "postgres"), statement).await
@@ -87,6 +156,9 @@ pub enum DatabaseError {
     /// There was no unique name.
     #[error("could not make a unique name")]
     Name(#[from] NoEntropy),
+    /// It could not be set up for a service.
+    #[error("the test database was not set up for a service")]
+    SetUp(#[from] SetUpError),
 }
 
 /// The cluster of this process. A process never drops it: its guard does when the process ends.
@@ -110,6 +182,12 @@ fn unique_name(prefix: &str) -> Result<String, NoEntropy> {
     let mut random = [0; 12];
     Entropy::system().fill(&mut random)?;
     Ok(format!("{prefix}_{}", hex::encode(random)))
+}
+
+/// The database in the path of `url`.
+fn database(url: &str) -> &str {
+    let (server, _) = split(url);
+    url[server.len()..].trim_start_matches('/').split('?').next().unwrap_or_default()
 }
 
 /// `url` with another database in its path.

@@ -11,4 +11,4 @@ pub mod process;
 pub mod world;
 
 pub use cluster::{Cluster, Durability};
-pub use database::test_database;
+pub use database::{ledger_database, superuser_of, test_database};

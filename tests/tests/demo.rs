@@ -48,6 +48,7 @@ fn settings(data_dir: &Path, database_url: Option<String>) -> Settings {
         data_dir: Some(data_dir.to_str().unwrap().to_owned()),
         database_url,
         listen: Some("127.0.0.1:0".to_owned()),
+        allow_unsafe: Some("durability,database-role".to_owned()),
         ..Flags::default()
     };
     Settings::resolve(&flags, &|_| None).unwrap()

@@ -87,6 +87,8 @@ fn settings(arguments: &Arguments) -> anyhow::Result<(Settings, Option<TempDir>)
         database_url: arguments.database_url.clone(),
         listen: Some(listen),
         log: Some("warn".to_owned()),
+        // It is played and thrown away, on any database that there is.
+        allow_unsafe: Some("durability,database-role".to_owned()),
         ..Flags::default()
     };
     // Whatever is set for a real server is not meant for a demo.

@@ -112,7 +112,15 @@ impl Database {
     /// Opens it; one that is not there is not made.
     pub(super) async fn open(&self) -> anyhow::Result<Projections> {
         let settings = self.settings()?;
-        // Opening a file that is not there would make an empty ledger, and find nothing wrong.
+        self.must_be_there(&settings)?;
+        let store = server::open(&settings.database).await?;
+        tree::fill_new(&store).await?;
+        let ledger = Ledger::new(store, Clock::system(), Entropy::system());
+        Ok(Projections::new(ledger)?)
+    }
+
+    /// Opening a file that is not there would make an empty ledger, and find nothing wrong.
+    pub(super) fn must_be_there(&self, settings: &Settings) -> anyhow::Result<()> {
         if let StoreUrl::SqliteFile(path) = &settings.database
             && !path.is_file()
         {
@@ -122,10 +130,7 @@ impl Database {
                  or its database with --database-url"
             ))));
         }
-        let store = server::open(&settings.database).await?;
-        tree::fill_new(&store).await?;
-        let ledger = Ledger::new(store, Clock::system(), Entropy::system());
-        Ok(Projections::new(ledger)?)
+        Ok(())
     }
 }
 

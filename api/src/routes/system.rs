@@ -22,13 +22,16 @@ use crate::problem::{ApiError, ApiResult, Problems};
 /// How long the database may take to answer before the server is not ready.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How long it counts what was found of the database itself.
+const LOOKED_AT: Span = Span::from_secs(30);
+
 /// How long what was found counts as what is.
 const STAYS_TRUE: Span = Span::from_secs(1);
 
 /// Whether the server can do its work.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Readiness {
-    /// Whether it can take events and answer questions: whether the database answers.
+    /// Whether it can take events and answer questions: whether the database answers, and is safe.
     ready: bool,
     /// Whether the database answers.
     database: bool,
@@ -36,6 +39,10 @@ pub struct Readiness {
     /// are behind is safe, and what is not taken may be lost.
     #[serde(skip_serializing_if = "Option::is_none")]
     read_models: Option<ReadModels>,
+    /// Whether the database is not safe for a ledger any more. Why not, the server's log says, and
+    /// `runledger database check`.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    database_unsafe: bool,
 }
 
 /// Where the read models of all workspaces stand.
@@ -55,13 +62,18 @@ impl ReadModels {
     }
 }
 
-/// When it was last looked where the read models stand, and what was found.
-pub(crate) type LastLook = Mutex<Option<(Moment, Option<ReadModels>)>>;
+/// When it was last looked where the read models stand, and what was found; and when at the database
+/// itself, and whether it was safe for a ledger.
+#[derive(Debug, Default)]
+pub(crate) struct LastLook {
+    models: Mutex<Option<(Moment, Option<ReadModels>)>>,
+    database: Mutex<Option<(Moment, bool)>>,
+}
 
 /// Where the read models stand, or stood less than a second ago: anybody may ask, and a look joins
 /// all workspaces. Who asks meanwhile waits for the look that is on its way.
 async fn read_models(app: &App) -> Option<ReadModels> {
-    let mut last = app.readiness().lock().await;
+    let mut last = app.readiness().models.lock().await;
     let now = app.ledger().now();
     let fresh = |at: Moment| now >= at && now.since(at) < STAYS_TRUE;
     if let Some((_, found)) = (*last).filter(|(at, _)| fresh(*at)) {
@@ -76,6 +88,32 @@ async fn read_models(app: &App) -> Option<ReadModels> {
 async fn look(app: &App) -> Option<ReadModels> {
     let lags = tokio::time::timeout(PATIENCE, app.projections().lags()).await;
     lags.ok()?.ok().map(|lags| ReadModels::of(&lags))
+}
+
+/// Whether the database is safe for a ledger, or was less than half a minute ago; as it was, while
+/// it does not say so in time. What has changed is logged.
+async fn is_safe(app: &App) -> bool {
+    let Some(waived) = app.waived() else { return true };
+    let mut last = app.readiness().database.lock().await;
+    let now = app.ledger().now();
+    let fresh = |at: Moment| now >= at && now.since(at) < LOOKED_AT;
+    if let Some((_, safe)) = (*last).filter(|(at, _)| fresh(*at)) {
+        return safe;
+    }
+    let looked = tokio::time::timeout(PATIENCE, app.ledger().writing_store().trust()).await;
+    let was = last.is_none_or(|(_, safe)| safe);
+    let Ok(Ok(trust)) = looked else { return was };
+    let faults = trust.faults.into_iter().filter(|fault| !waived.contains(&fault.danger));
+    let sentences: Vec<String> = faults.map(|fault| fault.sentence).collect();
+    let safe = sentences.is_empty();
+    *last = Some((now, safe));
+    if was && !safe {
+        let why = sentences.join("; ");
+        tracing::error!(why, "the database is not safe for a ledger any more");
+    } else if safe && !was {
+        tracing::info!("the database is safe for a ledger again");
+    }
+    safe
 }
 
 /// Is the process there?
@@ -104,8 +142,11 @@ pub async fn healthz() -> &'static str {
 pub async fn readyz(State(app): State<App>) -> Response {
     let read_models = read_models(&app).await;
     let database = read_models.is_some();
-    let status = if database { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, axum::Json(Readiness { ready: database, database, read_models })).into_response()
+    let database_unsafe = database && !is_safe(&app).await;
+    let ready = database && !database_unsafe;
+    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, axum::Json(Readiness { ready, database, read_models, database_unsafe }))
+        .into_response()
 }
 
 /// What the server counts of itself, as OpenMetrics text.

@@ -105,3 +105,16 @@ fn no_connection_at_all_is_no_limit_that_a_server_could_have() {
         assert!(error.contains("RUNLEDGER_CONNECTIONS") && error.contains("from 1 on"), "{error}");
     }
 }
+
+#[test]
+fn what_is_waived_is_named_and_nothing_else_can_be() {
+    let waived = |value: &str| {
+        let flags = Flags { allow_unsafe: Some(value.to_owned()), ..Flags::default() };
+        resolve(&flags, &[HOME]).map(|settings| settings.waived)
+    };
+    assert_eq!(resolve(&Flags::default(), &[HOME]).unwrap().waived, []);
+    let both = waived("database-role, durability").unwrap();
+    assert_eq!(both, [Danger::Role, Danger::Durability]);
+    let error = waived("triggers").unwrap_err().to_string();
+    assert!(error.starts_with("allow_unsafe, set by the flag --allow-unsafe, must be"), "{error}");
+}

@@ -4,14 +4,15 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use sqlx::error::DatabaseError;
+use sqlx::migrate::Migration;
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Executor as _, PgConnection, Postgres, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::{
-    Appended, Batch, Identity, KnownId, StoreError, StoredEvent, correlations, evidence, signed,
-    unsigned,
+    Appended, Batch, Identity, KnownId, StoreError, StoredEvent, correlations, evidence,
+    protection, signed, unsigned,
 };
 use crate::event::{AggregateType, Stream};
 use crate::merkle::Hash;
@@ -19,7 +20,7 @@ use crate::run::ReservationKey;
 use crate::time::Moment;
 use crate::words::{Name, RunId, WorkspaceId};
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres");
+pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres");
 
 /// Pools of connections to one PostgreSQL database.
 #[derive(Clone, Debug)]
@@ -48,6 +49,19 @@ pub(super) struct PgTurn {
     transaction: Transaction<'static, Postgres>,
     room: OwnedSemaphorePermit,
 }
+
+/// The version of the last migration.
+pub(super) fn last_migration() -> i64 {
+    MIGRATIONS.iter().map(|made| made.version).max().unwrap_or_default()
+}
+
+/// Whether whoever connects owns the ledger's tables, or may make them where there are none.
+const OWNS: &str = "SELECT coalesce(pg_has_role(c.relowner, 'USAGE'), \
+     coalesce(has_schema_privilege(current_schema(), 'CREATE'), false)) \
+     FROM (VALUES (1)) AS one LEFT JOIN pg_class AS c ON c.oid = to_regclass('_sqlx_migrations')";
+const IS_SET_UP: &str = "SELECT coalesce(has_table_privilege(to_regclass('_sqlx_migrations'), \
+     'SELECT'), false)";
+const APPLIED: &str = "SELECT version, checksum FROM _sqlx_migrations WHERE success";
 
 /// Every statement of ours is answered from an index, in its order, and the statements are planned
 /// while the tables are small or not counted yet: a plan that reads a whole table, or sorts a whole
@@ -151,7 +165,7 @@ INSERT INTO heads (workspace_id, size, last_recorded_at, frontier)
 SELECT workspace_id, 0, 0, ''::bytea FROM made";
 
 impl PgStore {
-    /// Connects, checks durability and migrates.
+    /// Connects and migrates, where it may.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(url)?
             .application_name("runledger")
@@ -178,9 +192,40 @@ impl PgStore {
         let readers = pool(READERS).connect_lazy_with(options);
         let turns = Arc::new(Semaphore::new(TURNS));
         let store = PgStore { pool: readers.clone(), writers, readers, turns };
-        store.check_durability().await?;
-        MIGRATIONS.run(&store.writers).await.map_err(StoreError::Migration)?;
+        store.bring_up_to_date().await?;
         Ok(store)
+    }
+
+    /// Migrates, where this is the one user of the database. A service that owns nothing cannot, and
+    /// only looks whether the tables are of its version.
+    async fn bring_up_to_date(&self) -> Result<(), StoreError> {
+        let mut connection = self.writers.acquire().await?;
+        if sqlx::query_scalar(OWNS).fetch_one(&mut *connection).await? {
+            MIGRATIONS.run(&self.writers).await.map_err(StoreError::Migration)?;
+            return protection::protect(&mut connection, last_migration()).await;
+        }
+        let set_up = "run `runledger database setup --admin-url URL` as an administrator";
+        let there: bool = sqlx::query_scalar(IS_SET_UP).fetch_one(&mut *connection).await?;
+        if !there {
+            let nothing = format!(
+                "it holds no ledger that this user may read, and may not be made \
+                 one by it; {set_up}"
+            );
+            return Err(StoreError::Unsafe(nothing));
+        }
+        let applied: Vec<(i64, Vec<u8>)> =
+            sqlx::query_as(APPLIED).fetch_all(&mut *connection).await?;
+        let is_applied = |made: &Migration| {
+            applied.iter().any(|(version, sum)| *version == made.version && *sum == *made.checksum)
+        };
+        match MIGRATIONS.iter().find(|made| !is_applied(made)) {
+            None => Ok(()),
+            Some(made) => Err(StoreError::Unsafe(format!(
+                "its tables are not those of this version (migration {:04} is not applied as it is \
+                 here), and this user may not change them; {set_up}",
+                made.version
+            ))),
+        }
     }
 
     /// The pool that reads.
@@ -199,22 +244,6 @@ impl PgStore {
     pub(super) async fn close(&self) {
         self.readers.close().await;
         self.writers.close().await;
-    }
-
-    /// An answer means durable, so a commit must wait for the disk. (Whether the disk itself is
-    /// told to write, `fsync`, is the operator's; test clusters run without.)
-    async fn check_durability(&self) -> Result<(), StoreError> {
-        let (commit,): (String,) = sqlx::query_as("SELECT current_setting('synchronous_commit')")
-            .fetch_one(&self.writers)
-            .await?;
-        if commit == "off" {
-            return Err(StoreError::Unsafe(
-                "synchronous_commit is off, so an acknowledged event could be lost; \
-                 set it to on for this database"
-                    .to_owned(),
-            ));
-        }
-        Ok(())
     }
 
     pub(super) async fn take_turn(&self, workspace: WorkspaceId) -> Result<PgTurn, StoreError> {

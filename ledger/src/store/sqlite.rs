@@ -1,6 +1,7 @@
 //! SQLite's own statements: one writer, a pool of readers, many rows a statement.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use sqlx::error::DatabaseError;
 use sqlx::sqlite::{
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use super::{
     Appended, Batch, KnownId, NewRow, StoreError, StoredEvent, correlations, evidence, pieces,
-    signed, unsigned,
+    signed, trust, trust::sqlite::Triggers, unsigned,
 };
 use crate::event::{AggregateType, Stream};
 use crate::run::ReservationKey;
@@ -42,6 +43,7 @@ pub struct SqliteStore {
     /// Reads for lanes and followers, which no reader takes.
     writers_readers: SqlitePool,
     durable: bool,
+    path: Option<Arc<Path>>,
 }
 
 const ADVANCE_HEAD: &str = "UPDATE heads SET size = $3, last_recorded_at = $4, frontier = $5 \
@@ -91,11 +93,28 @@ impl SqliteStore {
                 (readers, pool(2).connect_lazy_with(options))
             }
         };
-        let store = SqliteStore { writer, readers, writers_readers, durable };
-        if durable {
-            store.check_durability().await?;
-        }
-        Ok(store)
+        let path = path.map(Arc::from);
+        Ok(SqliteStore { writer, readers, writers_readers, durable, path })
+    }
+
+    /// Whether what is committed must survive: a ledger, and nothing that is made to be lost.
+    pub(super) const fn is_durable(&self) -> bool {
+        self.durable
+    }
+
+    /// The file, if it is one.
+    pub(super) fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
+    }
+
+    /// The triggers that the migrations make.
+    pub(super) async fn made_triggers() -> Result<Triggers, StoreError> {
+        let memory = SqliteConnectOptions::new().in_memory(true);
+        let made = SqlitePoolOptions::new().max_connections(1).connect_with(memory).await?;
+        MIGRATIONS.run(&made).await.map_err(StoreError::Migration)?;
+        let triggers = trust::sqlite::triggers(&made).await?;
+        made.close().await;
+        Ok(triggers)
     }
 
     /// The one connection that writes.
@@ -127,20 +146,6 @@ impl SqliteStore {
     /// The connections that read.
     pub const fn readers(&self) -> &SqlitePool {
         &self.readers
-    }
-
-    async fn check_durability(&self) -> Result<(), StoreError> {
-        let (synchronous,): (i64,) =
-            sqlx::query_as("PRAGMA synchronous").fetch_one(&self.writer).await?;
-        let (journal,): (String,) =
-            sqlx::query_as("PRAGMA journal_mode").fetch_one(&self.writer).await?;
-        if synchronous < 2 || journal != "wal" {
-            return Err(StoreError::Unsafe(format!(
-                "SQLite runs with synchronous={synchronous} and journal_mode={journal}, so an \
-                 acknowledged event could be lost; the file system must allow WAL"
-            )));
-        }
-        Ok(())
     }
 
     pub(super) async fn append(&self, batch: &Batch<'_>) -> Result<Appended, StoreError> {

@@ -20,6 +20,7 @@ fn settings(data_dir: &Path) -> Settings {
         connections: 100,
         catalog: None,
         workspace: "main".parse().unwrap(),
+        waived: Vec::new(),
         adapters: AdapterSettings::default(),
     }
 }

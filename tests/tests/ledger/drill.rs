@@ -92,7 +92,7 @@ impl Drill {
         match self.bed.store() {
             Store::Postgres(store) => {
                 let mut connection = store.pool().acquire().await.unwrap();
-                for table in ["events", "checkpoints"] {
+                for table in ["events", "checkpoints", "heads"] {
                     let off = format!("ALTER TABLE {table} DISABLE TRIGGER ALL");
                     sqlx::query(AssertSqlSafe(off)).execute(&mut *connection).await.unwrap();
                 }

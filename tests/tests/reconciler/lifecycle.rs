@@ -11,6 +11,7 @@ use runledger_adapters::lifecycle;
 use runledger_ledger::clock::{Clock, Entropy};
 use runledger_ledger::ledger::Ledger;
 use runledger_ledger::run::RunCommand;
+use runledger_ledger::store::trust::Danger;
 use runledger_ledger::store::{Store, StoreUrl};
 use runledger_ledger::submission::{Answer, Command, Submission};
 use runledger_ledger::time::Span;
@@ -152,6 +153,7 @@ async fn a_running_server_gives_up_what_is_silent(#[values("sqlite", "postgresql
         connections: 100,
         catalog: Some(catalog),
         workspace: "main".parse().unwrap(),
+        waived: vec![Danger::Durability, Danger::Role],
         adapters: AdapterSettings::default(),
     };
     let server = Server::start(&settings).await.unwrap();

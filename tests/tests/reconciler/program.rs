@@ -44,6 +44,7 @@ fn settings(directory: &Path, domain_url: &str) -> Settings {
         connections: 100,
         catalog: None,
         workspace: "main".parse().unwrap(),
+        waived: Vec::new(),
         adapters: AdapterSettings { domain_url: Some(domain_url.to_owned()), probes: None },
     }
 }

@@ -10,6 +10,7 @@ use runledger::settings::{AdapterSettings, LogFormat, Settings};
 use runledger_ledger::ledger::Ledger;
 use runledger_ledger::run::{Named, Origin, Report, RunCommand, SignalReport};
 use runledger_ledger::store::StoreUrl;
+use runledger_ledger::store::trust::Danger;
 use runledger_ledger::submission::{Answer, Command, Submission};
 use runledger_ledger::words::{Name, Outcome, RunId, WorkspaceId};
 use runledger_projections::rules::actionability::Actionability;
@@ -38,6 +39,7 @@ fn settings(directory: &Path, database: StoreUrl) -> Settings {
         connections: 100,
         catalog: None,
         workspace: "main".parse().unwrap(),
+        waived: vec![Danger::Durability, Danger::Role],
         adapters: AdapterSettings { domain_url: None, probes },
     }
 }

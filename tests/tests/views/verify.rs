@@ -68,13 +68,16 @@ async fn verify(world: &World) -> Verification {
 async fn tamper(world: &World, statement: &'static str) {
     match world.ledger.store() {
         Store::Postgres(store) => {
-            let unlock = "ALTER TABLE events DISABLE TRIGGER ALL";
-            for sql in [unlock, statement] {
+            let events = "ALTER TABLE events DISABLE TRIGGER ALL";
+            let heads = "ALTER TABLE heads DISABLE TRIGGER ALL";
+            for sql in [events, heads, statement] {
                 sqlx::query(sql).execute(store.pool()).await.unwrap();
             }
         }
         Store::Sqlite(store) => {
-            for sql in ["events_no_update", "events_no_delete", "events_no_replace"] {
+            for sql in
+                ["events_no_update", "events_no_delete", "events_no_replace", "heads_only_grow"]
+            {
                 let drop = format!("DROP TRIGGER IF EXISTS {sql}");
                 sqlx::query(sqlx::AssertSqlSafe(drop)).execute(store.writer()).await.unwrap();
             }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use runledger_ledger::audit;
+use runledger_ledger::store::trust::Danger;
 use runledger_ledger::store::{Integrity, Store};
 use runledger_ledger::words::WorkspaceId;
 use runledger_projections::{
@@ -87,6 +88,10 @@ struct Itself {
     indexes_unchecked: Option<String>,
     /// Where the directory of workspaces says something else than the logs.
     directory: Vec<String>,
+    /// Why it is not safe for a ledger now. That says nothing of what is recorded. (Who verifies may
+    /// well be its administrator, so of the role nothing is said.)
+    #[serde(rename = "unsafe", skip_serializing_if = "Vec::is_empty")]
+    not_safe: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -134,7 +139,10 @@ async fn of_database(store: &Store) -> anyhow::Result<Itself> {
     drop(bar);
     let directory = store.check_directory().await;
     let directory = directory.context("the directory of workspaces could not be checked")?;
-    Ok(Itself { indexes: problems, indexes_unchecked: unchecked, directory })
+    let trust = store.trust().await.context("the database's settings could not be looked at")?;
+    let faults = trust.faults.into_iter().filter(|fault| fault.danger != Danger::Role);
+    let not_safe = faults.map(|fault| fault.sentence).collect();
+    Ok(Itself { indexes: problems, indexes_unchecked: unchecked, directory, not_safe })
 }
 
 async fn look_at(
@@ -197,6 +205,9 @@ impl Itself {
     fn print(&self) {
         for problem in self.indexes.iter().chain(&self.directory) {
             output::line(Cell::new(format!("the database: {problem}")));
+        }
+        for fault in &self.not_safe {
+            output::note(format!("the database is not safe for a ledger: {fault}"));
         }
         if let Some(why) = &self.indexes_unchecked {
             output::note(format!("the database's indexes were not checked: {why}"));

@@ -1,0 +1,227 @@
+//! PostgreSQL: settings, triggers, rights.
+
+use sqlx::PgPool;
+
+use super::{Danger, Trust};
+use crate::store::StoreError;
+use crate::store::protection::{APP, Rights, TABLES};
+
+const SETTINGS: &str = "SELECT name, setting FROM pg_settings WHERE name IN \
+     ('fsync', 'full_page_writes', 'synchronous_commit', 'data_checksums', \
+      'default_transaction_read_only')";
+const STANDBY: &str = "SELECT pg_is_in_recovery()";
+/// Each trigger of ours, whether it fires always, and whether it and its function are as made.
+const TRIGGERS: &str = "\
+SELECT made.name, made.relation, t.tgenabled = 'A', t.tgtype = made.kind
+       AND p.prosrc = made.source AND NOT p.prosecdef
+FROM UNNEST($1::text[], $2::text[], $3::smallint[], $4::text[])
+     AS made (name, relation, kind, source)
+LEFT JOIN pg_trigger AS t ON t.tgrelid = to_regclass(made.relation) AND t.tgname = made.name
+LEFT JOIN pg_proc AS p ON p.oid = t.tgfoid";
+const GUARDS: &str = "SELECT count(*) FROM pg_event_trigger \
+     WHERE evtname IN ('runledger_guard_ddl', 'runledger_guard_drop') AND evtenabled = 'A'";
+/// Whoever signs in may take back what a role was set to, so it is the one who signed in that counts.
+const ROLE: &str = "SELECT rolname::text, rolsuper, rolbypassrls, rolcreaterole, \
+     has_schema_privilege(rolname, current_schema(), 'CREATE') \
+     FROM pg_roles WHERE rolname = session_user";
+const OWNERS: &str = "SELECT DISTINCT pg_get_userbyid(c.relowner)::text FROM pg_class AS c \
+     WHERE c.oid IN (SELECT to_regclass(name) FROM UNNEST($1::text[]) AS ours (name)) \
+       AND pg_has_role(session_user, c.relowner, 'MEMBER') ORDER BY 1";
+const TOO_MUCH: &str = "\
+SELECT ours.name FROM UNNEST($1::text[], $2::text[]) AS ours (name, withheld)
+WHERE has_table_privilege(session_user, to_regclass(ours.name), ours.withheld)
+   OR ours.withheld LIKE 'UPDATE%'
+      AND has_any_column_privilege(session_user, to_regclass(ours.name), 'UPDATE') ORDER BY 1";
+const TOO_LITTLE: &str = "\
+SELECT DISTINCT ours.name FROM UNNEST($1::text[], $2::text[]) AS ours (name, needed)
+WHERE NOT coalesce(has_table_privilege(to_regclass(ours.name), ours.needed), false) ORDER BY 1";
+
+/// A trigger as the migrations make it.
+struct Made {
+    name: &'static str,
+    relation: &'static str,
+    /// The bits of `pg_trigger.tgtype`: 1 for each row, 2 before, 4 INSERT, 8 DELETE, 16 UPDATE,
+    /// 32 TRUNCATE.
+    kind: i16,
+    /// The body of its function.
+    source: &'static str,
+}
+
+const EVENTS: &str = "
+BEGIN
+    RAISE EXCEPTION 'events are immutable: % is refused', TG_OP USING ERRCODE = 'integrity_constraint_violation';
+END ";
+const CHECKPOINTS: &str = "
+BEGIN
+    RAISE EXCEPTION 'checkpoints are immutable: % is refused', TG_OP;
+END ";
+const HEADS: &str = "
+BEGIN
+    RAISE EXCEPTION 'logs only grow: % of a head is refused', TG_OP USING ERRCODE = 'integrity_constraint_violation';
+END ";
+const MADE: [Made; 7] = [
+    Made { name: "events_immutable_rows", relation: "events", kind: 27, source: EVENTS },
+    Made { name: "events_immutable_table", relation: "events", kind: 34, source: EVENTS },
+    Made { name: "checkpoints_no_change", relation: "checkpoints", kind: 27, source: CHECKPOINTS },
+    Made {
+        name: "checkpoints_no_truncate",
+        relation: "checkpoints",
+        kind: 34,
+        source: CHECKPOINTS,
+    },
+    Made { name: "heads_only_grow", relation: "heads", kind: 19, source: HEADS },
+    Made { name: "heads_no_delete", relation: "heads", kind: 11, source: HEADS },
+    Made { name: "heads_no_truncate", relation: "heads", kind: 34, source: HEADS },
+];
+
+/// How it is put right.
+const SET_UP: &str = "run `runledger database setup --admin-url URL` as an administrator";
+
+pub(super) async fn look(pool: &PgPool) -> Result<Trust, StoreError> {
+    let mut trust = Trust::default();
+    settings(pool, &mut trust).await?;
+    triggers(pool, &mut trust).await?;
+    role(pool, &mut trust).await?;
+    rights(pool, &mut trust).await?;
+    Ok(trust)
+}
+
+async fn settings(pool: &PgPool, trust: &mut Trust) -> Result<(), StoreError> {
+    let settings: Vec<(String, String)> = sqlx::query_as(SETTINGS).fetch_all(pool).await?;
+    let is = |name: &str, value: &str| settings.iter().any(|(n, v)| n == name && v == value);
+    if is("fsync", "off") {
+        let lost = "PostgreSQL runs with fsync=off, so a crash of the machine can lose or damage \
+             anything; set fsync = on in postgresql.conf and restart it";
+        trust.fault(Danger::Durability, lost);
+    }
+    if is("full_page_writes", "off") {
+        let torn = "PostgreSQL runs with full_page_writes=off, so a crash of the machine can leave \
+             half-written pages; set full_page_writes = on in postgresql.conf";
+        trust.fault(Danger::Durability, torn);
+    }
+    if is("synchronous_commit", "off") {
+        let lost = "synchronous_commit is off for the service's connections, so an acknowledged \
+             event could be lost; set it to on for this database and role (ALTER ROLE ... RESET \
+             synchronous_commit)";
+        trust.fault(Danger::Durability, lost);
+    }
+    if sqlx::query_scalar(STANDBY).fetch_one(pool).await? {
+        let standby = "this PostgreSQL is a standby, a copy that takes nothing; name the primary in \
+             the database URL";
+        trust.fault(Danger::Standby, standby);
+    } else if is("default_transaction_read_only", "on") {
+        let only = "default_transaction_read_only is on for the service's connections, so nothing \
+             can be recorded; reset it for this database and role";
+        trust.fault(Danger::Standby, only);
+    }
+    if is("data_checksums", "off") {
+        trust.note(
+            "PostgreSQL keeps no data checksums, so a damaged page is found only where it is read \
+             and makes no sense; pg_checksums --enable turns them on while the server is stopped",
+        );
+    }
+    Ok(())
+}
+
+async fn triggers(pool: &PgPool, trust: &mut Trust) -> Result<(), StoreError> {
+    let rows: Vec<(String, String, Option<bool>, Option<bool>)> = sqlx::query_as(TRIGGERS)
+        .bind(MADE.iter().map(|made| made.name).collect::<Vec<_>>())
+        .bind(MADE.iter().map(|made| made.relation).collect::<Vec<_>>())
+        .bind(MADE.iter().map(|made| made.kind).collect::<Vec<_>>())
+        .bind(MADE.iter().map(|made| made.source).collect::<Vec<_>>())
+        .fetch_all(pool)
+        .await?;
+    for (name, relation, always, as_made) in rows {
+        let sentence = match (always, as_made) {
+            (Some(true), Some(true)) => continue,
+            (None, _) => format!(
+                "the trigger {name} of the table {relation} is missing, so history there could be \
+                 changed; verify the log (`runledger verify database`), then make it again from \
+                 migrations/postgres"
+            ),
+            (Some(false), _) => format!(
+                "the trigger {name} of the table {relation} does not fire always; verify the log \
+                 (`runledger verify database`), then ALTER TABLE {relation} ENABLE ALWAYS TRIGGER \
+                 {name}"
+            ),
+            (Some(true), _) => format!(
+                "the trigger {name} of the table {relation} is not the one that the migrations \
+                 make; verify the log (`runledger verify database`), then make it again from \
+                 migrations/postgres"
+            ),
+        };
+        trust.fault(Danger::Triggers, sentence);
+    }
+    let guards: i64 = sqlx::query_scalar(GUARDS).fetch_one(pool).await?;
+    if guards < 2 {
+        trust.note(format!(
+            "no event triggers keep the owner of the tables from altering or dropping them; {SET_UP} \
+             who is a superuser, where there is one"
+        ));
+    }
+    Ok(())
+}
+
+async fn role(pool: &PgPool, trust: &mut Trust) -> Result<(), StoreError> {
+    let (name, superuser, bypasses, makes_roles, creates): (String, bool, bool, bool, bool) =
+        sqlx::query_as(ROLE).fetch_one(pool).await?;
+    let instead = format!(
+        "give the service a role of its own that is a member of {APP} and of nothing else, and \
+         name it in the database URL"
+    );
+    let mut is = |what: &str| {
+        trust.fault(Danger::Role, format!("the service's database role {name} {what}; {instead}"));
+    };
+    if superuser {
+        // Everything else follows from it.
+        is("is a superuser, whom nothing is refused");
+        return Ok(());
+    }
+    if bypasses {
+        is("bypasses row-level security (BYPASSRLS)");
+    }
+    if makes_roles {
+        is("may make roles (CREATEROLE), and so join the owner of the tables");
+    }
+    if creates {
+        is("may create tables in the schema of the ledger");
+    }
+    let owners: Vec<String> = sqlx::query_scalar(OWNERS).bind(names()).fetch_all(pool).await?;
+    for owner in owners {
+        is(&match owner == name {
+            true => "owns tables of the ledger, and can switch their triggers off".to_owned(),
+            false => format!("is a member of {owner}, which owns tables of the ledger"),
+        });
+    }
+    let withheld: Vec<&str> = TABLES.iter().map(|(_, rights)| rights.withheld()).collect();
+    let too_much: Vec<String> =
+        sqlx::query_scalar(TOO_MUCH).bind(names()).bind(withheld).fetch_all(pool).await?;
+    if !too_much.is_empty() {
+        let tables = too_much.join(", ");
+        is(&format!("has rights that it must not have on {tables}"));
+    }
+    Ok(())
+}
+
+async fn rights(pool: &PgPool, trust: &mut Trust) -> Result<(), StoreError> {
+    let needed = |(table, rights): &(&'static str, Rights)| {
+        rights.needed().iter().map(|right| (*table, *right)).collect::<Vec<_>>()
+    };
+    let (tables, needed): (Vec<&str>, Vec<&str>) = TABLES.iter().flat_map(needed).unzip();
+    let missing: Vec<String> =
+        sqlx::query_scalar(TOO_LITTLE).bind(tables).bind(needed).fetch_all(pool).await?;
+    if !missing.is_empty() {
+        let tables = missing.join(", ");
+        trust.fault(
+            Danger::Rights,
+            format!(
+                "the service's database role has not the rights that it needs on {tables}; {SET_UP}"
+            ),
+        );
+    }
+    Ok(())
+}
+
+fn names() -> Vec<&'static str> {
+    TABLES.iter().map(|(table, _)| *table).collect()
+}
