@@ -20,6 +20,7 @@ mod related;
 mod run;
 mod runs;
 mod said;
+mod saved;
 mod security;
 mod session;
 mod shell;
@@ -27,6 +28,7 @@ mod sign_in;
 mod signed;
 mod timeline;
 mod words;
+mod workspaces;
 
 use axum::middleware;
 use axum::routing::{get, post};
@@ -42,6 +44,7 @@ pub(crate) fn router(app: &App) -> axum::Router<App> {
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/preferences", post(preferences::choose))
+        .route("/w", get(workspaces::page))
         .route("/w/{workspace}", get(overview::page))
         .route("/w/{workspace}/follow-ups", get(follow_ups::page))
         .route(
@@ -49,6 +52,8 @@ pub(crate) fn router(app: &App) -> axum::Router<App> {
             get(follow_ups::preview).post(follow_ups::resolve),
         )
         .route("/w/{workspace}/runs", get(runs::page))
+        .route("/w/{workspace}/views", post(saved::keep))
+        .route("/w/{workspace}/views/{name}", get(saved::open))
         .route("/w/{workspace}/runs/{run}", get(run::page))
         .route("/w/{workspace}/runs/{run}/follow-up", post(run::follow_up))
         .route("/w/{workspace}/runs/{run}/ask", post(run::ask))

@@ -20,6 +20,7 @@ mod query;
 mod rebuild;
 mod remote_claims;
 pub mod rules;
+mod saved_views;
 mod simulation;
 mod tables;
 pub mod texts;
@@ -41,10 +42,11 @@ pub use query::{
     Counts, EnvironmentStanding, Facets, FamilyCounts, FamilyView, FollowUpCounts, FollowUpFilter,
     FollowUpItem, Health, OperationCounts, OperationStanding, Overview, Page, PageError,
     PageRequest, QueueStanding, RecentOutcome, RecentRun, RecentRuns, RunFilter, Watched, Windows,
-    watch,
+    WorkspaceStanding, watch,
 };
 pub use rebuild::Progress;
 pub use remote_claims::Claim;
+pub use saved_views::{Kept, SavedView};
 pub use simulation::{Differing, Judged, Sides, Simulation};
 pub use timeline::{Cause, Entry, FreshnessThen, Period, Timeline, VerdictThen};
 pub use verify::{Difference, Verification, VerifyProgress, VerifyStep};

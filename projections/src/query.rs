@@ -5,6 +5,7 @@
 //! and says how far it came. All statements of a question see one moment of the database.
 
 mod counts;
+mod everywhere;
 mod facets;
 mod follow_ups;
 mod operations;
@@ -18,6 +19,7 @@ mod statement;
 mod watch;
 
 pub use counts::{Counts, EnvironmentStanding, FollowUpCounts, Health, Overview};
+pub use everywhere::WorkspaceStanding;
 pub use facets::{Facets, FamilyCounts};
 pub use follow_ups::{FollowUpFilter, FollowUpItem};
 pub use operations::{FamilyView, OperationCounts, OperationStanding, RecentOutcome, Windows};

@@ -157,6 +157,18 @@ runs-none = Kein Lauf passt. Ohne einen der Filter sind es mehr.
 runs-scanned = Die Liste geht weiter. Durchgesehen wurde sie bis
 runs-older = Ältere
 runs-end = Das sind alle.
+saved-title = Gespeicherte Ansichten
+saved-name = Name dieser Ansicht
+saved-save = Speichern
+saved-forget = Diese Ansicht entfernen
+workspaces-all = Alle Arbeitsbereiche
+unit-workspaces = { $n ->
+    [one] Arbeitsbereich
+   *[other] Arbeitsbereiche
+}
+word-left = Was hier zu sehen ist, ist noch übrig.
+word-more = Es gibt mehr, was nicht gezählt wurde.
+word-rounds = Höchstens { $thing } auf einmal. Danach ist zu sehen, was übrig ist, und es geht weiter.
 
 ## Lauf
 

@@ -157,6 +157,18 @@ runs-none = No run fits. Remove a filter to see more.
 runs-scanned = The list goes on. It was looked through as far as
 runs-older = Older
 runs-end = That is all.
+saved-title = Saved views
+saved-name = Name of this view
+saved-save = Save
+saved-forget = Remove this view
+workspaces-all = All workspaces
+unit-workspaces = { $n ->
+    [one] workspace
+   *[other] workspaces
+}
+word-left = What you see here is left.
+word-more = There are more, which were not counted.
+word-rounds = At most { $thing } are done at a time. Then you see what is left, and go on.
 
 ## Run
 

@@ -6,9 +6,9 @@ use std::collections::BTreeSet;
 use askama::Template;
 use axum::extract::{Form, FromRequestParts, Request, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
-use runledger_ledger::run::{FollowUpAction, RunCommand};
+use runledger_ledger::run::{FollowUpAction, FollowUpCommand, RunCommand};
 use runledger_ledger::submission::{Answer, Command, Submission};
-use runledger_ledger::words::{Name, RunId};
+use runledger_ledger::words::{Name, RunId, WorkspaceId};
 use runledger_projections::rules::actionability::{Actionability, Proof};
 use runledger_projections::rules::actions::ActionKey;
 use runledger_projections::rules::standing::Standing;
@@ -20,16 +20,20 @@ use serde::Deserialize;
 
 use super::fault::{Fault, Page, html};
 use super::run::{form_of_session, said, there};
-use super::shell::{Asked, Shell};
+use super::shell::{Asked, Shell, encode};
 use super::words;
 use crate::app::App;
 use crate::problem::ApiError;
 use crate::question::{self, Limit, NameOrNone};
 
-/// Most things that one word is said on.
+/// Most runs that one word is said on at a time. What is left is shown, and goes on with a button.
 const MOST: usize = 10_000;
 /// Most commands that are handed in at a time.
 const BATCH: usize = 500;
+/// Most pages of the list that are counted; beyond them it is said that there are more.
+const PAGES: usize = 100;
+/// Things that are named before a word is said on them.
+const NAMED: usize = 12;
 
 /// Which of them.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -133,12 +137,21 @@ fn tabs(shell: &Shell, chosen: Option<Actionability>) -> Vec<Tab> {
 pub(super) struct ResolvePage {
     pub(super) shell: Shell,
     pub(super) action: FollowUpAction,
+    /// Some of what is chosen.
     pub(super) chosen: Vec<Chosen>,
-    pub(super) runs: usize,
+    /// Things that are chosen, and their runs.
+    pub(super) items: u64,
+    pub(super) runs: u64,
+    /// Whether there are more that were not counted.
+    pub(super) more: bool,
+    /// Most runs at a time.
+    pub(super) most: usize,
     /// What goes along with the form: the same choice again.
     pub(super) carried: Vec<(String, String)>,
     /// How many runs it was when it was shown before.
-    pub(super) before: Option<usize>,
+    pub(super) before: Option<u64>,
+    /// On how many runs the word was said before these.
+    pub(super) done: Option<u64>,
     pub(super) reason: String,
     pub(super) note: String,
 }
@@ -148,7 +161,20 @@ pub(super) struct Chosen {
     pub(super) operation: String,
     pub(super) subject: Option<String>,
     pub(super) environment: Option<String>,
-    pub(super) runs: Vec<RunId>,
+    pub(super) runs: u64,
+}
+
+/// What a choice comes to.
+#[derive(Default)]
+struct Found {
+    /// The first of them.
+    chosen: Vec<Chosen>,
+    items: u64,
+    runs: u64,
+    /// There are more that were not counted.
+    more: bool,
+    /// The first runs, if they were asked for: at most [`MOST`].
+    first: Vec<RunId>,
 }
 
 /// A choice, from a query or a form: pairs, of which `item` and `run` come several times.
@@ -194,17 +220,21 @@ impl Choice {
         })
     }
 
-    /// What is chosen now: all that the filter names, or those of it that were marked.
-    async fn find(&self, view: &View) -> Page<Vec<Chosen>> {
-        let mut chosen = Vec::new();
+    /// What is chosen now: all that the filter names, or those of it that were marked. With `runs`
+    /// the first of the runs themselves.
+    async fn find(&self, view: &View, runs: bool) -> Page<Found> {
+        let mut found = Found::default();
         let mut request = PageRequest::first(PageRequest::MOST);
-        loop {
+        for _ in 0..PAGES {
             let next = match self.action {
                 FollowUpAction::Resolve => {
                     let page = view.follow_ups(&self.query.items(), &request).await?;
                     for item in page.items {
                         if self.items.is_empty() || self.items.contains(&item.key.to_string()) {
-                            chosen.push(of_item(view, item).await?);
+                            if runs && found.first.len() < MOST {
+                                found.first.extend(runs_of(view, &item).await?);
+                            }
+                            found.add(of_item(item));
                         }
                     }
                     page.next
@@ -213,21 +243,38 @@ impl Choice {
                     let status = Some(Actionability::ResolvedByOperator);
                     let filter = RunFilter { actionability: status, ..self.query.runs() };
                     let page = view.runs(&filter, &request).await?;
-                    let marked =
-                        |run: &Standing| self.runs.is_empty() || self.runs.contains(&run.run_id);
-                    chosen.extend(page.items.iter().filter(|run| marked(run)).map(of_run));
+                    for run in &page.items {
+                        if self.runs.is_empty() || self.runs.contains(&run.run_id) {
+                            found.first.extend(runs.then_some(run.run_id));
+                            found.add(of_run(run));
+                        }
+                    }
                     page.next
                 }
             };
+            found.first.truncate(MOST);
             match next {
-                Some(next) if chosen.len() < MOST => request = request.at(next),
-                _ => return Ok(chosen),
+                Some(next) => request = request.at(next),
+                None => return Ok(found),
             }
+        }
+        found.more = true;
+        Ok(found)
+    }
+}
+
+impl Found {
+    fn add(&mut self, chosen: Chosen) {
+        self.items += 1;
+        self.runs += chosen.runs;
+        if self.chosen.len() < NAMED {
+            self.chosen.push(chosen);
         }
     }
 }
 
-async fn of_item(view: &View, item: FollowUpItem) -> Page<Chosen> {
+/// The runs of a thing to do, at most [`MOST`].
+async fn runs_of(view: &View, item: &FollowUpItem) -> Page<Vec<RunId>> {
     let mut runs: Vec<RunId> = item.latest.iter().map(|run| run.run_id).collect();
     if item.occurrences > u64::try_from(runs.len()).unwrap_or_default() {
         runs.clear();
@@ -241,12 +288,16 @@ async fn of_item(view: &View, item: FollowUpItem) -> Page<Chosen> {
             }
         }
     }
-    Ok(Chosen {
+    Ok(runs)
+}
+
+fn of_item(item: FollowUpItem) -> Chosen {
+    Chosen {
         operation: item.operation,
         subject: item.subject.map(|subject| subject.to_string()),
         environment: item.environment,
-        runs,
-    })
+        runs: item.occurrences,
+    }
 }
 
 fn of_run(run: &Standing) -> Chosen {
@@ -254,7 +305,7 @@ fn of_run(run: &Standing) -> Chosen {
         operation: run.recorded.operation.clone(),
         subject: run.recorded.subject.as_ref().map(ToString::to_string),
         environment: run.recorded.environment.as_ref().map(ToString::to_string),
-        runs: vec![run.run_id],
+        runs: 1,
     }
 }
 
@@ -263,15 +314,15 @@ pub(super) async fn preview(
     Asked { shell, view, asked, .. }: Asked<Vec<(String, String)>>,
 ) -> Page<Html<String>> {
     let choice = Choice::of(&asked)?;
-    let chosen = choice.find(&view).await?;
-    html(&shown(shell, choice, chosen, None, &asked))
+    let found = choice.find(&view, false).await?;
+    html(&shown(shell, choice, found, None, &asked))
 }
 
 fn shown(
     shell: Shell,
     choice: Choice,
-    chosen: Vec<Chosen>,
-    before: Option<usize>,
+    found: Found,
+    before: Option<u64>,
     given: &[(String, String)],
 ) -> ResolvePage {
     let text = |name: &str| {
@@ -279,9 +330,23 @@ fn shown(
         pair.map(|(_, value)| value.clone()).unwrap_or_default()
     };
     let Choice { action, carried, .. } = choice;
-    let runs = chosen.iter().map(|one| one.runs.len()).sum();
-    let (reason, note) = (text("reason"), text("note"));
-    ResolvePage { shell, action, chosen, runs, carried, before, reason, note }
+    let Found { chosen, items, runs, more, .. } = found;
+    let (reason, note, done) = (text("reason"), text("note"), text("done").parse().ok());
+    let most = MOST;
+    ResolvePage {
+        shell,
+        action,
+        chosen,
+        items,
+        runs,
+        more,
+        most,
+        carried,
+        before,
+        done,
+        reason,
+        note,
+    }
 }
 
 /// Says the word, if it is on as many runs as was shown; otherwise shows the choice again.
@@ -311,29 +376,65 @@ async fn say(
     form_of_session(app, headers, text("form_token"))?;
     let Asked { shell, view, workspace, .. } = asked;
     let choice = Choice::of(given)?;
-    let chosen = choice.find(&view).await?;
-    let runs: Vec<RunId> = chosen.iter().flat_map(|one| one.runs.iter().copied()).collect();
-    if text("runs").parse() != Ok(runs.len()) {
+    let found = choice.find(&view, true).await?;
+    if text("runs").parse() != Ok(found.runs) {
         let before = text("runs").parse().ok();
-        return Ok(html(&shown(shell, choice, chosen, before, given))?.into_response());
+        return Ok(html(&shown(shell, choice, found, before, given))?.into_response());
     }
     let word = said(app, choice.action, text("reason"), text("note"))?;
-    let (mut done, mut last) = (0_u64, None);
+    let (done, last) = submit(app, workspace, &found.first, &word).await?;
+    there(app, workspace, last).await?;
+    let said = u64::try_from(found.first.len()).unwrap_or_default();
+    if found.runs > said || found.more || done.stopped {
+        // It goes on with a button: the same choice, as far as it is left, and the same word.
+        let beside = ["reason", "note"].map(|name| (name.to_owned(), text(name).to_owned()));
+        let count = ("done".to_owned(), done.runs.to_string());
+        let pairs = choice.carried.iter().chain(&beside).chain([&count]);
+        let pairs = pairs.map(|(name, value)| format!("{name}={}", encode(value)));
+        let query = pairs.collect::<Vec<_>>().join("&");
+        return Ok(Redirect::to(&shell.to(&format!("follow-ups/resolve?{query}"))).into_response());
+    }
+    Ok(Redirect::to(&shell.to_with("follow-ups", "done", done.runs)).into_response())
+}
+
+/// How far a word came.
+#[derive(Clone, Copy, Debug, Default)]
+struct Done {
+    runs: u64,
+    /// The ledger took no more; the rest is left.
+    stopped: bool,
+}
+
+/// Says a word on each of these runs. Once some are recorded, what stops it is no error: they stay
+/// recorded, and the rest is shown as left.
+async fn submit(
+    app: &App,
+    workspace: WorkspaceId,
+    runs: &[RunId],
+    word: &FollowUpCommand,
+) -> Page<(Done, Option<u64>)> {
+    let (mut done, mut last) = (Done::default(), None);
     for batch in runs.chunks(BATCH) {
         let submission = |run: &RunId| {
             let command = Command::Run(*run, RunCommand::FollowUp(word.clone()));
             Submission::new(command).by(app.actor().clone())
         };
         let submissions = batch.iter().map(submission).collect();
-        let answers = app.ledger().submit(workspace, submissions, false).await;
-        for answer in answers.map_err(ApiError::from)? {
+        let answers = match app.ledger().submit(workspace, submissions, false).await {
+            Ok(answers) => answers,
+            Err(_) if done.runs > 0 => {
+                done.stopped = true;
+                break;
+            }
+            Err(error) => return Err(ApiError::from(error).into()),
+        };
+        for answer in answers {
             // What another person closed meanwhile is refused or said before; nothing is lost.
             if let Answer::Recorded(receipt) = answer {
-                done += 1;
+                done.runs += 1;
                 last = last.max(Some(receipt.position));
             }
         }
     }
-    there(app, workspace, last).await?;
-    Ok(Redirect::to(&shell.to_with("follow-ups", "done", done)).into_response())
+    Ok((done, last))
 }

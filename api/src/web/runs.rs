@@ -1,6 +1,7 @@
 //! Lists of runs: every filter of the API in the URL, with how many runs each choice leaves.
 
 use askama::Template;
+use axum::extract::State;
 use axum::response::Html;
 use runledger_ledger::words::{Outcome, Status};
 use runledger_projections::rules::actionability::Actionability;
@@ -11,7 +12,9 @@ use runledger_projections::{Facets, Page as Listed};
 
 use super::fault::{Page, html};
 use super::shell::{Asked, Shell};
-use super::words;
+use super::{saved, words};
+use crate::app::App;
+use crate::problem::ApiError;
 use crate::routes::runs::RunQuery;
 
 /// Most operation types that the facet shows before it says that there are more.
@@ -27,6 +30,11 @@ pub(super) struct RunsPage {
     pub(super) chips: Vec<Chip>,
     /// Whether something is chosen that the counts of facets do not know.
     pub(super) beyond: bool,
+    pub(super) saved: Vec<saved::Choice>,
+    /// What the list is narrowed by, to be saved.
+    pub(super) filters: String,
+    /// Whether it is offered to save it.
+    pub(super) saves: bool,
 }
 
 /// One thing that the list may be narrowed by.
@@ -54,14 +62,21 @@ pub(super) struct Chip {
 }
 
 pub(super) async fn page(
-    Asked { mut shell, view, asked, .. }: Asked<RunQuery>,
+    State(app): State<App>,
+    Asked { mut shell, view, asked, workspace }: Asked<RunQuery>,
 ) -> Page<Html<String>> {
     let (filter, request) = asked.into_parts();
     let runs = view.runs(&filter, &request).await?;
     shell.relate(&view, &runs.items).await?;
     let counts = view.facets(&filter).await?;
     let beyond = ["subject", "queue", "connection", "text", "since", "until", "freshness"];
+    let saved = app.projections().saved_views(workspace).await.map_err(ApiError::from)?;
+    let (saved, filters) = saved::choices(&shell, saved);
+    let now = shell.as_of.is_none();
     let page = RunsPage {
+        saves: now && !filters.is_empty() && !saved.iter().any(|one| one.chosen),
+        saved,
+        filters,
         beyond: beyond.iter().any(|name| !shell.chosen(name).is_empty()),
         facets: facets(&shell, &counts),
         chips: chips(&shell),

@@ -4,6 +4,7 @@
 use std::collections::BTreeSet;
 
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
+use axum::http::Uri;
 use axum::http::request::Parts;
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::{RunId, WorkspaceId};
@@ -138,6 +139,26 @@ fn name(pair: &str) -> &str {
 }
 
 impl Shell {
+    /// The frame of a page that is of no workspace.
+    pub(super) fn of_all(preferences: Preferences, at: Moment, viewer: Viewer, uri: &Uri) -> Shell {
+        Shell {
+            w: Words::of(preferences.language),
+            preferences,
+            at,
+            as_of: None,
+            workspace: String::new(),
+            workspaces: Vec::new(),
+            environment: None,
+            environments: Vec::new(),
+            position: 0,
+            known: BTreeSet::new(),
+            form_token: viewer.form_token,
+            here: uri.to_string(),
+            path: uri.path().to_owned(),
+            query: Vec::new(),
+        }
+    }
+
     /// What standings say, in the reader's language.
     pub(super) fn texts(&self) -> &'static Texts {
         self.w.texts()
@@ -237,6 +258,14 @@ impl Shell {
         let kept =
             self.query.iter().filter(|(name, _)| name != "cursor" && !own.contains(&name.as_str()));
         kept.map(|(name, value)| (name.as_str(), value.as_str())).collect()
+    }
+
+    /// What this list is narrowed by, as a query.
+    pub(super) fn filters(&self) -> String {
+        let pairs = self.carried(&["as_of", "cursor", "limit"]).into_iter();
+        let pairs: Vec<String> =
+            pairs.map(|(name, value)| format!("{name}={}", encode(value))).collect();
+        pairs.join("&")
     }
 
     /// The value of a parameter of this page.

@@ -81,6 +81,7 @@ pub const TABLES: &[(&str, Rights)] = &[
     ("reservations", Rights::Work),
     ("run_counts", Rights::Work),
     ("runs", Rights::Work),
+    ("saved_views", Rights::Work),
     ("subjects", Rights::Work),
     ("worker_queues", Rights::Work),
     ("workers", Rights::Work),
@@ -93,6 +94,8 @@ REVOKE ALL ON FUNCTION events_are_immutable(), checkpoints_are_immutable(), logs
 ";
 const BESIDE_GRANTS: &str = "\
 GRANT SELECT ON cqrs_events, _sqlx_migrations TO runledger_app, runledger_reader;
+GRANT USAGE ON SCHEMA runledger_v1 TO runledger_reader;
+GRANT SELECT ON ALL TABLES IN SCHEMA runledger_v1 TO runledger_reader;
 ";
 /// The functions that stand behind them.
 pub(super) const FUNCTIONS: [&str; 3] =

@@ -176,13 +176,24 @@ impl Counts {
         self.add_up();
     }
 
+    /// Of the active runs, those past their window, and those without one.
+    pub(super) fn set_active(&mut self, stale: u64, unknown: u64) {
+        (self.active_stale, self.active_unknown) = (stale, unknown);
+        self.active_fresh = self.active().saturating_sub(stale).saturating_sub(unknown);
+    }
+
     /// Runs that have not ended.
     fn active(&self) -> u64 {
         let of = |status| self.by_status.get(&status).copied().unwrap_or_default();
         of(Status::Queued) + of(Status::Running)
     }
 
-    fn add_items(&mut self, actionability: Actionability, items: u64, oldest: Option<Moment>) {
+    pub(super) fn add_items(
+        &mut self,
+        actionability: Actionability,
+        items: u64,
+        oldest: Option<Moment>,
+    ) {
         let counts = match actionability {
             Actionability::Actionable => &mut self.actionable,
             Actionability::RequiresManualReview => &mut self.manual_review,
@@ -304,10 +315,7 @@ async fn counts(
     statement.push(" GROUP BY c.workspace_id, c.generation, c.environment");
     let rows: Vec<(String, i64, i64)> = statement.fetch(&mut reading.tx).await?;
     for (environment, overdue, unknown) in rows {
-        let counts = counts.entry(environment).or_default();
-        (counts.active_stale, counts.active_unknown) = (count(overdue), count(unknown));
-        let active = counts.active().saturating_sub(counts.active_stale);
-        counts.active_fresh = active.saturating_sub(counts.active_unknown);
+        counts.entry(environment).or_default().set_active(count(overdue), count(unknown));
     }
     let mut statement = Statement::new(ITEMS);
     statement.scope("c.", reading.model());

@@ -20,6 +20,7 @@ mod packs;
 mod question;
 mod runs;
 mod service;
+mod sql_views;
 mod subjects;
 mod system;
 mod unless_proven;

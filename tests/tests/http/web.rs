@@ -3,6 +3,7 @@
 mod doors;
 mod links;
 mod pages;
+mod saved;
 mod words;
 
 use std::collections::BTreeSet;

@@ -150,6 +150,19 @@ async fn ask_everything(view: &View) -> Result<Vec<(String, Vec<Watched>)>, View
     .await;
     answers?;
     asked.push(("counts".to_owned(), watched));
+    for environment in [None, Some("prod")] {
+        let (recent, watched) = watch(view.recent_runs(environment, BEGIN)).await;
+        assert!(!recent?.runs.is_empty());
+        asked.push((format!("recent runs {environment:?}"), watched));
+    }
+    for filter in run_filters() {
+        let (facets, watched) = watch(view.facets(&filter)).await;
+        facets?;
+        asked.push((format!("facets {filter:?}"), watched));
+    }
+    let (families, watched) = watch(view.families_by_environment()).await;
+    assert!(!families?.is_empty());
+    asked.push(("families by environment".to_owned(), watched));
     Ok(asked)
 }
 

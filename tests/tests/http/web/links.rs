@@ -27,7 +27,7 @@ async fn related_things_are_the_first_links_and_links_only_where_they_lead_somew
     let elsewhere = "0195f3c0-0000-7000-8000-0000000000ff";
     let address = "https://reports.example/7";
     for (number, thing) in [
-        (11, json!({"type": "run", "id": run(3).to_string()})),
+        (11, json!({"type": "run", "id": run(3)})),
         (12, json!({"type": "report", "id": address})),
         (13, json!({"type": "report", "id": "javascript:alert(1)"})),
         (14, json!({"type": "run", "id": elsewhere})),

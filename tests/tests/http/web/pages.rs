@@ -24,6 +24,8 @@ const PAGES: &[&str] = &[
     "/w/main/environments",
     "/w/main/adapters",
     "/w/main/log",
+    "/w/main/log?type=run.failed&actor=administrator",
+    "/w/main/log?run=0195f3c0-0000-7000-8000-000000000001",
 ];
 
 /// One whose server follows the log: a page after a form holds what the form recorded.

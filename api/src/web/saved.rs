@@ -1,0 +1,156 @@
+//! Saved views: lists of runs that people gave a name.
+
+use axum::extract::{Form, Path, State};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Redirect, Response};
+use runledger_projections::{Kept, SavedView};
+use serde::Deserialize;
+
+use super::fault::Page;
+use super::preferences::Preferences;
+use super::run::form_of_session;
+use super::shell::{Asked, Shell, encode};
+use crate::app::App;
+use crate::extract::{self, Nothing, Query};
+use crate::problem::{ApiError, ApiResult};
+use crate::routes::runs::RunQuery;
+
+/// A view to save or to forget, as its form gives it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Given {
+    form_token: String,
+    name: String,
+    #[serde(default)]
+    query: String,
+    #[serde(default)]
+    forget: bool,
+}
+
+/// A saved view on the page of runs.
+pub(super) struct Choice {
+    pub(super) name: String,
+    pub(super) href: String,
+    pub(super) chosen: bool,
+}
+
+/// The view that a path names.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct ViewPath {
+    name: String,
+}
+
+/// The saved views as links, and the filters of this page, if there are any to save.
+pub(super) fn choices(shell: &Shell, saved: Vec<SavedView>) -> (Vec<Choice>, String) {
+    let here = shell.filters();
+    let choice = |view: SavedView| Choice {
+        href: format!("/w/{}/runs?{}", shell.workspace, view.query),
+        chosen: view.query == here,
+        name: view.name,
+    };
+    (saved.into_iter().map(choice).collect(), here)
+}
+
+/// A view by its name: leads to the list.
+pub(super) async fn open(
+    State(app): State<App>,
+    Path(ViewPath { name, .. }): Path<ViewPath>,
+    asked: Asked<Nothing>,
+) -> Page<Response> {
+    let saved = app.projections().saved_views(asked.workspace).await.map_err(ApiError::from)?;
+    let found = saved.into_iter().find(|view| view.name == name).ok_or_else(|| {
+        let detail = format!("no view called {name:?} is saved here");
+        ApiError::not_found("unknown_view", detail)
+    })?;
+    let to = format!("/w/{}/runs?{}", asked.shell.workspace, found.query);
+    Ok(Redirect::to(&to).into_response())
+}
+
+/// Saves a view, or forgets one.
+pub(super) async fn keep(
+    State(app): State<App>,
+    Path(workspace): Path<String>,
+    headers: HeaderMap,
+    Form(given): Form<Given>,
+) -> Page<Response> {
+    let language = Preferences::of(&headers).language;
+    let kept = kept(&app, &workspace, &headers, given).await;
+    kept.map_err(|fault| fault.in_language(language))
+}
+
+async fn kept(app: &App, name: &str, headers: &HeaderMap, given: Given) -> Page<Response> {
+    form_of_session(app, headers, &given.form_token)?;
+    let workspace = extract::workspace(app, name).await?;
+    let projections = app.projections();
+    let view = given.name.trim();
+    if given.forget {
+        projections.forget_view(workspace, view).await.map_err(ApiError::from)?;
+        return Ok(Redirect::to(&format!("/w/{name}/runs")).into_response());
+    }
+    let query = checked(view, &given.query)?;
+    let (by, now) = (&app.actor().id, app.ledger().now());
+    let kept = projections.save_view(workspace, view, &query, by, now).await;
+    match kept.map_err(ApiError::from)? {
+        Kept::Saved => {
+            Ok(Redirect::to(&format!("/w/{name}/views/{}", encode(view))).into_response())
+        }
+        Kept::Full => {
+            let most = SavedView::MOST;
+            let detail =
+                format!("{most} views are saved here, and no more can be; remove one first");
+            Err(ApiError::new(StatusCode::CONFLICT, "too_many_views", detail).into())
+        }
+    }
+}
+
+/// The filters of a view, if it is one that can be kept.
+fn checked(name: &str, query: &str) -> ApiResult<String> {
+    let wrong = |detail: String| {
+        Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail))
+    };
+    let length = name.chars().count();
+    let printable = !name.chars().any(|c| c.is_control() || c == '/');
+    if length == 0 || length > SavedView::NAME || !printable || name == "." || name == ".." {
+        let most = SavedView::NAME;
+        return wrong(format!("name: 1 to {most} characters, and none of them a slash"));
+    }
+    if query.is_empty() || query.len() > SavedView::QUERY {
+        let most = SavedView::QUERY;
+        return wrong(format!("query: 1 to {most} bytes; narrow the list before you save it"));
+    }
+    let pairs: Vec<(String, String)> = Query::read_part(query, &[])?;
+    let beside = ["as_of", "cursor"];
+    if pairs.iter().any(|(name, _)| beside.contains(&name.as_str())) {
+        return wrong("query: a view keeps neither a moment nor a place in a list".to_owned());
+    }
+    // What the list would refuse is refused here.
+    let _: RunQuery = Query::read_part(query, &[])?;
+    Ok(query.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_view_has_a_short_name_and_filters_that_the_list_takes() {
+        let fine = "actionability=actionable&environment=prod";
+        assert_eq!(checked("Ours", fine).unwrap(), fine);
+        let long = "x".repeat(61);
+        for (name, query) in [
+            ("", fine),
+            (long.as_str(), fine),
+            ("a/b", fine),
+            ("..", fine),
+            ("a\nb", fine),
+            ("Ours", ""),
+            ("Ours", "colour=red"),
+            ("Ours", "status=sleeping"),
+            ("Ours", "status=queued&cursor=abc"),
+            ("Ours", "status=queued&as_of=7"),
+            ("Ours", "https://evil.example"),
+        ] {
+            assert!(checked(name, query).is_err(), "{name:?} {query:?}");
+        }
+    }
+}

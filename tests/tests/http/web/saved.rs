@@ -1,0 +1,113 @@
+//! Saved views, all workspaces side by side, and a word on more runs than are done at a time.
+
+use axum::http::{StatusCode, header};
+use rstest::rstest;
+use runledger_ledger::catalog::Catalog;
+use runledger_projections::watch;
+use serde_json::{Value, json};
+
+use super::{Visitor, between, happenings, post};
+use crate::service::{Database, Service};
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn a_list_is_saved_under_a_name_for_everybody_and_forgotten(#[case] database: Database) {
+    let visitor = Visitor::on(database).await;
+    happenings(&visitor.service).await;
+    let filters = "follow_up=true&environment=prod";
+    let page = visitor.page(&format!("/w/main/runs?{filters}")).await;
+    let offered = between(&page, "name=\"query\" value=\"", "\"").replace("&#38;", "&");
+    assert_eq!(offered, filters);
+    let encoded = filters.replace('=', "%3D").replace('&', "%26");
+    let save = async |name: &str, query: &str| {
+        visitor.post("/w/main/views", &format!("name={name}&query={query}")).await
+    };
+    let reply = save("Our+own", &encoded).await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{reply:?}");
+    assert_eq!(reply.headers[header::LOCATION], "/w/main/views/Our%20own");
+    let reply = visitor.get("/w/main/views/Our%20own").await;
+    assert_eq!(reply.headers[header::LOCATION], format!("/w/main/runs?{filters}").as_str());
+    let page = visitor.page(&format!("/w/main/runs?{filters}")).await;
+    assert!(page.contains("class=\"chosen\" aria-current=\"true\">Our own</a>"), "{page}");
+    assert!(!page.contains("class=\"save\""), "it is saved already");
+    // What the list would refuse is not saved, nor what another session's form asks.
+    for (name, query, status) in [
+        ("Bad", "colour%3Dred", 400),
+        ("", "status%3Dqueued", 422),
+        ("Bad", "cursor%3Dx%26status%3Dqueued", 422),
+    ] {
+        assert_eq!(save(name, query).await.status.as_u16(), status, "{name} {query}");
+    }
+    let foreign = format!("form_token=00&name=Foreign&query={encoded}");
+    let reply = post(&visitor.service, "/w/main/views", &visitor.cookie, &foreign).await;
+    assert_eq!(reply.status, StatusCode::FORBIDDEN);
+    for number in 1..50 {
+        let reply = save(&format!("View+{number}"), "status%3Dqueued").await;
+        assert_eq!(reply.status, StatusCode::SEE_OTHER, "{number}: {reply:?}");
+    }
+    assert_eq!(save("One+too+many", "status%3Dqueued").await.status, StatusCode::CONFLICT);
+    assert_eq!(save("Our+own", "status%3Drunning").await.status, StatusCode::SEE_OTHER);
+    let reply = visitor.post("/w/main/views", "name=Our+own&forget=true").await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER);
+    assert_eq!(visitor.get("/w/main/views/Our%20own").await.status, StatusCode::NOT_FOUND);
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn all_workspaces_stand_side_by_side_for_one_statement_of_each_kind(
+    #[case] database: Database,
+) {
+    let visitor = Visitor::on(database).await;
+    happenings(&visitor.service).await;
+    visitor.service.wait(3 * 3_600);
+    let (page, few) = Box::pin(watch(visitor.page("/w"))).await;
+    assert!(page.contains("data-count=\"follow-up-items\">2</span>"), "{page}");
+    let row = between(&page, "<tbody>", "</tr>");
+    assert!(row.contains("href=\"/w/main\""), "{row}");
+    assert!(row.contains("href=\"/w/main/follow-ups\">2</a>"), "{row}");
+    assert!(row.contains("href=\"/w/main#stale\">"), "what is overdue is told: {row}");
+    for number in 0..5 {
+        let name = format!("other-{number}");
+        let ledger = visitor.service.app.ledger();
+        let name = name.parse::<runledger::workspaces::WorkspaceName>().unwrap();
+        let id = ledger.create_workspace(name.name(), &Catalog::built_in()).await.unwrap();
+        visitor.service.app.projections().catch_up(id).await.unwrap();
+    }
+    let (page, many) = Box::pin(watch(visitor.page("/w"))).await;
+    assert!(page.contains("href=\"/w/other-4\""), "{page}");
+    assert_eq!(few.len(), many.len(), "{many:?}");
+}
+
+#[tokio::test]
+async fn a_word_on_more_runs_than_are_done_at_a_time_says_what_is_left_and_goes_on() {
+    const RUNS: u64 = 10_003;
+    let visitor = Visitor::of(Service::following(Database::Sqlite).await).await;
+    let numbers: Vec<u64> = (0..RUNS).collect();
+    for numbers in numbers.chunks(1_000) {
+        let failed = |number: &u64| {
+            json!({"type": "run.failed", "run_id": format!("0195f3c0-0000-7000-8000-{number:012x}"),
+                "data": {"operation": "acme.many", "reason_code": "timeout"}})
+        };
+        let events: Vec<Value> = numbers.iter().map(failed).collect();
+        visitor.service.record(&events).await;
+    }
+    let shown = visitor.page("/w/main/follow-ups/resolve").await;
+    assert!(shown.contains(&format!("data-runs=\"{RUNS}\"")), "{shown}");
+    assert!(shown.contains("At most 10,000"), "{shown}");
+    let form = format!("runs={RUNS}&reason=accepted&note=all+of+them");
+    let done = visitor.post("/w/main/follow-ups/resolve", &form).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{done:?}");
+    let to = done.headers[header::LOCATION].to_str().unwrap().to_owned();
+    assert!(to.starts_with("/w/main/follow-ups/resolve?"), "{to}");
+    let rest = visitor.page(&to).await;
+    assert!(rest.contains("data-runs=\"3\"") && rest.contains("10,000"), "{rest}");
+    assert!(rest.contains("value=\"accepted\""), "the same word goes on: {rest}");
+    let form = "runs=3&reason=accepted&note=all+of+them";
+    let done = visitor.post("/w/main/follow-ups/resolve", form).await;
+    assert_eq!(done.headers[header::LOCATION], "/w/main/follow-ups?done=3");
+    assert!(visitor.page("/w/main/follow-ups").await.contains("class=\"empty\""));
+}
