@@ -4,6 +4,7 @@
 pub mod append;
 pub mod baseline;
 pub mod copy;
+pub mod evidence;
 pub mod http;
 pub mod lag;
 pub mod project;

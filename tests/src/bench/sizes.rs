@@ -21,6 +21,8 @@ pub struct Sizes {
     pub reads: usize,
     /// Stale runs that are judged.
     pub judged: usize,
+    /// Events of the log that is proved and verified.
+    pub proved: usize,
 }
 
 impl Sizes {
@@ -34,6 +36,7 @@ impl Sizes {
         runs: [10_000, 1_000_000],
         reads: 1_000,
         judged: 10_000,
+        proved: 1_000_000,
     };
     /// Enough to see that everything runs, in about a minute.
     pub const QUICK: Sizes = Sizes {
@@ -45,5 +48,6 @@ impl Sizes {
         runs: [1_000, 10_000],
         reads: 100,
         judged: 1_000,
+        proved: 20_000,
     };
 }

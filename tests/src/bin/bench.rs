@@ -20,7 +20,7 @@ use runledger_tests::bench::report::{Aim, BASELINE, COPY, Report, Unit};
 use runledger_tests::bench::server::Served;
 use runledger_tests::bench::sizes::Sizes;
 use runledger_tests::bench::stand::{Database, Stand};
-use runledger_tests::bench::{http, lag, project, reconcile, traffic};
+use runledger_tests::bench::{evidence, http, lag, project, reconcile, traffic};
 use runledger_tests::database::drop_database;
 use tokio::time::Instant;
 
@@ -67,6 +67,8 @@ enum Part {
     Reads,
     /// Stale runs, judged from a domain database
     Reconcile,
+    /// The tree: what it costs, proofs, and verification from packs and databases
+    Evidence,
 }
 
 const CALLERS: [u64; 4] = [1, 8, 64, 256];
@@ -131,6 +133,12 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     if wanted(Part::Reconcile) {
         say("judging stale runs");
         reconciled(&stand, &sizes, &mut report).await?;
+    }
+    if wanted(Part::Evidence) {
+        for database in Database::ALL {
+            say(&format!("proving and verifying from {}", database.name()));
+            evidence(&stand, database, &sizes, &mut report).await?;
+        }
     }
     if wanted(Part::Reads) {
         for database in Database::ALL {
@@ -349,6 +357,43 @@ async fn reconciled(stand: &Stand, sizes: &Sizes, report: &mut Report) -> anyhow
         }
     }
     Ok(())
+}
+
+/// The tree over a large log: what it costs, how fast it proves, how fast all of it is verified.
+async fn evidence(
+    stand: &Stand,
+    database: Database,
+    sizes: &Sizes,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let (name, site) = (database.name(), stand.site(database).await?);
+    let (begun, events) = (Instant::now(), sizes.proved);
+    project::fill(&site, events, 0).await?;
+    let with = append::per_second(events, begun.elapsed());
+    let alone = evidence::tree_alone(events);
+    report.add("tree alone, in memory, one core", Unit::Rate, alone);
+    report.add(format!("{name}: append with the tree"), Unit::Rate, with);
+    let without = evidence::without_tree(with, alone);
+    report.add(format!("{name}: append without the tree (computed)"), Unit::Rate, without);
+    let reads = u64::try_from(sizes.reads)?;
+    let proofs = evidence::proofs(&site, reads).await?;
+    for (kind, taken) in ["inclusion", "consistency"].iter().zip(&proofs) {
+        for percent in [50, 99] {
+            let row = format!("{name}: {kind} proof, {events} events, p{percent}");
+            report.add(row, Unit::Millis, millis(percentile(taken, percent)));
+        }
+    }
+    let packed = evidence::packed(stand, &site).await?;
+    let exported = append::per_second(events, packed.exported);
+    report.add(format!("{name}: export of a pack"), Unit::Rate, exported);
+    let from_pack = "verify from a pack, one core";
+    for _ in 0..sizes.repetitions {
+        report.add(from_pack, Unit::Rate, packed.verify()?);
+        let row = format!("{name}: verify the log in the database");
+        report.add(row, Unit::Rate, evidence::verify_database(&site).await?);
+    }
+    report.aim(from_pack, Aim::AtLeast(300_000.0));
+    site.close().await
 }
 
 fn say(line: &str) {
