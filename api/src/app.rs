@@ -1,6 +1,6 @@
 //! What every request can reach: the ledger, and what the service keeps beside it.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use runledger_ledger::clock::{Entropy, NoEntropy};
 use runledger_ledger::event::Actor;
@@ -13,6 +13,8 @@ use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
 use crate::answer::{ItemResult, Summary};
+use crate::cosigners::Cosigners;
+use crate::exports::Exports;
 use crate::metrics::Metrics;
 use crate::reconciler::Reconciler;
 use crate::routes::system::LastLook;
@@ -44,6 +46,8 @@ struct Inner {
     /// What may be wrong with the database; none where nobody looks.
     waived: Option<Vec<Danger>>,
     sessions: Sessions,
+    cosigners: OnceLock<Cosigners>,
+    exports: OnceLock<Exports>,
     closing: watch::Sender<bool>,
 }
 
@@ -68,6 +72,8 @@ impl App {
             readiness: LastLook::default(),
             waived: None,
             sessions: Sessions::new(Entropy::system()),
+            cosigners: OnceLock::new(),
+            exports: OnceLock::new(),
             closing: watch::Sender::new(false),
         };
         Ok(App { inner: Arc::new(inner) })
@@ -143,6 +149,28 @@ impl App {
         for (status, count) in summary.counts() {
             self.metrics().events(status, count);
         }
+    }
+
+    /// The witnesses of the deployment, if it has any.
+    pub fn cosigners(&self) -> Option<&Cosigners> {
+        self.inner.cosigners.get()
+    }
+
+    /// Names the witnesses, before the first request.
+    pub fn set_cosigners(&self, cosigners: Cosigners) {
+        // There is one set of them as long as the process lives.
+        let _ = self.inner.cosigners.set(cosigners);
+    }
+
+    /// The audit packs that are made here, if any are.
+    pub fn exports(&self) -> Option<&Exports> {
+        self.inner.exports.get()
+    }
+
+    /// Says where audit packs are made, before the first request.
+    pub fn set_exports(&self, exports: Exports) {
+        // There is one place for them as long as the process lives.
+        let _ = self.inner.exports.set(exports);
     }
 
     /// The sessions of browsers.

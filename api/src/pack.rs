@@ -271,7 +271,8 @@ impl Scope {
         self.words().is_empty()
     }
 
-    fn words(&self) -> BTreeMap<String, String> {
+    /// The same in words, by name.
+    pub fn words(&self) -> BTreeMap<String, String> {
         let words = [
             ("run", self.run.map(|run| run.to_string())),
             ("operation", self.operation.clone()),

@@ -24,7 +24,8 @@ use crate::when;
 #[serde(default, deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct When {
-    /// As of this moment: an RFC 3339 time, or a position of the log. Left out, it is now.
+    /// As of this moment: an RFC 3339 time, a position of the log, or a checkpoint of it, by its size
+    /// (`size:1200`) or its root in hexadecimal (`root:…`). Left out, it is now.
     as_of: Option<String>,
     /// Wait, at most 5 seconds, until the event at this position is in the answer.
     after: Option<u64>,

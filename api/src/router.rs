@@ -19,7 +19,7 @@ use crate::ingest::REQUEST_BYTES;
 use crate::problem::{ApiError, Problem};
 use crate::routes::{
     adapters, claims, correlations, diff, events, evidence, follow_ups, lineage, log, overview,
-    runs, subjects, system, timeline, workspaces,
+    packs, runs, subjects, system, timeline, workspaces,
 };
 use crate::web;
 
@@ -76,9 +76,13 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(subjects::observe))
         .routes(routes!(log::read_log))
         .routes(routes!(evidence::checkpoint))
+        .routes(routes!(evidence::status))
         .routes(routes!(evidence::tile))
         .routes(routes!(evidence::event_proof))
         .routes(routes!(evidence::consistency))
+        .routes(routes!(packs::list_packs, packs::make_pack))
+        .routes(routes!(packs::read_pack))
+        .routes(routes!(packs::download_pack))
         .routes(routes!(lineage::lineage))
         .routes(routes!(lineage::lineage_batch))
         .routes(routes!(system::get_metrics))

@@ -10,6 +10,7 @@ pub mod follow_ups;
 pub mod lineage;
 pub mod log;
 pub mod overview;
+pub mod packs;
 pub mod runs;
 pub mod subjects;
 pub mod system;

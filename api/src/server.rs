@@ -18,12 +18,15 @@ use runledger_ledger::store::trust::{Fault, Trust};
 use runledger_ledger::store::{Store, StoreError, StoreUrl};
 use runledger_ledger::tree;
 use runledger_projections::Projections;
+use runledger_proof::policy::Policy;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::adapters::{Adapters, SourceFault};
 use crate::app::App;
+use crate::cosigners::{Cosigners, Cosigning};
+use crate::exports::Exports;
 use crate::listener::{self, Limits};
 use crate::listening;
 use crate::reconciler::Reconciler;
@@ -48,6 +51,7 @@ pub struct Server {
     address: SocketAddr,
     limits: Limits,
     signing: Signing,
+    cosigning: Option<Cosigning>,
 }
 
 /// A setting, or the file or address that it names, cannot be used.
@@ -96,7 +100,7 @@ impl Server {
             CannotUse::new("checkpoints cannot be signed, and a server does not run without", error)
         })?;
         let anchors = Anchors::new(data_dir.join("signed"));
-        let mut signing = Signing::new(ledger.clone(), anchors, source)?;
+        let mut signing = Signing::new(ledger.clone(), anchors, source.clone())?;
         // Before anything is recorded: a log that is not what was signed takes nothing.
         signing.round().await;
         let adapters = Adapters::set_up(&settings.adapters, &catalog)?;
@@ -119,8 +123,14 @@ impl Server {
         let workspace = settings.workspace.clone();
         let app = App::new(projections, reconciler, administrator, workspace)?;
         let app = app.looking_at_the_database(settings.waived.clone());
+        let packs = data_dir.join("packs");
+        let exports = Exports::open(packs, source, app.ledger().now()).map_err(|error| {
+            CannotUse::new("the directory of audit packs cannot be used", error)
+        })?;
+        app.set_exports(exports);
+        let cosigning = cosigning(settings, &app)?;
         let limits = Limits::with_connections(settings.connections);
-        Ok(Server { app, listener, address, limits, signing })
+        Ok(Server { app, listener, address, limits, signing, cosigning })
     }
 
     /// The address that it answers on.
@@ -145,11 +155,18 @@ impl Server {
 
     /// Answers requests until `stop` is done, then ends as the module says.
     pub async fn run(self, stop: impl Future<Output = ()> + Send + 'static) -> anyhow::Result<()> {
-        let Server { app, listener, limits, signing, .. } = self;
+        let Server { app, listener, limits, signing, cosigning, .. } = self;
         let (ledger, projections) = (app.ledger().clone(), app.projections().clone());
         let (stopping, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
+        if let Some(exports) = app.exports() {
+            let (exports, app) = (exports.clone(), app.clone());
+            tasks.spawn(async move { exports.tell_interrupted(&app).await });
+        }
         tasks.spawn(signing.run(stopped.clone()));
+        if let Some(cosigning) = cosigning {
+            tasks.spawn(cosigning.run(stopped.clone()));
+        }
         tasks.spawn(keep_listening(projections.clone(), stopped.clone()));
         tasks.spawn(app.reconciler().clone().run(stopped.clone()));
         tasks.spawn(async move { projections.follow(stopped).await });
@@ -259,6 +276,19 @@ pub(crate) fn catalog(settings: &Settings) -> anyhow::Result<Arc<Catalog>> {
     let catalog = Catalog::parse(&text)
         .map_err(|errors| CannotUse::new(format!("the catalog {name} is wrong"), errors))?;
     Ok(Arc::new(catalog))
+}
+
+/// Who asks the witnesses that the settings name, if they name any.
+fn cosigning(settings: &Settings, app: &App) -> anyhow::Result<Option<Cosigning>> {
+    let Some(path) = &settings.witnesses else { return Ok(None) };
+    let name = path.display();
+    let unusable =
+        || format!("{name}, which says who witnesses the logs, cannot be used as a trust policy");
+    let bytes = std::fs::read(path).map_err(|error| CannotUse::new(unusable(), error))?;
+    let policy = Policy::parse(&bytes).map_err(|error| CannotUse::new(unusable(), error))?;
+    let cosigners = Cosigners::new(policy);
+    app.set_cosigners(cosigners.clone());
+    Ok(Some(Cosigning::new(app.ledger().clone(), cosigners)?))
 }
 
 /// Makes the workspace that requests without one mean, if there is none of that name.

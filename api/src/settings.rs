@@ -34,6 +34,8 @@ pub struct Settings {
     pub workspace: WorkspaceName,
     /// What is not looked at in the database at the start.
     pub waived: Vec<Danger>,
+    /// The policy file that names the witnesses of the logs; none are asked without.
+    pub witnesses: Option<PathBuf>,
     /// What adapters read.
     pub adapters: AdapterSettings,
 }
@@ -101,6 +103,10 @@ pub struct Flags {
     /// tests: durability, database-role, or both with a comma [env: RUNLEDGER_ALLOW_UNSAFE]
     #[arg(long, value_name = "POINTS")]
     pub allow_unsafe: Option<String>,
+    /// The witnesses that are asked to sign every checkpoint: a policy file (C2SP tlog-policy) whose
+    /// `witness` lines have a URL [env: RUNLEDGER_WITNESSES] [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub witnesses: Option<String>,
 }
 
 /// Why there are no settings.
@@ -185,7 +191,7 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// 1,024 files that a process may usually have open.
 const CONNECTIONS: &str = "800";
 /// The names of all settings, as they stand in the file.
-const NAMES: [&str; 10] = [
+const NAMES: [&str; 11] = [
     "listen",
     "data_dir",
     "database_url",
@@ -195,6 +201,7 @@ const NAMES: [&str; 10] = [
     "catalog",
     "workspace",
     "allow_unsafe",
+    "witnesses",
     ADAPTERS,
 ];
 /// The table of what adapters read, and its names.
@@ -225,6 +232,7 @@ impl Settings {
             catalog: sources.find("catalog").map(|given| given.value.into()),
             workspace: sources.or("workspace", "main").read(WorkspaceName::FORM)?,
             waived: sources.or("allow_unsafe", "").waived()?,
+            witnesses: sources.find("witnesses").map(|given| given.value.into()),
             adapters: AdapterSettings {
                 domain_url: sources.find("domain_url").map(Given::domain_url).transpose()?,
                 probes: sources.find("probes").map(|given| given.value.into()),
@@ -302,6 +310,7 @@ impl<'a> Sources<'a> {
             "catalog" => self.flags.catalog.as_ref(),
             "workspace" => self.flags.workspace.as_ref(),
             "allow_unsafe" => self.flags.allow_unsafe.as_ref(),
+            "witnesses" => self.flags.witnesses.as_ref(),
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use axum::http::StatusCode;
+use runledger_ledger::store::Store;
 use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::WorkspaceId;
 use runledger_projections::{AsOf, FOLLOWER_LEASE, PageError, ProjectionError, View, ViewError};
@@ -19,18 +20,60 @@ const _: () = assert!(Span::from_secs(PATIENCE_SECONDS).micros() > FOLLOWER_LEAS
 /// How long a write waits that tells of something besides.
 const BRIEFLY: Duration = Duration::from_secs(1);
 
-/// Reads `as_of`: a position of the log, or a time.
-pub fn as_of(text: Option<&str>) -> ApiResult<AsOf> {
+/// What `as_of` says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Said {
+    /// A moment, or a position.
+    AsOf(AsOf),
+    /// The checkpoint of a log of so many events.
+    Size(u64),
+    /// The checkpoint with this root.
+    Root([u8; 32]),
+}
+
+/// Reads `as_of`: a position of the log, a time, or a checkpoint: `size:EVENTS`, `root:HEX`.
+///
+/// # Errors
+/// If it is none of them.
+pub fn as_of(text: Option<&str>) -> ApiResult<Said> {
     let Some(text) = text else {
-        return Ok(AsOf::Now);
+        return Ok(Said::AsOf(AsOf::Now));
     };
+    let wrong = |why: &dyn std::fmt::Display| {
+        let detail = format!(
+            "`as_of` must be a position of the log, a time, or a checkpoint (`size:EVENTS` or \
+             `root:` and 64 hexadecimal digits): {why}"
+        );
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
+    };
+    if let Some(size) = text.strip_prefix("size:") {
+        return size.parse().map(Said::Size).map_err(|error| wrong(&error));
+    }
+    if let Some(root) = text.strip_prefix("root:") {
+        let mut hash = [0; 32];
+        hex::decode_to_slice(root, &mut hash).map_err(|error| wrong(&error))?;
+        return Ok(Said::Root(hash));
+    }
     if let Ok(position) = text.parse() {
-        return Ok(AsOf::Position(position));
+        return Ok(Said::AsOf(AsOf::Position(position)));
     }
     // In a query a `+` that is not escaped is read as a space.
-    text.replace(' ', "+").parse::<Moment>().map(AsOf::Moment).map_err(|error| {
-        let detail = format!("`as_of` must be a position of the log or a time: {error}");
-        ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
+    let moment = text.replace(' ', "+").parse::<Moment>();
+    moment.map(|moment| Said::AsOf(AsOf::Moment(moment))).map_err(|error| wrong(&error))
+}
+
+/// Which moment of a workspace is meant. A checkpoint stands for its last event: the answer is then
+/// the same for ever, and anybody who has the checkpoint knows from which events it follows.
+pub async fn moment(store: &Store, workspace: WorkspaceId, said: Said) -> ApiResult<AsOf> {
+    let found = match said {
+        Said::AsOf(as_of) => return Ok(as_of),
+        Said::Size(size) => store.checkpoint_at(workspace, size).await?,
+        Said::Root(root) => store.checkpoint_of_root(workspace, &root).await?,
+    };
+    let last = found.and_then(|checkpoint| checkpoint.size.checked_sub(1));
+    last.map(AsOf::Position).ok_or_else(|| {
+        let detail = "`as_of`: no such checkpoint of this log was signed";
+        ApiError::not_found("no_checkpoint", detail)
     })
 }
 
@@ -41,7 +84,7 @@ pub async fn view(
     when: Option<&str>,
     after: Option<u64>,
 ) -> ApiResult<View> {
-    let as_of = as_of(when)?;
+    let as_of = moment(app.ledger().store(), workspace, as_of(when)?).await?;
     if let Some(position) = after {
         agree(app, workspace, as_of, position).await?;
         there(app, workspace, position).await?;
@@ -68,7 +111,8 @@ pub async fn size(
     when: Option<&str>,
     after: Option<u64>,
 ) -> ApiResult<(u64, Moment)> {
-    let (as_of, store) = (as_of(when)?, app.ledger().store());
+    let store = app.ledger().store();
+    let as_of = moment(store, workspace, as_of(when)?).await?;
     let head = store.head(workspace).await?.ok_or_else(unknown_workspace)?;
     let (size, now) = (head.size(), app.ledger().now());
     if let Some(position) = after {

@@ -121,7 +121,8 @@ pub(super) fn moment(text: &str, flag: &str, clock: &Clock) -> anyhow::Result<St
     if let Ok(ago) = text.parse::<Span>() {
         return Ok(Moment::from_micros(clock.now().micros() - ago.micros()).to_string());
     }
-    if text.parse::<u64>().is_ok() || text.parse::<Moment>().is_ok() {
+    let checkpoint = text.starts_with("size:") || text.starts_with("root:");
+    if checkpoint || text.parse::<u64>().is_ok() || text.parse::<Moment>().is_ok() {
         return Ok(text.to_owned());
     }
     Err(anyhow::Error::new(Unusable(format!(

@@ -6,13 +6,14 @@ use std::sync::Arc;
 use anyhow::Context;
 use runledger_ledger::catalog::Catalog;
 use runledger_ledger::clock::Clock;
-use runledger_projections::{AsOf, Differing, Sides, Simulation};
+use runledger_projections::{Differing, Sides, Simulation};
 use serde::Serialize;
 
 use super::maintenance::{Database, Which};
 use super::progress::Bar;
 use super::table::{Cell, Row, Table};
 use super::{Answer, Unusable, block_on, output, reading, times};
+use crate::problem::ApiError;
 use crate::when;
 
 /// Replay history under another catalog, and list what would have been judged differently.
@@ -39,7 +40,8 @@ pub(super) struct Replay {
     which: Which,
     #[command(flatten)]
     database: Database,
-    /// Judge as of then: a time, how long ago, or a position of the log [default: now]
+    /// Judge as of then: a time, how long ago, a position of the log, or a checkpoint (size:EVENTS or
+    /// root:HEX) [default: now]
     #[arg(long, value_name = "WHEN")]
     as_of: Option<String>,
     /// List at most so many runs of a workspace
@@ -65,17 +67,16 @@ struct One {
 
 pub(super) fn run(replay: &Replay) -> anyhow::Result<Answer> {
     let catalog = Arc::new(read(&replay.catalog)?);
-    let as_of = match &replay.as_of {
-        None => AsOf::Now,
-        Some(when) => {
-            let when = reading::moment(when, "--as-of", &Clock::system())?;
-            when::as_of(Some(&when)).map_err(|_| Unusable(format!("--as-of {when:?}")))?
-        }
-    };
+    let when = replay.as_of.as_deref();
+    let when = when.map(|when| reading::moment(when, "--as-of", &Clock::system())).transpose()?;
+    let unusable = |error: ApiError| Unusable(error.detail().to_owned());
+    let said = when::as_of(when.as_deref()).map_err(unusable)?;
     block_on(async {
         let projections = replay.database.open().await?;
         let mut workspaces = Vec::new();
         for (id, workspace) in replay.which.find(projections.ledger().store()).await? {
+            let store = projections.ledger().store();
+            let as_of = when::moment(store, id, said).await.map_err(unusable)?;
             let bar = Bar::new(&workspace);
             let progress = |done, of| bar.at(done, of);
             let simulated =

@@ -13,9 +13,22 @@ const MOST_BYTES: usize = 1024 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     logs: Vec<VerifierKey>,
-    witnesses: Vec<(Vec<u8>, VerifierKey)>,
+    witnesses: Vec<Witness>,
     groups: Vec<Group>,
     quorum: Option<Vec<u8>>,
+}
+
+/// A witness that a policy names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witness {
+    /// What the file calls it.
+    pub name: String,
+    /// Its key.
+    pub key: VerifierKey,
+    /// Where it can be asked, if the file says so.
+    pub url: Option<String>,
+    /// Its name, byte by byte.
+    id: Vec<u8>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,6 +127,27 @@ impl Policy {
         &self.logs
     }
 
+    /// The witnesses that it knows.
+    pub fn witnesses(&self) -> &[Witness] {
+        &self.witnesses
+    }
+
+    /// Whether a checkpoint must be signed by witnesses.
+    pub const fn asks_for_quorum(&self) -> bool {
+        self.quorum.is_some()
+    }
+
+    /// Which of its witnesses have signed a note, and when, and whether they are enough.
+    ///
+    /// # Errors
+    /// If one of them is named as the maker of a signature that does not hold.
+    pub fn witnessed(&self, note: &Note) -> Result<(Vec<(VerifierKey, u64)>, bool), NoteError> {
+        let held = note.verify(self.witnesses.iter().map(|witness| &witness.key))?;
+        let quorum = self.is_quorum(&held);
+        let signed = held.iter().filter_map(|held| Some((held.key.clone(), held.time?)));
+        Ok((signed.collect(), quorum))
+    }
+
     /// Reads a signed checkpoint, and believes it if the policy allows.
     ///
     /// # Errors
@@ -133,7 +167,7 @@ impl Policy {
         if logs.is_empty() {
             return Err(Distrust::UnknownKey { origin: checkpoint.origin });
         }
-        let witnesses = self.witnesses.iter().map(|(_, key)| key);
+        let witnesses = self.witnesses.iter().map(|witness| &witness.key);
         let witnesses = note.verify(witnesses).map_err(Distrust::Forged)?;
         if !self.is_quorum(&witnesses) {
             return Err(Distrust::NoQuorum);
@@ -149,8 +183,8 @@ impl Policy {
         let mut signed: HashSet<&[u8]> = self
             .witnesses
             .iter()
-            .filter(|(_, key)| held.iter().any(|held| held.key == key))
-            .map(|(name, _)| &name[..])
+            .filter(|witness| held.iter().any(|held| *held.key == witness.key))
+            .map(|witness| &witness.id[..])
             .collect();
         // A group names only what stands before it.
         for Group { name, least, members } in &self.groups {
@@ -165,7 +199,7 @@ impl Policy {
 #[derive(Default)]
 struct Reader {
     logs: Vec<VerifierKey>,
-    witnesses: Vec<(Vec<u8>, VerifierKey)>,
+    witnesses: Vec<Witness>,
     groups: Vec<Group>,
     quorum: Option<Option<Vec<u8>>>,
     /// Each name, and whether a group has it already.
@@ -183,15 +217,8 @@ impl Reader {
                 self.logs.push(key);
                 Ok(())
             }
-            [b"witness", name, key] | [b"witness", name, key, _] => {
-                let key = vkey(key, Kind::Cosignature)?;
-                if self.witnesses.iter().any(|(_, other)| other.public() == key.public()) {
-                    return Err("this witness is there twice".to_owned());
-                }
-                self.define(name)?;
-                self.witnesses.push((name.to_vec(), key));
-                Ok(())
-            }
+            [b"witness", name, key] => self.witness(name, key, None),
+            [b"witness", name, key, url] => self.witness(name, key, Some(url)),
             [b"group", name, least, members @ ..] if !members.is_empty() => {
                 self.group(name, least, members)
             }
@@ -208,6 +235,18 @@ impl Reader {
             }
             _ => Err("it is no `log`, `witness`, `group` or `quorum` line".to_owned()),
         }
+    }
+
+    fn witness(&mut self, name: &[u8], key: &[u8], url: Option<&[u8]>) -> Result<(), String> {
+        let key = vkey(key, Kind::Cosignature)?;
+        if self.witnesses.iter().any(|other| other.key.public() == key.public()) {
+            return Err("this witness is there twice".to_owned());
+        }
+        self.define(name)?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let (id, url) = (name.to_vec(), url.map(text));
+        self.witnesses.push(Witness { name: text(name), key, url, id });
+        Ok(())
     }
 
     fn define(&mut self, name: &[u8]) -> Result<(), String> {

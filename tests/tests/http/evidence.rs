@@ -48,7 +48,7 @@ impl Signed {
         Policy::of_keys(self.keys.verifiers(self.service.main))
     }
 
-    async fn get(&self, path: &str) -> Reply {
+    pub(crate) async fn get(&self, path: &str) -> Reply {
         self.service.get(&format!("{LOG}/{path}")).await
     }
 }

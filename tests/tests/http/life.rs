@@ -21,6 +21,7 @@ fn settings(data_dir: &Path) -> Settings {
         catalog: None,
         workspace: "main".parse().unwrap(),
         waived: Vec::new(),
+        witnesses: None,
         adapters: AdapterSettings::default(),
     }
 }

@@ -25,4 +25,5 @@ mod subjects;
 mod system;
 mod unless_proven;
 mod web;
+mod witnesses;
 mod workspaces;

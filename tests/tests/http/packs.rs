@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use rstest::rstest;
+use runledger::exports::Exports;
 use runledger::pack::{self, Order, Recomputed, Scope, recompute};
+use runledger::signing_key::KeySource;
 use runledger_ledger::canonical;
 use runledger_ledger::checkpoints::Keys;
 use runledger_ledger::clock::Entropy;
@@ -257,4 +259,105 @@ async fn no_changed_pack_is_believed() {
     let stranger = Policy::of_keys(stranger.verifiers(signed.service.main));
     assert!(matches!(verify(&pack, &stranger), Err(PackError::Distrust(..))));
     assert!(verify(b"PK", &policy).is_err());
+}
+
+/// A service that makes packs in `directory`.
+fn exporting(signed: &Signed, directory: &std::path::Path) {
+    let source = KeySource::Environment(signed.keys.to_secret_text());
+    let now = signed.service.app.ledger().now();
+    signed.service.app.set_exports(Exports::open(directory.to_owned(), source, now).unwrap());
+}
+
+const PACKS: &str = "/v1/workspaces/main/audit-packs";
+
+/// The pack, once it has ended. Whoever asks sees every state that it goes through.
+async fn ended(signed: &Signed, id: &str) -> Value {
+    for _ in 0..2_000 {
+        let export = signed.service.get(&format!("{PACKS}/{id}")).await.ok(200);
+        if export["state"] != "waiting" && export["state"] != "running" {
+            return export;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the pack {id} was not made within 100 seconds");
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pack_is_made_in_the_background_as_a_run_of_the_log(#[case] database: Database) {
+    let signed = Signed::on(database).await;
+    let none = signed.service.post_json(PACKS, &json!({})).await;
+    assert_eq!(none.problem(503), "no_audit_packs");
+    let directory = tempfile::tempdir().unwrap();
+    exporting(&signed, directory.path());
+    let unsigned = signed.service.post_json(PACKS, &json!({})).await;
+    assert_eq!(unsigned.problem(404), "no_checkpoint");
+    signed.grow(30).await;
+    signed.sign().await;
+    let asked =
+        signed.service.post_json(PACKS, &json!({"requester": "jane@auditors.example"})).await;
+    let asked = asked.ok(202);
+    assert_eq!((&asked["state"], &asked["size"]), (&json!("waiting"), &json!(32)));
+    let id = asked["id"].as_str().unwrap();
+    let made = ended(&signed, id).await;
+    assert_eq!((&made["state"], &made["events"]), (&json!("ready"), &json!(32)), "{made}");
+    let file = signed.service.get(&format!("{PACKS}/{id}/file")).await;
+    assert_eq!(file.headers["content-type"], "application/zip");
+    assert_eq!(file.body.len() as u64, made["bytes"].as_u64().unwrap());
+    let verified = intact(&file.body, &signed.policy());
+    assert_eq!(verified.manifest.requester, "jane@auditors.example");
+    assert!(file.body == export(&signed, Some(32), Scope::default()).await);
+
+    let events = signed.service.get(&format!("/v1/workspaces/main/runs/{id}/events")).await.ok(200);
+    let kinds: Vec<&Value> =
+        events["items"].as_array().unwrap().iter().map(|event| &event["type"]).collect();
+    assert_eq!(kinds, ["run.dispatched", "run.started", "run.succeeded"]);
+    let told = &events["items"][2]["event"]["data"]["summary"]["manifest_sha256"];
+    assert_eq!(told, &made["manifest"]);
+    let list = signed.service.get(PACKS).await.ok(200);
+    assert_eq!(list["items"].as_array().unwrap().len(), 1);
+    assert_eq!(
+        signed.service.get(&format!("{PACKS}/{}", RunId(uuid::Uuid::nil()))).await.problem(404),
+        "unknown_pack"
+    );
+    // A day later there is no file any more.
+    signed.service.clock.advance(runledger_ledger::time::Span::from_secs(86_401));
+    assert_eq!(signed.service.get(&format!("{PACKS}/{id}")).await.ok(200)["state"], "expired");
+    assert_eq!(
+        signed.service.get(&format!("{PACKS}/{id}/file")).await.problem(409),
+        "pack_not_ready"
+    );
+    assert!(!directory.path().join(format!("{id}.zip")).exists());
+}
+
+#[tokio::test]
+async fn a_pack_that_a_server_left_half_made_is_told_as_interrupted() {
+    let signed = Signed::on(Database::Sqlite).await;
+    signed.grow(3).await;
+    signed.sign().await;
+    // What a server leaves behind that was killed while it made a pack.
+    let directory = tempfile::tempdir().unwrap();
+    let run = RunId(uuid::Uuid::from_u128(7));
+    let event = json!({"type": "run.dispatched", "run_id": run.to_string(),
+        "data": {"operation": "runledger.audit_pack.export"}});
+    signed.service.record(&[event]).await;
+    let note = json!({"id": run, "workspace": signed.service.main, "state": "running",
+        "requester": "jane", "scope": {}, "size": 5, "asked_at": "2026-01-01T00:00:00Z"});
+    std::fs::write(directory.path().join(format!("{run}.json")), note.to_string()).unwrap();
+    std::fs::write(directory.path().join(format!("{run}.part")), "half").unwrap();
+    exporting(&signed, directory.path());
+    let app = &signed.service.app;
+    app.exports().unwrap().tell_interrupted(app).await;
+    let export = signed.service.get(&format!("{PACKS}/{run}")).await.ok(200);
+    assert_eq!(export["state"], "interrupted");
+    assert!(!directory.path().join(format!("{run}.part")).exists());
+    let events =
+        signed.service.get(&format!("/v1/workspaces/main/runs/{run}/events")).await.ok(200);
+    let last = events["items"].as_array().unwrap().last().unwrap();
+    assert_eq!(
+        (&last["type"], &last["event"]["data"]["reason_code"]),
+        (&json!("run.failed"), &json!("interrupted"))
+    );
 }

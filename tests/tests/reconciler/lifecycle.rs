@@ -154,6 +154,7 @@ async fn a_running_server_gives_up_what_is_silent(#[values("sqlite", "postgresql
         catalog: Some(catalog),
         workspace: "main".parse().unwrap(),
         waived: vec![Danger::Durability, Danger::Role],
+        witnesses: None,
         adapters: AdapterSettings::default(),
     };
     let server = Server::start(&settings).await.unwrap();

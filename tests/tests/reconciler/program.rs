@@ -45,6 +45,7 @@ fn settings(directory: &Path, domain_url: &str) -> Settings {
         catalog: None,
         workspace: "main".parse().unwrap(),
         waived: Vec::new(),
+        witnesses: None,
         adapters: AdapterSettings { domain_url: Some(domain_url.to_owned()), probes: None },
     }
 }

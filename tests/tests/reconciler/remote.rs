@@ -40,6 +40,7 @@ fn settings(directory: &Path, database: StoreUrl) -> Settings {
         catalog: None,
         workspace: "main".parse().unwrap(),
         waived: vec![Danger::Durability, Danger::Role],
+        witnesses: None,
         adapters: AdapterSettings { domain_url: None, probes },
     }
 }
