@@ -20,6 +20,8 @@ mod related;
 mod run;
 mod runs;
 mod said;
+#[cfg(test)]
+mod samples;
 mod saved;
 mod security;
 mod session;
@@ -32,6 +34,7 @@ mod workspaces;
 
 use axum::middleware;
 use axum::routing::{get, post};
+use tower_http::compression::CompressionLayer;
 
 use crate::app::App;
 
@@ -64,6 +67,7 @@ pub(crate) fn router(app: &App) -> axum::Router<App> {
         .route("/w/{workspace}/log", get(log::page))
         .route("/w/{workspace}/live", get(live::stream))
         .layer(middleware::from_fn(security::no_store))
-        .route("/assets/{*file}", get(assets::asset))
+        // Files hold no secret that packing could give away; pages hold some, and are not packed.
+        .route("/assets/{*file}", get(assets::asset).layer(CompressionLayer::new()))
         .layer(middleware::from_fn_with_state(app.clone(), security::guard))
 }

@@ -7,6 +7,7 @@ pub mod copy;
 pub mod evidence;
 pub mod http;
 pub mod lag;
+pub mod pages;
 pub mod project;
 pub mod reads;
 pub mod reconcile;

@@ -8,6 +8,7 @@ pub mod cluster;
 pub mod database;
 pub mod domain;
 pub mod process;
+pub mod wire;
 pub mod world;
 
 pub use cluster::{Cluster, Durability};

@@ -5,6 +5,8 @@
 use runledger::demo::{Demo, Kind};
 use runledger::settings::{Flags, Settings};
 use runledger_tests::browser::Browser;
+use runledger_tests::test_database;
+use runledger_tests::wire::Wire;
 use serde_json::{Value, json};
 
 const AXE: &str = include_str!("../fixtures/axe/axe.min.js");
@@ -24,11 +26,13 @@ struct Stage {
 }
 
 impl Stage {
-    async fn set() -> Self {
+    async fn set(database_url: Option<String>) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let flags = Flags {
             data_dir: Some(directory.path().to_str().unwrap().to_owned()),
+            database_url,
             listen: Some("127.0.0.1:0".to_owned()),
+            allow_unsafe: Some("durability,database-role".to_owned()),
             ..Flags::default()
         };
         let settings = Settings::resolve(&flags, &|_| None).unwrap();
@@ -60,8 +64,17 @@ impl Stage {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_dashboard_works_in_a_browser_and_for_everybody() {
-    let stage = Stage::set().await;
+async fn the_dashboard_works_in_a_browser_and_for_everybody_on_sqlite() {
+    the_dashboard_works(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_dashboard_works_in_a_browser_and_for_everybody_on_postgresql() {
+    the_dashboard_works(Some(test_database().await)).await;
+}
+
+async fn the_dashboard_works(database_url: Option<String>) {
+    let stage = Stage::set(database_url).await;
     let shown = stage.demo.shown().await.unwrap();
     let superseded =
         &shown.verdict(Kind::Actionability, "superseded_by_later_success").unwrap().example;
@@ -73,6 +86,7 @@ async fn the_dashboard_works_in_a_browser_and_for_everybody() {
     a_page_goes_along_with_the_log(&stage).await;
     the_language_is_switched(&stage).await;
     keys_lead_through_lists(&stage).await;
+    the_log_holds_still_while_it_is_paused(&stage).await;
     the_past_is_marked(&stage).await;
     let pages = [
         "",
@@ -84,12 +98,17 @@ async fn the_dashboard_works_in_a_browser_and_for_everybody() {
         "/environments",
         "/adapters",
         "/log",
+        "/log?type=run.failed",
+        "/runs?follow_up=true",
+        "/follow-ups?actionability=superseded_by_later_success",
+        "/../../w",
         "?as_of=300",
     ];
     let pages = pages.map(str::to_owned).into_iter();
-    let pages = pages.chain([open, stale].map(|run| format!("/runs/{run}")));
+    let pages = pages.chain([open, stale, superseded].map(|run| format!("/runs/{run}")));
     everybody_can_use(&stage, pages).await;
     assert_eq!(stage.browser.complaints().await.unwrap(), Vec::<String>::new());
+    a_lost_connection_is_told_and_comes_back(&stage).await;
     stage.browser.close().await.unwrap();
     stage.demo.end().await.unwrap();
 }
@@ -185,6 +204,51 @@ async fn keys_lead_through_lists(stage: &Stage) {
     stage.open("/runs").await;
     browser.press('?').await.unwrap();
     browser.holds("document.querySelector('#keys').open").await.unwrap();
+}
+
+async fn the_log_holds_still_while_it_is_paused(stage: &Stage) {
+    let browser = &stage.browser;
+    let newest = "Number(document.querySelector('#region [data-row]').dataset.row)";
+    let event = json!({"type": "run.dispatched", "data": {"operation": "acme.live"}});
+    stage.open("/log").await;
+    let before = browser.run(&format!("return {newest}")).await.unwrap().as_u64().unwrap();
+    stage.record(event.clone()).await;
+    browser.holds(&format!("{newest} > {before}")).await.unwrap();
+    browser.click("#pause").await.unwrap();
+    browser.holds("document.querySelector('#paused').hidden === false").await.unwrap();
+    let before = browser.run(&format!("return {newest}")).await.unwrap().as_u64().unwrap();
+    stage.record(event).await;
+    browser.holds("document.querySelector('.pill') !== null").await.unwrap();
+    browser.holds(&format!("{newest} === {before}")).await.unwrap();
+    browser.click("#pause").await.unwrap();
+    browser.holds(&format!("{newest} > {before}")).await.unwrap();
+}
+
+async fn a_lost_connection_is_told_and_comes_back(stage: &Stage) {
+    let browser = &stage.browser;
+    let server = stage.demo.url().strip_prefix("http://").unwrap().parse().unwrap();
+    let wire = Wire::to(server).await.unwrap();
+    let link = stage.demo.sign_in_link().unwrap().replace(stage.demo.url(), &wire.url());
+    browser.sign_in(&link).await.unwrap();
+    browser.open(&format!("{}/w/main", wire.url())).await.unwrap();
+    let count = "Number(document.querySelector('[data-count]').innerText)";
+    let failed = |run: &str| {
+        json!([
+            {"type": "run.dispatched", "run_id": run, "data": {"operation": "acme.wire"}},
+            {"type": "run.failed", "run_id": run, "data": {"reason_code": "timeout"}},
+        ])
+    };
+    let before = browser.run(&format!("return {count}")).await.unwrap().as_u64().unwrap();
+    stage.record(failed("5e1c7a52-93d0-4a4e-8d3c-0f6b2f9a4c21")).await;
+    browser.holds(&format!("{count} === {}", before + 1)).await.unwrap();
+    browser.holds("document.querySelector('#lost').hidden").await.unwrap();
+    wire.cut();
+    browser.holds("document.querySelector('#lost').hidden === false").await.unwrap();
+    // What is recorded meanwhile is there when the connection is.
+    stage.record(failed("5e1c7a52-93d0-4a4e-8d3c-0f6b2f9a4c22")).await;
+    wire.mend();
+    browser.holds("document.querySelector('#lost').hidden").await.unwrap();
+    browser.holds(&format!("{count} === {}", before + 2)).await.unwrap();
 }
 
 async fn the_past_is_marked(stage: &Stage) {

@@ -4,11 +4,17 @@
 use std::collections::BTreeSet;
 
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
+#[cfg(test)]
+use axum::http::HeaderValue;
 use axum::http::Uri;
+#[cfg(test)]
+use axum::http::header::COOKIE;
 use axum::http::request::Parts;
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::{RunId, WorkspaceId};
 use runledger_projections::rules::activity::Activity;
+#[cfg(test)]
+use runledger_projections::texts::Language;
 use runledger_projections::texts::Texts;
 use runledger_projections::{Counts, EnvironmentStanding, View};
 use serde::de::DeserializeOwned;
@@ -353,6 +359,30 @@ pub(super) fn encode(text: &str) -> String {
         }
     }
     encoded
+}
+
+#[cfg(test)]
+impl Shell {
+    /// The frame of a page to look at without a server; `known` is a run that is there.
+    pub(super) fn sample(language: Language, at: Moment, known: &str) -> Shell {
+        let headers = [(
+            COOKIE,
+            HeaderValue::from_static(match language {
+                Language::En => "runledger_view=en.light.utc",
+                Language::De => "runledger_view=de.light.utc",
+            }),
+        )];
+        let preferences = Preferences::of(&headers.into_iter().collect());
+        let viewer = Viewer { form_token: "token".to_owned() };
+        let uri = Uri::from_static("/w/main/runs?status=queued");
+        let shell = Shell::of_all(preferences, at, viewer, &uri);
+        Shell {
+            workspace: "main".to_owned(),
+            workspaces: vec!["main".to_owned()],
+            known: [known.parse().unwrap()].into(),
+            ..shell
+        }
+    }
 }
 
 #[cfg(test)]

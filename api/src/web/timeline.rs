@@ -62,6 +62,8 @@ pub(super) struct Mark {
 pub(super) struct Truth {
     pub(super) x: i64,
     pub(super) width: i64,
+    /// How much of it is free for words: a shortened gap is not.
+    room: i64,
     pub(super) severity: Severity,
     /// What was true, in words.
     pub(super) label: String,
@@ -132,7 +134,7 @@ impl Timeline {
             phases: phases(run, to, &scale, shell),
             marks: marks.collect(),
             more: told.more_recorded + u64::try_from(left_out).unwrap_or_default(),
-            truths: truths(told, to, &scale, shell),
+            truths: truths(told, to, (&scale, &gaps), shell),
             gaps,
             from: moments.first().copied().unwrap_or(recorded.dispatched_at),
             to,
@@ -163,7 +165,7 @@ fn phases(run: &Standing, to: Moment, scale: &Scale, shell: &Shell) -> Vec<Phase
 }
 
 /// What was true: whether it was in time while it was active, then whether it needed a person.
-fn truths(told: &Told, to: Moment, scale: &Scale, shell: &Shell) -> Vec<Truth> {
+fn truths(told: &Told, to: Moment, (scale, gaps): (&Scale, &[Gap]), shell: &Shell) -> Vec<Truth> {
     let truth = |was: Was<'_>, from: Moment, until: Option<Moment>, because: &Cause| {
         let (severity, label, reason, related) = match was {
             Was::Fresh(freshness) => {
@@ -178,9 +180,12 @@ fn truths(told: &Told, to: Moment, scale: &Scale, shell: &Shell) -> Vec<Truth> {
         };
         let x = scale.place(from);
         let end = until.unwrap_or(to);
+        let width = (scale.place(end) - x).max(2);
+        let gap = gaps.iter().map(|gap| gap.x - x - 12).find(|room| (0..width).contains(room));
         Truth {
             x,
-            width: (scale.place(end) - x).max(2),
+            width,
+            room: gap.unwrap_or(width),
             severity,
             label,
             reason,
@@ -207,7 +212,7 @@ impl Truth {
     /// Whether its words fit into its part of the picture.
     pub(super) fn is_wide(&self) -> bool {
         let letters = i64::try_from(self.label.chars().count()).unwrap_or(i64::MAX);
-        self.width > letters.saturating_mul(7) + 18
+        self.room > letters.saturating_mul(7) + 18
     }
 
     /// Whether a superseding run is what it rested on.

@@ -20,6 +20,9 @@ pub enum Unit {
     /// Megabytes (2^20 bytes).
     #[serde(rename = "MB")]
     Megabytes,
+    /// Kilobytes (2^10 bytes).
+    #[serde(rename = "KiB")]
+    Kilobytes,
     /// How many times something else.
     #[serde(rename = "times")]
     Times,
@@ -171,6 +174,7 @@ fn written(figure: f64, unit: Unit) -> String {
         Unit::PerThousand => format!("{figure:.1} per 1,000"),
         Unit::Millis => format!("{figure:.2} ms"),
         Unit::Megabytes => format!("{figure:.1} MB"),
+        Unit::Kilobytes => format!("{figure:.1} KiB"),
         Unit::Times => format!("{figure:.2} ×"),
     }
 }

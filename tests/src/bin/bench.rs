@@ -15,6 +15,7 @@ use runledger_projections::Projections;
 use runledger_tests::bench::append::{self, Load, percentile};
 use runledger_tests::bench::baseline::{self, Baseline, CROWDS, Crowd};
 use runledger_tests::bench::copy::Rows;
+use runledger_tests::bench::pages::{PAGES, Visitor};
 use runledger_tests::bench::reads::{self, QUESTIONS};
 use runledger_tests::bench::report::{Aim, BASELINE, COPY, Report, Unit};
 use runledger_tests::bench::server::Served;
@@ -65,6 +66,8 @@ enum Part {
     Rebuild,
     /// The overview and lists over a small and a large history
     Reads,
+    /// Pages of the dashboard over a small and a large history: first byte and weight
+    Pages,
     /// Stale runs, judged from a domain database
     Reconcile,
     /// The tree: what it costs, proofs, and verification from packs and databases
@@ -140,10 +143,11 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
             evidence(&stand, database, &sizes, &mut report).await?;
         }
     }
-    if wanted(Part::Reads) {
+    let asked = Asked { questions: wanted(Part::Reads), pages: wanted(Part::Pages) };
+    if asked.questions || asked.pages {
         for database in Database::ALL {
             say(&format!("reading from {}", database.name()));
-            reads(&stand, database, &sizes, &mut report).await?;
+            reads(&stand, database, &sizes, asked, &mut report).await?;
         }
     }
     let text = match arguments.json {
@@ -278,10 +282,18 @@ async fn lag(
     site.close().await
 }
 
+/// What is read over a history: filling a large one takes longest, so it is filled once for both.
+#[derive(Clone, Copy)]
+struct Asked {
+    questions: bool,
+    pages: bool,
+}
+
 async fn reads(
     stand: &Stand,
     database: Database,
     sizes: &Sizes,
+    what: Asked,
     report: &mut Report,
 ) -> anyhow::Result<()> {
     let mut site = stand.site(database).await?;
@@ -294,7 +306,10 @@ async fn reads(
         there = runs;
         say(&format!("{runs} runs: {appended:.1?} to append, {:.1?} in all", filled.elapsed()));
         let served = Served::over(stand, site).await?;
-        for (question, path) in QUESTIONS {
+        if what.pages {
+            pages(&served, database, runs, sizes, report).await?;
+        }
+        for (question, path) in QUESTIONS.into_iter().filter(|_| what.questions) {
             let taken = reads::ask(&served.server, path, sizes.reads).await?;
             for percent in [50, 99] {
                 let name = asked(database, question, runs, percent);
@@ -304,7 +319,7 @@ async fn reads(
                 judge(report, database, question, sizes);
             }
         }
-        if runs == sizes.runs[1] {
+        if what.questions && runs == sizes.runs[1] {
             let name = format!("{}: memory of the server, most at {runs} runs", database.name());
             report.add(&name, Unit::Megabytes, served.memory()?.1);
             report.aim(&name, Aim::AtMost(200.0));
@@ -312,6 +327,30 @@ async fn reads(
         site = served.stop().await?;
     }
     site.close().await
+}
+
+/// Opens every page, and adds how soon its first byte came and what it weighs.
+async fn pages(
+    served: &Served,
+    database: Database,
+    runs: usize,
+    sizes: &Sizes,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let visitor = Visitor::sign_in(&served.server).await?;
+    for (page, path) in PAGES {
+        let seen = visitor.open(path, sizes.reads / 10).await?;
+        let name = |what: &str| format!("{}: page {page}, {runs} runs, {what}", database.name());
+        for percent in [50, 99] {
+            let name = name(&format!("first byte, p{percent}"));
+            report.add(name, Unit::Millis, millis(percentile(&seen.first_byte, percent)));
+        }
+        let weight = f64::from(u32::try_from(seen.bytes)?) / 1_024.0;
+        report.add(name("weight with assets"), Unit::Kilobytes, weight);
+        report.aim(&name("first byte, p50"), Aim::AtMost(20.0));
+        report.aim(&name("weight with assets"), Aim::AtMost(150.0));
+    }
+    Ok(())
 }
 
 fn asked(database: Database, question: &str, runs: usize, percent: usize) -> String {

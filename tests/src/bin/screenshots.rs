@@ -25,6 +25,8 @@ const PAGES: &[(&str, &str)] = &[
     ("environments", "/environments"),
     ("adapters", "/adapters"),
     ("log", "/log"),
+    ("log-narrowed", "/log?type=run.failed"),
+    ("workspaces", ".."),
     ("past", "?as_of=300"),
 ];
 
@@ -57,7 +59,10 @@ async fn main() -> anyhow::Result<()> {
             Some(verdict) => format!("/runs/{}", verdict.example),
             None => (*page).to_owned(),
         };
-        let url = format!("{}/w/{}{page}", demo.url(), settings.workspace);
+        let url = match page.as_str() {
+            ".." => format!("{}/w", demo.url()),
+            page => format!("{}/w/{}{page}", demo.url(), settings.workspace),
+        };
         for (theme, width) in [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)] {
             let picture = directory.join(format!("{name}-{width}-{theme}.png"));
             take(&browser, demo.url(), &url, theme, width, &picture)

@@ -1,0 +1,426 @@
+//! Every template, rendered from sample data without a server: in both languages, and with standings
+//! that together are told everything that a person can be told.
+
+use runledger_ledger::run::FollowUpAction;
+use runledger_ledger::time::Moment;
+use runledger_projections::rules::guidance::{Guidance, GuidanceKey};
+use runledger_projections::rules::queue::{QueueReason, QueueVerdict};
+use runledger_projections::rules::standing::Standing;
+use runledger_projections::texts::{Language, Texts};
+use runledger_projections::{
+    Counts, EnvironmentStanding, Facets, FollowUpItem, OperationStanding, Overview, Page,
+    QueueStanding, RecentRuns, SavedView, Timeline as Told,
+};
+use serde_json::{Value, json};
+
+use super::adapters::{AdapterView, AdaptersPage};
+use super::chart::{self, Chart};
+use super::environments::EnvironmentsPage;
+use super::fault::FaultPage;
+use super::follow_ups::{Chosen, FollowUpsPage, ResolvePage, Tab};
+use super::log::{EventView, LogPage};
+use super::operations::{FamilyGroup, OperationsPage};
+use super::overview::{OverviewPage, Quiet};
+use super::queues::QueuesPage;
+use super::run::RunPage;
+use super::runs::{Chip, RunsPage};
+use super::saved;
+use super::shell::Shell;
+use super::sign_in::SignInPage;
+use super::signed::Signed;
+use super::timeline::Timeline;
+use super::words::Words;
+use super::workspaces::{Line, WorkspacesPage};
+
+const RUN: &str = "0192a0f4-7bde-7c3a-8f51-0d6c9e41b7aa";
+const OTHER: &str = "0192a0f4-7bde-7c3a-8f51-0d6c9e41b7bb";
+const LANGUAGES: [Language; 2] = [Language::En, Language::De];
+
+fn at() -> Moment {
+    "2026-01-01T12:00:00Z".parse().unwrap()
+}
+
+/// A standing that is told `key`, in the language of `texts`.
+fn standing(key: GuidanceKey, texts: &Texts) -> Standing {
+    let guidance = Guidance { key, severity: key.severity() };
+    let reconciled = json!({"type": "reconciliation", "adapter": "review",
+        "recorded_at": "2026-01-01T11:00:00Z", "related": {"type": "review", "id": "7"}});
+    let by_person = json!({"type": "operator", "by": "ada", "note": "seen",
+        "recorded_at": "2026-01-01T11:00:00Z"});
+    let by_run = json!({"type": "run", "run_id": OTHER});
+    let active = ("not_terminal", Value::Null, Value::Null);
+    let ended = |status, reason: &str, proof| (status, json!(reason), proof);
+    let none = Value::Null;
+    let (freshness, status, outcome, verdict) = match key.as_str() {
+        "waiting_for_worker"
+        | "waiting_unverified"
+        | "waiting_behind_backlog"
+        | "queue_stalled"
+        | "no_worker_seen" => ("fresh_queued", "queued", "pending", active),
+        "queued_past_window" => ("stale_queued", "queued", "pending", active),
+        "running" | "running_no_progress_yet" => ("fresh_running", "running", "pending", active),
+        "running_past_window" => ("stale_running", "running", "pending", active),
+        "active_unverified" => ("unknown", "running", "pending", active),
+        "needs_action" => ("terminal", "completed", "failed", ended("actionable", "problem", none)),
+        "needs_review" => {
+            ("terminal", "completed", "blocked", ended("requires_manual_review", "high_risk", none))
+        }
+        "superseded" => (
+            "terminal",
+            "completed",
+            "failed",
+            ended("superseded_by_later_success", "later_success", by_run),
+        ),
+        "resolved_by_state" => (
+            "terminal",
+            "completed",
+            "unknown",
+            ended("resolved_by_current_state", "reconciliation_proof", reconciled),
+        ),
+        "resolved_by_operator" => (
+            "terminal",
+            "completed",
+            "partially_succeeded",
+            ended("resolved_by_operator", "accepted", by_person),
+        ),
+        "reconciled_succeeded" => (
+            "reconciled_terminal",
+            "completed",
+            "succeeded",
+            ended("informational_only", "no_problem", none),
+        ),
+        "cancelled" => {
+            ("terminal", "completed", "cancelled", ended("informational_only", "no_problem", none))
+        }
+        "for_information" => (
+            "terminal",
+            "completed",
+            "failed",
+            ended("informational_only", "informational_family", none),
+        ),
+        _ => {
+            ("terminal", "completed", "succeeded", ended("informational_only", "no_problem", none))
+        }
+    };
+    let mut recorded = json!({
+        "operation": "backup.create", "family": "backup", "environment": "prod",
+        "subject": {"type": "host", "id": "7"}, "status": status, "outcome": outcome,
+        "dispatched_at": "2026-01-01T10:00:00Z", "started_at": "2026-01-01T10:01:00Z",
+        "last_sign_of_life": "2026-01-01T10:02:00Z", "queue": "backups", "attempt": 1,
+        "contradicted": false, "inferred": false, "events": 3,
+        "artifacts": [{"type": "report", "id": "https://reports.example/7"}],
+        "message": "<script>alert(1)</script>",
+    });
+    if status == "completed" {
+        recorded["completed_at"] = json!("2026-01-01T10:30:00Z");
+        recorded["settled_at"] = json!("2026-01-01T10:30:00Z");
+    }
+    let mut actionability = json!({"status": verdict.0});
+    for (name, value) in [("reason", verdict.1), ("proof", verdict.2)] {
+        if !value.is_null() {
+            actionability[name] = value;
+        }
+    }
+    let told = json!({
+        "run_id": RUN,
+        "recorded": recorded,
+        "now": {
+            "at": "2026-01-01T12:00:00Z", "freshness": freshness,
+            "deadline": "2026-01-01T11:00:00Z",
+            "queue": {"verdict": "moving", "waiting": 1, "live_workers": 1},
+            "progress": {"kind": "determinate", "done": 1, "total": 3, "ratio_permille": 333,
+                "last_reported": freshness.starts_with("stale")},
+            "related": {"type": "run", "id": OTHER},
+            "actionability": actionability, "follow_up": false,
+            "guidance": {"key": key, "severity": guidance.severity,
+                "text": texts.guidance(&guidance)},
+            "actions": [
+                {"key": "resolve", "offered": true, "reason": "needs_person"},
+                {"key": "reopen", "offered": false, "reason": "not_resolved"},
+                {"key": "ask_adapter", "offered": true, "reason": "may_prove_end"},
+            ],
+        },
+    });
+    serde_json::from_value(told).unwrap()
+}
+
+fn standings(texts: &Texts) -> Vec<Standing> {
+    GuidanceKey::ALL.iter().map(|key| standing(*key, texts)).collect()
+}
+
+fn told() -> Told {
+    let cause = json!({"kind": "event", "position": 7, "type": "run.failed", "run_id": RUN});
+    let other = json!({"kind": "event", "position": 9, "type": "run.succeeded", "run_id": OTHER});
+    let recorded = |position, kind, at, status, outcome| {
+        json!({"position": position, "type": kind, "occurred_at": at, "recorded_at": at,
+            "status": status, "outcome": outcome})
+    };
+    serde_json::from_value(json!({
+        "run_id": RUN, "more_recorded": 2,
+        "recorded": [
+            recorded(5, "run.dispatched", "2026-01-01T10:00:00Z", "queued", "pending"),
+            recorded(6, "run.started", "2026-01-01T10:01:00Z", "running", "pending"),
+            recorded(7, "run.failed", "2026-01-01T10:30:00Z", "completed", "failed"),
+        ],
+        "freshness": [
+            {"from": "2026-01-01T10:00:00Z", "until": "2026-01-01T10:20:00Z",
+                "freshness": "fresh_running", "because": cause},
+            {"from": "2026-01-01T10:20:00Z", "until": "2026-01-01T10:30:00Z",
+                "freshness": "stale_running", "because": {"kind": "deadline"}},
+            {"from": "2026-01-01T10:30:00Z", "freshness": "terminal", "because": cause},
+        ],
+        "actionability": [
+            {"from": "2026-01-01T10:00:00Z", "until": "2026-01-01T10:30:00Z",
+                "status": "not_terminal", "follow_up": false, "because": cause},
+            {"from": "2026-01-01T10:30:00Z", "until": "2026-01-01T11:30:00Z",
+                "status": "actionable", "reason": "problem", "follow_up": true, "because": cause},
+            {"from": "2026-01-01T11:30:00Z", "status": "superseded_by_later_success",
+                "reason": "later_success", "follow_up": false, "because": other,
+                "proof": {"type": "run", "run_id": OTHER}},
+        ],
+    }))
+    .unwrap()
+}
+
+fn item(run: &Standing) -> FollowUpItem {
+    serde_json::from_value(json!({
+        "key": "ab".repeat(16), "operation": "backup.create", "family": "backup",
+        "actionability": "actionable", "guidance": run.now.guidance,
+        "first_settled_at": "2026-01-01T10:30:00Z", "last_settled_at": "2026-01-01T11:30:00Z",
+        "occurrences": 12, "latest": [run],
+    }))
+    .unwrap()
+}
+
+fn queue(verdict: QueueVerdict, reason: QueueReason) -> QueueStanding {
+    let value = json!({"queue": "backups", "verdict": verdict, "waiting": 2, "live_workers": 1,
+        "reason": reason, "oldest_wait_seconds": 61, "ever_named": true});
+    serde_json::from_value(value).unwrap()
+}
+
+fn operation() -> OperationStanding {
+    serde_json::from_value(json!({
+        "operation": "backup.create", "title": "Backup", "classified": true,
+        "scope": "environment", "lifecycle": {},
+        "family": {"name": "backup", "title": "Backup", "policy": "A policy.",
+            "supersession": "subject", "current_state": "none", "review": "auto",
+            "informational": false},
+        "counts": serde_json::to_value(runledger_projections::OperationCounts::default()).unwrap(),
+        "recent": [],
+    }))
+    .unwrap()
+}
+
+fn page<T>(items: Vec<T>) -> Page<T> {
+    Page { items, next: Some("more".to_owned()), scanned_to: Some(at()) }
+}
+
+fn event() -> EventView {
+    EventView {
+        position: 7,
+        kind: "run.failed",
+        run: Some(RUN.to_owned()),
+        occurred_at: at(),
+        recorded_at: at(),
+        actor: Some("ada".to_owned()),
+        source: None,
+        leaf_hash: "ab".repeat(32),
+        body: "{}".to_owned(),
+    }
+}
+
+fn signed() -> [Signed; 3] {
+    let fine = Signed {
+        size: 9,
+        last: Some((9, at())),
+        witnesses: vec!["witness.example".to_owned()],
+        ..Signed::default()
+    };
+    let halted = Signed { halted: Some("a fork".to_owned()), ..fine.clone() };
+    [fine, halted, Signed::default()]
+}
+
+fn adapter() -> AdapterView {
+    AdapterView {
+        name: "review".to_owned(),
+        version: 1,
+        operations: None,
+        reads: None,
+        idle: None,
+        last_success: Some(at()),
+        last_error: Some(("timeout".to_owned(), at())),
+        failures: 1,
+        backlog: 2,
+    }
+}
+
+fn overview() -> Overview {
+    let mut value = serde_json::to_value(Counts::default()).unwrap();
+    value["at"] = json!("2026-01-01T12:00:00Z");
+    value["queues"] = json!({});
+    value["health"] = json!({"events": 9, "lag": 1, "parked": "an event"});
+    serde_json::from_value(value).unwrap()
+}
+
+/// Every page once, by the name of its template.
+fn pages(language: Language) -> Vec<(String, String)> {
+    let shell = || Shell::sample(language, at(), OTHER);
+    let runs = standings(Texts::of(language));
+    let mut pages: Vec<(String, String)> = Vec::new();
+    let mut add = |name: &str, page: &dyn askama::DynTemplate| {
+        pages.push((name.to_owned(), page.dyn_render().unwrap()));
+    };
+    for run in &runs {
+        let shell = shell();
+        let timeline = Timeline::of(&told(), run, &shell);
+        let progress = shell.texts().progress(&run.now.progress);
+        let (run, events, scope) = (run.clone(), vec![event()], runs.clone());
+        let name = format!("run.html {}", run.now.guidance.key);
+        add(&name, &RunPage { shell, run, progress, timeline, events, scope, preview: None });
+    }
+    let (choices, filters) = saved::choices(
+        &shell(),
+        vec![SavedView {
+            name: "Ours".to_owned(),
+            query: "status=queued".to_owned(),
+            saved_by: "ada".to_owned(),
+        }],
+    );
+    let chip = Chip { name: "status".into(), value: "queued".into(), href: "/".into() };
+    add(
+        "runs.html",
+        &RunsPage {
+            shell: shell(),
+            runs: page(runs.clone()),
+            counts: Facets::default(),
+            facets: Vec::new(),
+            chips: vec![chip],
+            beyond: true,
+            saved: choices,
+            filters,
+            saves: true,
+        },
+    );
+    let tab = || Tab { label: "Open".into(), count: 1, chosen: true, href: "/".into() };
+    for left in [None, Some(page(runs.clone()))] {
+        let items = page(runs.iter().map(item).collect());
+        let (shell, tabs) = (shell(), vec![tab()]);
+        add("follow_ups.html", &FollowUpsPage { shell, tabs, items, left, done: Some(2) });
+    }
+    let chosen = Chosen {
+        operation: "backup.create".into(),
+        subject: Some("host/7".into()),
+        environment: None,
+        runs: 12_000,
+    };
+    add(
+        "resolve.html",
+        &ResolvePage {
+            shell: shell(),
+            action: FollowUpAction::Resolve,
+            chosen: vec![chosen],
+            items: 13,
+            runs: 12_000,
+            more: true,
+            most: 10_000,
+            carried: vec![("action".into(), "resolve".into())],
+            before: Some(11_999),
+            done: Some(10_000),
+            reason: "accepted".into(),
+            note: String::new(),
+        },
+    );
+    let queues: Vec<QueueStanding> = QueueVerdict::ALL
+        .iter()
+        .zip(QueueReason::ALL.iter().cycle())
+        .map(|(verdict, reason)| queue(*verdict, *reason))
+        .collect();
+    for signed in signed() {
+        let since = chart::since(at());
+        let recent = RecentRuns { runs: Vec::new(), scanned_to: Some(at()) };
+        add(
+            "overview.html",
+            &OverviewPage {
+                shell: shell(),
+                overview: overview(),
+                items: runs.iter().map(item).collect(),
+                stale: runs.clone(),
+                queues: queues.clone(),
+                chart: Chart::of(&recent, since),
+                quiet: Quiet::default(),
+                operations: vec![operation()],
+                adapters: vec![adapter()],
+                signed: Some(signed.clone()),
+            },
+        );
+        let (events, size, older) = (vec![event()], 9, Some(3));
+        let (narrowed, moves, signed) = (true, true, Some(signed));
+        let shell = shell();
+        add("log.html", &LogPage { shell, events, size, older, narrowed, moves, signed });
+    }
+    add("queues.html", &QueuesPage { shell: shell(), queues, meant: Some("backups".into()) });
+    let group = FamilyGroup {
+        title: "Backup".into(),
+        policy: "A policy.".into(),
+        operations: vec![(operation(), None)],
+    };
+    let (shell_, families) = (shell(), vec![group]);
+    add(
+        "operations.html",
+        &OperationsPage { shell: shell_, families, coverage: (1, 1), unclassified: 1 },
+    );
+    let one = EnvironmentStanding { environment: None, counts: Counts::default() };
+    let environments = vec![(one, vec![(1, 2)])];
+    let families = vec!["backup".to_owned()];
+    add("environments.html", &EnvironmentsPage { shell: shell(), environments, families });
+    add("adapters.html", &AdaptersPage { shell: shell(), adapters: vec![adapter()] });
+    let line = Line {
+        name: "main".into(),
+        standing: Default::default(),
+        lag: None,
+        halted: Some("a fork".into()),
+    };
+    let (lines, sum) = (vec![line], Counts::default());
+    add("workspaces.html", &WorkspacesPage { shell: shell(), lines, sum });
+    let (w, preferences) = (Words::of(language), shell().preferences);
+    for code in [None, Some("code".to_owned())] {
+        let refused = Some("sign-in-code-used");
+        add("sign_in.html", &SignInPage { w, preferences, code, next: "/".into(), refused });
+    }
+    let (title, detail) = (w.say("fault-internal"), String::new());
+    add("fault.html", &FaultPage { w, status: 500, title, detail });
+    pages
+}
+
+#[test]
+fn every_template_is_rendered_in_both_languages_and_says_what_a_person_is_told() {
+    let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("templates");
+    for language in LANGUAGES {
+        let pages = pages(language);
+        for (name, text) in &pages {
+            assert!(text.contains(&format!("<html lang=\"{language}\"")), "{name} {language}");
+            for wrong in ["No localization", "<script>alert", "javascript:", " style="] {
+                assert!(!text.contains(wrong), "{name} {language} has {wrong}");
+            }
+        }
+        for key in GuidanceKey::ALL {
+            let guidance = Guidance { key: *key, severity: key.severity() };
+            let sentence = Texts::of(language).guidance(&guidance);
+            let of_run = pages.iter().find(|(name, _)| *name == format!("run.html {key}"));
+            let list = pages.iter().find(|(name, _)| name == "runs.html");
+            for (name, text) in [of_run.unwrap(), list.unwrap()] {
+                assert!(text.contains(&sentence), "{name} {language} does not say {sentence}");
+            }
+            let tone = format!("truth now tone-{}", guidance.severity);
+            assert!(of_run.unwrap().1.contains(&tone), "{key} is not as loud as it is");
+        }
+        // Those that other templates are put together from are rendered with them.
+        for entry in std::fs::read_dir(&directory).unwrap() {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            let part = ["base", "ui", "events", "squares", "signed", "choices"];
+            let whole = !part.iter().any(|part| name == format!("{part}.html"));
+            let rendered = pages.iter().any(|(page, _)| page.starts_with(&name));
+            assert!(!whole || rendered, "{name} is not rendered");
+        }
+    }
+}
