@@ -9,6 +9,7 @@ mod error;
 mod pieces;
 mod postgres;
 pub mod protection;
+mod scope;
 mod scratch;
 mod setup;
 mod sqlite;
@@ -33,6 +34,7 @@ pub use evidence::SignedCheckpoint;
 pub use integrity::Integrity;
 pub use pieces::pieces;
 pub use postgres::PgStore;
+pub use scope::{Begin, Scope};
 pub use scratch::{Scratch, ScratchError};
 pub use setup::{SetUp, SetUpError, set_up};
 pub use sqlite::SqliteStore;
@@ -288,28 +290,35 @@ impl Store {
     }
 }
 
-/// Runs a statement that both databases take, with `$pool` bound to the right pool.
+/// Runs statements that both databases take, with `$connection` bound to one in whose transaction, on
+/// PostgreSQL, `$scope` is seen and nothing else.
 macro_rules! on_both {
-    (read $store:expr, |$pool:ident| $body:expr) => {
+    (read $store:expr, $scope:expr, |$connection:ident| $body:expr) => {
         match $store {
             Store::Postgres(store) => {
-                let $pool = store.pool();
+                let mut transaction = store.begin_reading($scope.into()).await?;
+                let $connection = &mut *transaction;
                 $body
             }
             Store::Sqlite(store) => {
-                let $pool = store.readers();
+                let mut connection = store.readers().acquire().await?;
+                let $connection = &mut *connection;
                 $body
             }
         }
     };
-    (write $store:expr, |$pool:ident| $body:expr) => {
+    (write $store:expr, $scope:expr, |$connection:ident| $body:expr) => {
         match $store {
             Store::Postgres(store) => {
-                let $pool = store.writers();
-                $body
+                let mut transaction = store.begin_writing($scope.into()).await?;
+                let $connection = &mut *transaction;
+                let done = $body;
+                transaction.commit().await?;
+                done
             }
             Store::Sqlite(store) => {
-                let $pool = store.writer();
+                let mut connection = store.writer().acquire().await?;
+                let $connection = &mut *connection;
                 $body
             }
         }
@@ -349,8 +358,8 @@ const WORKSPACES: &str = "SELECT w.workspace_id, w.name FROM workspaces AS w \
 impl Store {
     /// The head of a log; none if there is no such log.
     pub async fn head(&self, workspace: WorkspaceId) -> Result<Option<Head>, StoreError> {
-        let row: Option<(i64, i64, Vec<u8>)> = on_both!(read self, |pool| {
-            sqlx::query_as(HEAD).bind(workspace.0).fetch_optional(pool).await?
+        let row: Option<(i64, i64, Vec<u8>)> = on_both!(read self, workspace, |connection| {
+            sqlx::query_as(HEAD).bind(workspace.0).fetch_optional(connection).await?
         });
         let Some((size, last_recorded_at, frontier)) = row else {
             return Ok(None);
@@ -370,13 +379,13 @@ impl Store {
     ) -> Result<Vec<StoredEvent>, StoreError> {
         // Positions have no gaps: no plan, however bad, reads more than the page.
         let to = to.min(from.saturating_add(limit.into()));
-        Ok(on_both!(read self, |pool| {
+        Ok(on_both!(read self, workspace, |connection| {
             sqlx::query_as(LOG)
                 .bind(workspace.0)
                 .bind(signed(from))
                 .bind(signed(to))
                 .bind(i64::from(limit))
-                .fetch_all(pool)
+                .fetch_all(connection)
                 .await?
         }))
     }
@@ -389,14 +398,14 @@ impl Store {
         after: u64,
         limit: u32,
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        Ok(on_both!(read self, |pool| {
+        Ok(on_both!(read self, workspace, |connection| {
             sqlx::query_as(STREAM_PAGE)
                 .bind(workspace.0)
                 .bind(stream.kind.number())
                 .bind(stream.id)
                 .bind(signed(after))
                 .bind(i64::from(limit))
-                .fetch_all(pool)
+                .fetch_all(connection)
                 .await?
         }))
     }
@@ -408,24 +417,24 @@ impl Store {
         stream: Stream,
         event_type: EventType,
     ) -> Result<Option<StoredEvent>, StoreError> {
-        Ok(on_both!(read self, |pool| {
+        Ok(on_both!(read self, workspace, |connection| {
             sqlx::query_as(LAST_OF_TYPE)
                 .bind(workspace.0)
                 .bind(stream.kind.number())
                 .bind(stream.id)
                 .bind(event_type.number())
-                .fetch_optional(pool)
+                .fetch_optional(connection)
                 .await?
         }))
     }
 
     /// How many events a log held at `moment`: those recorded then or before.
     pub async fn size_at(&self, workspace: WorkspaceId, moment: Moment) -> Result<u64, StoreError> {
-        let row: Option<(i64,)> = on_both!(read self, |pool| {
+        let row: Option<(i64,)> = on_both!(read self, workspace, |connection| {
             sqlx::query_as(SIZE_AT)
                 .bind(workspace.0)
                 .bind(moment.micros())
-                .fetch_optional(pool)
+                .fetch_optional(connection)
                 .await?
         });
         unsigned(row.map_or(0, |(size,)| size))
@@ -437,11 +446,11 @@ impl Store {
         workspace: WorkspaceId,
         position: u64,
     ) -> Result<Option<Moment>, StoreError> {
-        let row: Option<(i64,)> = on_both!(read self, |pool| {
+        let row: Option<(i64,)> = on_both!(read self, workspace, |connection| {
             sqlx::query_as(RECORDED_AT)
                 .bind(workspace.0)
                 .bind(signed(position))
-                .fetch_optional(pool)
+                .fetch_optional(connection)
                 .await?
         });
         Ok(row.map(|(micros,)| Moment::from_micros(micros)))
@@ -449,8 +458,8 @@ impl Store {
 
     /// The workspace of a name, once its log has begun.
     pub async fn workspace_by_name(&self, name: &str) -> Result<Option<WorkspaceId>, StoreError> {
-        let row: Option<(Uuid,)> = on_both!(read self, |pool| {
-            sqlx::query_as(WORKSPACE_BY_NAME).bind(name).fetch_optional(pool).await?
+        let row: Option<(Uuid,)> = on_both!(read self, Scope::Service, |connection| {
+            sqlx::query_as(WORKSPACE_BY_NAME).bind(name).fetch_optional(connection).await?
         });
         Ok(row.map(|(id,)| WorkspaceId(id)))
     }
@@ -460,16 +469,16 @@ impl Store {
         &self,
         name: &Name,
     ) -> Result<Option<WorkspaceId>, StoreError> {
-        let row: Option<(Uuid,)> = on_both!(write self, |pool| {
-            sqlx::query_as(UNFINISHED).bind(name.as_str()).fetch_optional(pool).await?
+        let row: Option<(Uuid,)> = on_both!(write self, Scope::Service, |connection| {
+            sqlx::query_as(UNFINISHED).bind(name.as_str()).fetch_optional(connection).await?
         });
         Ok(row.map(|(id,)| WorkspaceId(id)))
     }
 
     /// All workspaces whose logs have begun, by name.
     pub async fn workspaces(&self) -> Result<Vec<(WorkspaceId, String)>, StoreError> {
-        let rows: Vec<(Uuid, String)> = on_both!(read self, |pool| {
-            sqlx::query_as(WORKSPACES).fetch_all(pool).await?
+        let rows: Vec<(Uuid, String)> = on_both!(read self, Scope::Service, |connection| {
+            sqlx::query_as(WORKSPACES).fetch_all(connection).await?
         });
         Ok(rows.into_iter().map(|(id, name)| (WorkspaceId(id), name)).collect())
     }

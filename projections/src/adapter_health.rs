@@ -53,16 +53,6 @@ const BACKLOG: &str = "SELECT adapter, count(*) FROM reconciler_wakes \
      WHERE workspace_id = $1 AND attempt > 0 AND due_at > $2 GROUP BY adapter UNION ALL \
      SELECT adapter, count(*) FROM observer_wakes \
      WHERE workspace_id = $1 AND (due_at <= $2 OR attempt > 0) GROUP BY adapter";
-const FAILURES_OF_ALL: &str = "SELECT adapter, max(failures) FROM adapter_health GROUP BY adapter";
-const BACKLOG_OF_ALL: &str = "SELECT w.adapter, count(*) FROM workspaces AS n \
-     JOIN reconciler_wakes AS w ON w.workspace_id = n.workspace_id AND w.due_at <= $1 \
-     GROUP BY w.adapter UNION ALL SELECT w.adapter, count(*) FROM workspaces AS n \
-     JOIN reconciler_wakes AS w ON w.workspace_id = n.workspace_id \
-     AND w.attempt > 0 AND w.due_at > $1 GROUP BY w.adapter UNION ALL \
-     SELECT w.adapter, count(*) FROM workspaces AS n \
-     JOIN observer_wakes AS w ON w.workspace_id = n.workspace_id \
-     AND (w.due_at <= $1 OR w.attempt > 0) GROUP BY w.adapter";
-
 /// An adapter and a count.
 type Count = (String, i64);
 type HealthRow = (String, Option<i64>, Option<String>, Option<i64>, i64);
@@ -75,11 +65,13 @@ impl Projections {
         workspace: WorkspaceId,
         at: Moment,
     ) -> Result<BTreeMap<String, AdapterHealth>, ProjectionError> {
-        let (rows, backlog): (Vec<HealthRow>, Vec<Count>) = on_store!(self.store(), |pool| {
-            let rows = sqlx::query_as(HEALTH).bind(workspace.0).fetch_all(pool).await?;
-            let backlog = sqlx::query_as(BACKLOG).bind(workspace.0).bind(at.micros());
-            (rows, backlog.fetch_all(pool).await?)
-        });
+        let (rows, backlog): (Vec<HealthRow>, Vec<Count>) =
+            on_store!(self.store(), workspace, |connection| {
+                let rows =
+                    sqlx::query_as(HEALTH).bind(workspace.0).fetch_all(&mut *connection).await?;
+                let backlog = sqlx::query_as(BACKLOG).bind(workspace.0).bind(at.micros());
+                (rows, backlog.fetch_all(&mut *connection).await?)
+            });
         let mut health: BTreeMap<String, AdapterHealth> = BTreeMap::new();
         for (adapter, last_success, error, error_at, failures) in rows {
             let found = AdapterHealth {
@@ -101,17 +93,13 @@ impl Projections {
         &self,
         at: Moment,
     ) -> Result<BTreeMap<String, (u64, u64)>, ProjectionError> {
-        let (failures, backlog): (Vec<Count>, Vec<Count>) = on_store!(self.store(), |pool| {
-            let failures = sqlx::query_as(FAILURES_OF_ALL).fetch_all(pool).await?;
-            let backlog = sqlx::query_as(BACKLOG_OF_ALL).bind(at.micros());
-            (failures, backlog.fetch_all(pool).await?)
-        });
         let mut totals: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-        for (adapter, failures) in failures {
-            totals.entry(adapter).or_default().0 = unsigned(failures);
-        }
-        for (adapter, runs) in backlog {
-            totals.entry(adapter).or_default().1 += unsigned(runs);
+        for (workspace, _) in self.store().workspaces().await? {
+            for (adapter, health) in self.adapter_health(workspace, at).await? {
+                let (failures, backlog) = totals.entry(adapter).or_default();
+                *failures = health.failures.max(*failures);
+                *backlog += health.backlog;
+            }
         }
         Ok(totals)
     }

@@ -4,7 +4,8 @@ mod rows;
 
 use std::path::Path;
 
-use runledger_ledger::store::{Store, StoreError};
+use runledger_ledger::store::{Begin, Store, StoreError};
+use runledger_ledger::words::WorkspaceId;
 use sqlx::{Postgres, Sqlite, Transaction};
 
 pub(crate) use self::rows::{Keys, Rows, Sought};
@@ -16,24 +17,27 @@ pub(crate) enum Tx {
 }
 
 impl Tx {
-    /// Begins to write.
-    pub(crate) async fn begin(store: &Store) -> Result<Self, StoreError> {
+    /// Begins to write the rows of one workspace.
+    pub(crate) async fn begin(store: &Store, workspace: WorkspaceId) -> Result<Self, StoreError> {
         // Rows and checkpoint are written to the disk together and in order, so a crash loses at
         // most the last pages whole, and they are folded again. Nobody has to wait for the disk.
-        const RELAXED: &str = "BEGIN; SET LOCAL synchronous_commit TO OFF";
         Ok(match store {
-            Store::Postgres(store) => Tx::Postgres(store.pool().begin_with(RELAXED).await?),
+            Store::Postgres(store) => {
+                Tx::Postgres(store.begin_in(Begin::Relaxed, workspace.into()).await?)
+            }
             Store::Sqlite(store) => Tx::Sqlite(store.begin_relaxed().await?),
         })
     }
 
-    /// Begins to read: everything that is read in it is of one moment of the database.
-    pub(crate) async fn read(store: &Store) -> Result<Self, StoreError> {
-        const SNAPSHOT: &str = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
-        match store {
-            Store::Postgres(store) => Ok(Tx::Postgres(store.pool().begin_with(SNAPSHOT).await?)),
-            Store::Sqlite(store) => Ok(Tx::Sqlite(store.readers().begin().await?)),
-        }
+    /// Begins to read the rows of one workspace: everything that is read in it is of one moment of
+    /// the database.
+    pub(crate) async fn read(store: &Store, workspace: WorkspaceId) -> Result<Self, StoreError> {
+        Ok(match store {
+            Store::Postgres(store) => {
+                Tx::Postgres(store.begin_in(Begin::Snapshot, workspace.into()).await?)
+            }
+            Store::Sqlite(store) => Tx::Sqlite(store.readers().begin().await?),
+        })
     }
 
     /// Commits: others see it from now on.
@@ -49,14 +53,8 @@ impl Tx {
 /// Makes PostgreSQL count the rows that there are, and plan by them from now on.
 pub(crate) async fn count_rows(store: &Store) -> Result<(), StoreError> {
     if let Some(pool) = store.postgres() {
-        // The columns by which rows are looked for; the wide ones say nothing and cost most.
-        const COUNT: &str = "ANALYZE \
-             runs (workspace_id, generation, run_id, operation, subject, queue, status, outcome, \
-                   actionability, dispatched_at, key, item_key, follow_up, success, open), \
-             events (workspace_id, position, aggregate_type, aggregate_id, sequence, event_type, \
-                     recorded_at), \
-             follow_up_items (workspace_id, generation, item_key, last_settled_at), \
-             subjects (workspace_id, generation, subject_key)";
+        // Only the owner of the tables may count, and lends this to the service.
+        const COUNT: &str = "SELECT count_rows()";
         sqlx::query(COUNT).execute(pool).await?;
     }
     Ok(())
@@ -93,20 +91,24 @@ macro_rules! on_tx {
 }
 pub(crate) use on_tx;
 
-/// Runs `$body` with `$pool` bound to a pool that reads, and `Db` to its database.
+/// Runs `$body` with `$connection` bound to a connection that reads what `$scope` shows, and `Db` to
+/// its database.
 macro_rules! on_store {
-    ($store:expr, |$pool:ident| $body:expr) => {
+    ($store:expr, $scope:expr, |$connection:ident| $body:expr) => {
         match $store {
             runledger_ledger::store::Store::Postgres(store) => {
                 type Db = sqlx::Postgres;
                 let _ = std::marker::PhantomData::<Db>;
-                let $pool = store.pool();
+                let reading = runledger_ledger::store::Begin::Reading;
+                let mut transaction = store.begin_in(reading, $scope.into()).await?;
+                let $connection = &mut *transaction;
                 $body
             }
             runledger_ledger::store::Store::Sqlite(store) => {
                 type Db = sqlx::Sqlite;
                 let _ = std::marker::PhantomData::<Db>;
-                let $pool = store.readers();
+                let mut connection = store.readers().acquire().await?;
+                let $connection = &mut *connection;
                 $body
             }
         }

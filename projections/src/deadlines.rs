@@ -35,8 +35,8 @@ impl Projections {
         workspace: WorkspaceId,
     ) -> Result<Option<Moment>, ProjectionError> {
         let Some(Model { generation, .. }) = self.model(workspace).await? else { return Ok(None) };
-        let (next,): (Option<i64>,) = on_store!(self.store(), |pool| {
-            sqlx::query_as(NEXT).bind(workspace.0).bind(generation).fetch_one(pool).await?
+        let (next,): (Option<i64>,) = on_store!(self.store(), workspace, |connection| {
+            sqlx::query_as(NEXT).bind(workspace.0).bind(generation).fetch_one(connection).await?
         });
         Ok(next.map(Moment::from_micros))
     }
@@ -51,13 +51,13 @@ impl Projections {
         let Some(Model { generation, .. }) = self.model(workspace).await? else {
             return Ok(Vec::new());
         };
-        let rows: Vec<RunRow> = on_store!(self.store(), |pool| {
+        let rows: Vec<RunRow> = on_store!(self.store(), workspace, |connection| {
             sqlx::query_as(OVERDUE)
                 .bind(workspace.0)
                 .bind(generation)
                 .bind(at.micros())
                 .bind(i64::from(limit))
-                .fetch_all(pool)
+                .fetch_all(connection)
                 .await?
         });
         let overdue = rows.iter().map(|row| {
@@ -74,12 +74,12 @@ impl Projections {
         at: Moment,
     ) -> Result<bool, ProjectionError> {
         let Some(Model { generation, .. }) = self.model(workspace).await? else { return Ok(false) };
-        let (active,): (bool,) = on_store!(self.store(), |pool| {
+        let (active,): (bool,) = on_store!(self.store(), workspace, |connection| {
             sqlx::query_as(ACTIVE)
                 .bind(workspace.0)
                 .bind(generation)
                 .bind(at.micros())
-                .fetch_one(pool)
+                .fetch_one(connection)
                 .await?
         });
         Ok(active)

@@ -76,7 +76,8 @@ impl Derivation {
 
     async fn read(&self, at: Moment) -> Result<Reading, ViewError> {
         let Replayed { store, checkpoint, file } = &self.state;
-        let (tx, texts) = (Tx::read(store).await?, Texts::of(Language::En));
+        let tx = Tx::read(store, checkpoint.model.workspace).await?;
+        let texts = Texts::of(Language::En);
         Ok(Reading::new(tx, checkpoint.clone(), at, texts, file))
     }
 }

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use runledger_ledger::store::{Store, StoreError};
+use runledger_ledger::store::{Scope, Store, StoreError};
 use runledger_ledger::time::Span;
 use runledger_ledger::words::WorkspaceId;
 use tokio::sync::{Notify, broadcast, watch};
@@ -50,15 +50,19 @@ const LAGGING: &str = "SELECT h.workspace_id, h.size, coalesce(p.position, 0), p
            AND parked.workspace_id = h.workspace_id AND parked.version = $1)";
 
 pub(crate) async fn lags(store: &Store) -> Result<Vec<Lag>, StoreError> {
-    let rows: Vec<LagRow> = on_store!(store, |pool| sqlx::query_as(LAGS).fetch_all(pool).await?);
+    let rows: Vec<LagRow> = on_store!(store, Scope::Service, |connection| sqlx::query_as(LAGS)
+        .fetch_all(connection)
+        .await?);
     Ok(read_lags(rows))
 }
 
 /// The workspaces that have something to fold, or read models of an older projector, which are built
 /// anew though nothing happens. One that this version has parked waits for a newer one.
 async fn lagging(store: &Store) -> Result<Vec<Lag>, StoreError> {
-    let rows: Vec<LagRow> =
-        on_store!(store, |pool| sqlx::query_as(LAGGING).bind(VERSION).fetch_all(pool).await?);
+    let rows: Vec<LagRow> = on_store!(store, Scope::Service, |connection| sqlx::query_as(LAGGING)
+        .bind(VERSION)
+        .fetch_all(connection)
+        .await?);
     Ok(read_lags(rows))
 }
 

@@ -94,7 +94,7 @@ impl Projections {
         }
         statement.push(" ORDER BY r.subject_key LIMIT ").bind(i64::from(window));
         let rows: Vec<(Vec<u8>, String, String)> =
-            statement.fetch(&mut Tx::read(self.store()).await?).await?;
+            statement.fetch(&mut Tx::read(self.store(), workspace).await?).await?;
         let full = rows.len() == usize::try_from(window).unwrap_or(usize::MAX);
         let after = rows.last().filter(|_| full).map(|(key, ..)| key.clone());
         let mut found: Vec<New<'_>> = Vec::new();
@@ -108,7 +108,7 @@ impl Projections {
                 found.push(New { key, environment, subject, adapter });
             }
         }
-        let mut tx = Tx::begin(self.store()).await?;
+        let mut tx = Tx::begin(self.store(), workspace).await?;
         add(&mut tx, workspace, &found, now).await?;
         on_tx!(&mut tx, |connection| {
             let query = sqlx::query(SWEPT).bind(workspace.0).bind(now.micros());
@@ -133,7 +133,8 @@ impl Projections {
         statement.push(" AND w.adapter = ").bind(adapter);
         statement.push(" AND w.due_at <= ").bind(at.micros());
         statement.push(" ORDER BY w.due_at, w.subject_key LIMIT ").bind(i64::from(limit));
-        let rows: Vec<DueRow> = statement.fetch(&mut Tx::read(self.store()).await?).await?;
+        let rows: Vec<DueRow> =
+            statement.fetch(&mut Tx::read(self.store(), workspace).await?).await?;
         Ok(rows.into_iter().map(due).collect::<Result<_, _>>()?)
     }
 
@@ -144,7 +145,7 @@ impl Projections {
         looked: &[Looked],
         health: &[HealthNote],
     ) -> Result<(), ProjectionError> {
-        let mut tx = Tx::begin(self.store()).await?;
+        let mut tx = Tx::begin(self.store(), workspace).await?;
         for Looked { key, before, after } in looked {
             let id = id(key);
             let id = id.as_bytes().as_slice();

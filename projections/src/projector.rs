@@ -127,8 +127,8 @@ impl Checkpoint {
         source: &Store,
         workspace: WorkspaceId,
     ) -> Result<Vec<Checkpoint>, StoreError> {
-        let rows: Vec<CheckpointRow> = on_store!(target, |pool| {
-            sqlx::query_as(COLUMNS).bind(workspace.0).fetch_all(pool).await?
+        let rows: Vec<CheckpointRow> = on_store!(target, workspace, |connection| {
+            sqlx::query_as(COLUMNS).bind(workspace.0).fetch_all(connection).await?
         });
         let mut all = Vec::with_capacity(rows.len());
         for row in rows {
@@ -194,8 +194,8 @@ impl Checkpoint {
         workspace: WorkspaceId,
         known: Option<&Checkpoint>,
     ) -> Result<Option<Checkpoint>, StoreError> {
-        let row: Option<CheckpointRow> = on_store!(store, |pool| {
-            sqlx::query_as(LIVE).bind(workspace.0).fetch_optional(pool).await?
+        let row: Option<CheckpointRow> = on_store!(store, workspace, |connection| {
+            sqlx::query_as(LIVE).bind(workspace.0).fetch_optional(connection).await?
         });
         let Some(row) = row else { return Ok(None) };
         let known = known.filter(|known| {
@@ -226,7 +226,7 @@ impl Checkpoint {
         model: Model,
         live: bool,
     ) -> Result<Checkpoint, StoreError> {
-        let mut tx = Tx::begin(target).await?;
+        let mut tx = Tx::begin(target, model.workspace).await?;
         on_tx!(&mut tx, |connection| {
             sqlx::query(CREATE)
                 .bind(model.workspace.0)
@@ -288,7 +288,7 @@ impl Checkpoint {
 
     /// Notes why this generation does not go on. It is never skipped, and stays visible.
     pub(crate) async fn park(&self, target: &Store, problem: &str) -> Result<(), StoreError> {
-        let mut tx = Tx::begin(target).await?;
+        let mut tx = Tx::begin(target, self.model.workspace).await?;
         on_tx!(&mut tx, |connection| {
             sqlx::query(PARK)
                 .bind(self.model.workspace.0)
@@ -363,7 +363,7 @@ pub(crate) async fn project(
             checkpoint = sweep::put_into_force(target, checkpoint, next).await?;
             continue;
         }
-        let mut tx = Tx::begin(target).await?;
+        let mut tx = Tx::begin(target, checkpoint.model.workspace).await?;
         checkpoint = project_page(&mut tx, &checkpoint, next, page).await?;
         tx.commit().await?;
     }

@@ -118,7 +118,7 @@ async fn derive(
 /// ahead of it for ever otherwise. `None` if that is more than a page.
 async fn swap(store: &Store, new: &Checkpoint) -> Result<Option<Checkpoint>, ProjectionError> {
     let workspace = new.model.workspace;
-    let mut tx = Tx::begin(store).await?;
+    let mut tx = Tx::begin(store, workspace).await?;
     let live = hold_live(&mut tx, workspace).await?.unwrap_or_default();
     if live > new.position + u64::from(PAGE) {
         return Ok(None);
@@ -198,7 +198,7 @@ async fn drop_generation(store: &Store, model: Model) -> Result<(), StoreError> 
     }
     for (table, column) in TABLES {
         loop {
-            let mut tx = Tx::begin(store).await?;
+            let mut tx = Tx::begin(store, model.workspace).await?;
             // Both names are constants of this file; no text of a caller is in the statement.
             let statement = format!(
                 "DELETE FROM {table} WHERE workspace_id = $1 AND generation = $2 AND {column} IN \
@@ -225,7 +225,7 @@ async fn drop_generation(store: &Store, model: Model) -> Result<(), StoreError> 
 
 /// Whether there was something to change.
 async fn change(store: &Store, model: Model, statement: &'static str) -> Result<bool, StoreError> {
-    let mut tx = Tx::begin(store).await?;
+    let mut tx = Tx::begin(store, model.workspace).await?;
     let changed = on_tx!(&mut tx, |connection| {
         sqlx::query(statement)
             .bind(model.workspace.0)

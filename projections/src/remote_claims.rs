@@ -64,7 +64,7 @@ impl Projections {
         now: Moment,
         claims: &[Claim],
     ) -> Result<Vec<Uuid>, ProjectionError> {
-        let mut tx = Tx::begin(self.store()).await?;
+        let mut tx = Tx::begin(self.store(), workspace).await?;
         let before = Moment::from_micros(now.micros().saturating_sub(REMEMBERED.micros()));
         on_tx!(&mut tx, |connection| {
             sqlx::query(FORGET)
@@ -89,10 +89,11 @@ impl Projections {
         adapter: &str,
         id: Uuid,
     ) -> Result<Option<Claim>, ProjectionError> {
-        let row: Option<(Uuid, i64, i64, i64, i64)> = on_store!(self.store(), |pool| {
-            let query = sqlx::query_as(ONE).bind(workspace.0).bind(id).bind(adapter);
-            query.fetch_optional(pool).await?
-        });
+        let row: Option<(Uuid, i64, i64, i64, i64)> =
+            on_store!(self.store(), workspace, |connection| {
+                let query = sqlx::query_as(ONE).bind(workspace.0).bind(id).bind(adapter);
+                query.fetch_optional(connection).await?
+            });
         let claim = |(run, events, wake_due_at, claimed_at, leased_until)| Claim {
             id,
             run_id: RunId(run),
@@ -112,7 +113,7 @@ impl Projections {
         now: Moment,
         until: Moment,
     ) -> Result<bool, ProjectionError> {
-        let mut tx = Tx::begin(self.store()).await?;
+        let mut tx = Tx::begin(self.store(), workspace).await?;
         let extended = on_tx!(&mut tx, |connection| {
             sqlx::query(EXTEND)
                 .bind(workspace.0)
@@ -134,7 +135,7 @@ impl Projections {
         id: Uuid,
         due_at: Moment,
     ) -> Result<(), ProjectionError> {
-        let mut tx = Tx::begin(self.store()).await?;
+        let mut tx = Tx::begin(self.store(), workspace).await?;
         on_tx!(&mut tx, |connection| {
             let query = sqlx::query(RETIME).bind(workspace.0).bind(id).bind(due_at.micros());
             query.execute(connection).await?;
@@ -148,7 +149,7 @@ impl Projections {
         workspace: WorkspaceId,
         id: Uuid,
     ) -> Result<(), ProjectionError> {
-        let mut tx = Tx::begin(self.store()).await?;
+        let mut tx = Tx::begin(self.store(), workspace).await?;
         on_tx!(&mut tx, |connection| {
             sqlx::query(RELEASE).bind(workspace.0).bind(id).execute(connection).await?;
         });

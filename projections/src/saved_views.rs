@@ -50,7 +50,7 @@ const FORGET: &str = "DELETE FROM saved_views WHERE workspace_id = $1 AND name =
 impl Projections {
     /// The saved views of a workspace, by name. One statement.
     pub async fn saved_views(&self, workspace: WorkspaceId) -> Result<Vec<SavedView>, StoreError> {
-        let mut tx = Tx::read(self.store()).await?;
+        let mut tx = Tx::read(self.store(), workspace).await?;
         Ok(on_tx!(&mut tx, |connection| {
             sqlx::query_as::<Db, SavedView>(LIST).bind(workspace.0).fetch_all(connection).await?
         }))
@@ -66,7 +66,7 @@ impl Projections {
         at: Moment,
     ) -> Result<Kept, StoreError> {
         let most = i64::try_from(SavedView::MOST).unwrap_or(i64::MAX);
-        let mut tx = Tx::begin(self.store()).await?;
+        let mut tx = Tx::begin(self.store(), workspace).await?;
         let saved = on_tx!(&mut tx, |connection| {
             let statement = sqlx::query::<Db>(SAVE).bind(workspace.0).bind(name).bind(query);
             let statement = statement.bind(by.to_string()).bind(at.micros()).bind(most);
@@ -78,7 +78,7 @@ impl Projections {
 
     /// Forgets a view, if there is one of this name.
     pub async fn forget_view(&self, workspace: WorkspaceId, name: &str) -> Result<(), StoreError> {
-        let mut tx = Tx::begin(self.store()).await?;
+        let mut tx = Tx::begin(self.store(), workspace).await?;
         on_tx!(&mut tx, |connection| {
             sqlx::query::<Db>(FORGET).bind(workspace.0).bind(name).execute(connection).await?;
         });

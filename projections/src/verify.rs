@@ -171,7 +171,7 @@ impl Projections {
                 problem: flaw.problem.to_string(),
             });
         }
-        let mut tx = Tx::read(store).await?;
+        let mut tx = Tx::read(store, workspace).await?;
         beside::events(&mut tx, workspace, &mut found).await?;
         // Memory has one connection, and what comes next needs it.
         drop(tx);
@@ -231,7 +231,7 @@ async fn compare(
     }
     drop(ahead);
     for _ in 0..ATTEMPTS {
-        let mut tx = Tx::read(store).await?;
+        let mut tx = Tx::read(store, workspace).await?;
         let seen = known.seen_in(&mut tx).await?;
         if let Seen::Here(live) = &seen
             && live.is_between_catalogs()

@@ -211,7 +211,7 @@ impl View {
     pub(crate) async fn read(&self) -> Result<Reading, ViewError> {
         let (mut known, mut place) = (self.checkpoint.clone(), self.place.clone());
         for _ in 0..ATTEMPTS {
-            let mut tx = Tx::read(&place.store).await?;
+            let mut tx = Tx::read(&place.store, self.workspace()).await?;
             let seen = match known.seen_in(&mut tx).await? {
                 Seen::Nothing => Some(Checkpoint::nothing(self.workspace())),
                 Seen::Here(checkpoint) => Some(checkpoint),

@@ -91,7 +91,7 @@ const AGENDA_OF: &str = ") AS observe_at FROM projections AS p \
      JOIN workspaces AS n ON n.workspace_id = p.workspace_id \
      LEFT JOIN reconciler_cursors AS c ON c.workspace_id = p.workspace_id \
      LEFT JOIN observer_rounds AS s ON s.workspace_id = p.workspace_id \
-     WHERE p.live ORDER BY p.workspace_id";
+     WHERE p.live AND p.workspace_id = ";
 const OF_WAKES: &str = "SELECT r.*, w.due_at AS wake_due_at, w.attempt AS wake_attempt, \
      w.looks AS wake_looks FROM reconciler_wakes AS w JOIN runs AS r \
      ON r.workspace_id = w.workspace_id AND r.run_id = w.run_id";
@@ -128,17 +128,25 @@ struct CandidateRow {
 }
 
 impl Projections {
-    /// What there is for the reconciler in every workspace, in one query; `adapters` are those
-    /// whose wakes count, `observers` those whose subjects do.
+    /// What there is for the reconciler in every workspace, a query for each: none sees the runs of
+    /// two. `adapters` are those whose wakes count, `observers` those whose subjects do.
     pub async fn agenda(
         &self,
         adapters: &[String],
         observers: &[String],
     ) -> Result<Vec<Agenda>, ProjectionError> {
-        let mut statement = Statement::new(AGENDA);
-        statement.list(adapters).push(AND_SUBJECTS).list(observers).push(AGENDA_OF);
-        let rows: Vec<AgendaRow> = statement.fetch(&mut Tx::read(self.store()).await?).await?;
-        Ok(rows.into_iter().map(agenda).collect::<Result<_, _>>()?)
+        let mut all = Vec::new();
+        for (workspace, _) in self.store().workspaces().await? {
+            let mut statement = Statement::new(AGENDA);
+            statement.list(adapters).push(AND_SUBJECTS).list(observers);
+            statement.push(AGENDA_OF).bind(workspace.0);
+            let mut tx = Tx::read(self.store(), workspace).await?;
+            let rows: Vec<AgendaRow> = statement.fetch(&mut tx).await?;
+            for row in rows {
+                all.push(agenda(row)?);
+            }
+        }
+        Ok(all)
     }
 
     /// The runs that wake `adapter` at `at`, the longest due first, at most `limit`.
@@ -183,7 +191,7 @@ impl Projections {
             statement.push(unless).bind(at.micros()).push(")");
         }
         statement.push(" ORDER BY w.due_at, w.run_id LIMIT ").bind(i64::from(limit));
-        self.candidates(statement).await
+        self.candidates(workspace, statement).await
     }
 
     /// The runs of these operation types that are to be given up at `at`, the longest due first, at
@@ -201,7 +209,7 @@ impl Projections {
         statement.push(" AND r.abandon_at IS NOT NULL AND r.abandon_at <= ").bind(at.micros());
         operations.push(&mut statement);
         statement.push(" ORDER BY r.abandon_at LIMIT ").bind(i64::from(limit));
-        self.candidates(statement).await
+        self.candidates(workspace, statement).await
     }
 
     /// One run, whether it is due or not; none if nothing is recorded of it.
@@ -213,11 +221,16 @@ impl Projections {
         let Some(model) = self.model(workspace).await? else { return Ok(None) };
         let mut statement = Statement::new(OF_RUNS);
         statement.scope("r.", model).push(" AND r.run_id = ").bind(run.0);
-        Ok(self.candidates(statement).await?.pop())
+        Ok(self.candidates(workspace, statement).await?.pop())
     }
 
-    async fn candidates(&self, statement: Statement) -> Result<Vec<Candidate>, ProjectionError> {
-        let rows: Vec<CandidateRow> = statement.fetch(&mut Tx::read(self.store()).await?).await?;
+    async fn candidates(
+        &self,
+        workspace: WorkspaceId,
+        statement: Statement,
+    ) -> Result<Vec<Candidate>, ProjectionError> {
+        let mut tx = Tx::read(self.store(), workspace).await?;
+        let rows: Vec<CandidateRow> = statement.fetch(&mut tx).await?;
         Ok(rows.into_iter().map(CandidateRow::candidate).collect::<Result<_, _>>()?)
     }
 }

@@ -97,6 +97,20 @@ pub async fn superuser_of(pool: &sqlx::PgPool) -> PgConnection {
     }
 }
 
+/// The same as a pool of connections.
+///
+/// # Panics
+/// When it is not to be had.
+pub async fn superuser_pool(pool: &sqlx::PgPool) -> sqlx::PgPool {
+    let base = std::env::var(TEST_PG).unwrap_or_else(|_| own_cluster().url("postgres"));
+    let options = pool.connect_options();
+    let url = with_database(&base, options.get_database().unwrap_or_default());
+    match sqlx::PgPool::connect(&url).await {
+        Ok(pool) => pool,
+        Err(error) => panic!("no superuser: {error}"),
+    }
+}
+
 /// Makes an empty database beside the one that `url` names, and returns its URL, with the same
 /// user. Nothing else, in this process or another, has its name.
 ///

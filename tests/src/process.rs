@@ -44,8 +44,8 @@ impl ServerProcess {
         command.env_remove("RUNLEDGER_DATABASE_URL");
         if let Some(url) = database_url {
             command.args(["--database-url", url]);
-            // Tests' clusters do not flush, and some databases have a superuser alone.
-            command.args(["--allow-unsafe", "durability,database-role"]);
+            // Tests' clusters do not flush.
+            command.args(["--allow-unsafe", "durability"]);
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
         let mut child = command.kill_on_drop(true).spawn()?;

@@ -47,9 +47,9 @@ impl World {
         World { _directory: Some(Arc::new(directory)), ..World::open(&url).await }
     }
 
-    /// A world on a fresh PostgreSQL database.
+    /// A world on a fresh PostgreSQL database, under the role of a service.
     pub async fn postgres() -> World {
-        World::open(&StoreUrl::Postgres(crate::test_database().await)).await
+        World::open(&StoreUrl::Postgres(crate::ledger_database().await)).await
     }
 
     /// A world on this database.

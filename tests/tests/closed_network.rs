@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{TcpStream, UdpSocket};
 use std::process::Command;
 
+use runledger_tests::ledger_database;
 use runledger_tests::process::{ServerProcess, client};
-use runledger_tests::test_database;
 use serde_json::{Value, json};
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_runledger-under-test");
@@ -37,7 +37,7 @@ async fn every_read_is_answered_where_no_connection_can_be_made_on_postgresql() 
         Ok(url) => ask_everything(Some(&url)).await,
         Err(_) => {
             // A socket in the file system reaches into the closed network.
-            let url = test_database().await;
+            let url = ledger_database().await;
             assert!(url.contains("%2F"), "the test database must be reached by a Unix socket");
             let name = "every_read_is_answered_where_no_connection_can_be_made_on_postgresql";
             in_a_closed_network(name, &url);

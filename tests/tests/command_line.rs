@@ -12,8 +12,9 @@ use runledger_ledger::store::{Store, StoreUrl};
 use runledger_ledger::submission::{Command as Report, Submission};
 use runledger_ledger::words::Name;
 use runledger_ledger::worker::{WorkerKey, WorkerReport};
+use runledger_tests::database::superuser;
+use runledger_tests::ledger_database;
 use runledger_tests::process::{ServerProcess, client};
-use runledger_tests::test_database;
 use serde_json::{Value, json};
 use sqlx::Connection;
 use tempfile::TempDir;
@@ -193,7 +194,7 @@ async fn a_followed_log_shows_what_comes() {
 
 #[tokio::test]
 async fn read_models_are_rebuilt_beside_a_running_server_on_both_databases() {
-    for database in [None, Some(test_database().await)] {
+    for database in [None, Some(ledger_database().await)] {
         let mut stand = Stand::on(database).await;
         let output = stand.ask(&["rebuild"]).await;
         assert_eq!(output.status.code(), Some(0), "{}", err(&output));
@@ -206,7 +207,7 @@ async fn read_models_are_rebuilt_beside_a_running_server_on_both_databases() {
 
 #[tokio::test]
 async fn a_flipped_byte_is_found_and_its_position_named_on_both_databases() {
-    for database in [None, Some(test_database().await)] {
+    for database in [None, Some(ledger_database().await)] {
         let stand = Stand::on(database).await;
         stand.ask_after(&["overview"]).await;
         let output = stand.ask(&["verify"]).await;
@@ -236,7 +237,7 @@ async fn flip(stand: &Stand, position: i64) {
         body
     };
     if let Some(url) = &stand.database_url {
-        let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+        let mut connection = sqlx::PgConnection::connect(&superuser(url)).await.unwrap();
         let unlock = "ALTER TABLE events DISABLE TRIGGER ALL";
         sqlx::query(unlock).execute(&mut connection).await.unwrap();
         let body =

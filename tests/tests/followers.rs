@@ -13,8 +13,8 @@ use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::{Name, WorkspaceId};
 use runledger_ledger::worker::{WorkerKey, WorkerReport};
 use runledger_projections::Projections;
-use runledger_tests::test_database;
 use runledger_tests::world::{dispatch, run, within};
+use runledger_tests::{ledger_database, superuser_of};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -56,7 +56,7 @@ impl Server {
     async fn holder(&self, workspace: WorkspaceId) -> Option<Uuid> {
         sqlx::query_scalar("SELECT holder FROM leases WHERE name = $1")
             .bind(format!("projector/{workspace}"))
-            .fetch_optional(self.ledger.store().postgres().unwrap())
+            .fetch_optional(&mut superuser_of(self.ledger.store().postgres().unwrap()).await)
             .await
             .unwrap()
     }
@@ -64,7 +64,7 @@ impl Server {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_dead_servers_workspaces_are_followed_by_another_one() {
-    let url = test_database().await;
+    let url = ledger_database().await;
     let clock = Clock::manual(Moment::from_micros(1_000_000));
     let (first, second) = (Server::start(&url, &clock).await, Server::start(&url, &clock).await);
     let name = Name::new("main").unwrap();
@@ -91,7 +91,7 @@ async fn a_dead_servers_workspaces_are_followed_by_another_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_followers_fold_each_event_once() {
-    let url = test_database().await;
+    let url = ledger_database().await;
     let clock = Clock::manual(Moment::from_micros(1_000_000));
     let (first, second) = (Server::start(&url, &clock).await, Server::start(&url, &clock).await);
     let name = Name::new("main").unwrap();
@@ -114,7 +114,7 @@ async fn two_followers_fold_each_event_once() {
         "SELECT CAST(sum(runs) AS bigint) FROM run_counts WHERE workspace_id = $1",
     )
     .bind(workspace.0)
-    .fetch_one(first.ledger.store().postgres().unwrap())
+    .fetch_one(&mut superuser_of(first.ledger.store().postgres().unwrap()).await)
     .await
     .unwrap();
     assert_eq!(counted, 40);

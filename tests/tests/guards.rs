@@ -190,6 +190,7 @@ const RULES: &[Rule] = &[
             "projections/src/query/",
             "projections/src/rebuild.rs",
             "projections/src/remote_claims.rs",
+            "projections/src/saved_views.rs",
             "projections/src/db.rs",
             "projections/src/db/",
             "projections/src/tables.rs",

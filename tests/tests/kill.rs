@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use runledger_ledger::merkle::leaf_hash;
 use runledger_ledger::store::{Store, StoreUrl};
+use runledger_tests::ledger_database;
 use runledger_tests::process::{ServerProcess, client};
-use runledger_tests::test_database;
 use serde_json::Value;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_runledger-under-test");
@@ -31,7 +31,7 @@ async fn killing_the_server_loses_no_acknowledged_event_on_sqlite() {
 #[tokio::test(flavor = "multi_thread")]
 async fn killing_the_server_loses_no_acknowledged_event_on_postgresql() {
     let dir = tempfile::tempdir().unwrap();
-    let url = test_database().await;
+    let url = ledger_database().await;
     kill_again_and_again(dir.path(), Some(&url), &StoreUrl::Postgres(url.clone())).await;
 }
 

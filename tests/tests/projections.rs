@@ -60,5 +60,5 @@ async fn the_past_and_the_present_are_answered_on_sqlite() {
 
 #[tokio::test]
 async fn the_past_and_the_present_are_answered_on_postgresql() {
-    follow_and_look_back(StoreUrl::Postgres(runledger_tests::test_database().await)).await;
+    follow_and_look_back(StoreUrl::Postgres(runledger_tests::ledger_database().await)).await;
 }

@@ -9,6 +9,7 @@ use runledger_ledger::store::Store;
 use runledger_ledger::time::Span;
 use runledger_ledger::words::Outcome;
 use runledger_projections::{Progress, ProjectionError, Projections, VERSION};
+use runledger_tests::superuser_of;
 use runledger_tests::world::{World, dispatch, ended, run, started, within};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
@@ -80,7 +81,10 @@ async fn assert_intact(world: &World) {
 async fn versions(world: &World) -> Vec<(bool, i64)> {
     let versions = "SELECT live, version FROM projections ORDER BY live DESC";
     match world.ledger.store() {
-        Store::Postgres(store) => sqlx::query_as(versions).fetch_all(store.pool()).await.unwrap(),
+        Store::Postgres(store) => {
+            let mut connection = superuser_of(store.pool()).await;
+            sqlx::query_as(versions).fetch_all(&mut connection).await.unwrap()
+        }
         Store::Sqlite(store) => sqlx::query_as(versions).fetch_all(store.readers()).await.unwrap(),
     }
 }
@@ -89,7 +93,8 @@ async fn set_version(world: &World, version: i64) {
     let set = "UPDATE projections SET version = $1";
     match world.ledger.store() {
         Store::Postgres(store) => {
-            sqlx::query(set).bind(version).execute(store.pool()).await.unwrap();
+            let mut connection = superuser_of(store.pool()).await;
+            sqlx::query(set).bind(version).execute(&mut connection).await.unwrap();
         }
         Store::Sqlite(store) => {
             sqlx::query(set).bind(version).execute(store.writer()).await.unwrap();

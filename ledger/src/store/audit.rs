@@ -1,6 +1,6 @@
 //! What an audit reads: whole rows, and whether an event is where its stream says.
 
-use sqlx::{PgPool, QueryBuilder, Sqlite, SqlitePool};
+use sqlx::{PgConnection, QueryBuilder, Sqlite, SqlitePool};
 use uuid::Uuid;
 
 use super::{Store, StoreError, signed};
@@ -57,13 +57,13 @@ impl Store {
         to: u64,
         limit: u32,
     ) -> Result<Vec<LogRow>, StoreError> {
-        Ok(on_both!(read self, |pool| {
+        Ok(on_both!(read self, workspace, |connection| {
             sqlx::query_as(ROWS)
                 .bind(workspace.0)
                 .bind(signed(from))
                 .bind(signed(to))
                 .bind(i64::from(limit))
-                .fetch_all(pool)
+                .fetch_all(connection)
                 .await?
         }))
     }
@@ -79,7 +79,8 @@ impl Store {
         for wanted in wanted.chunks(AT_ONCE) {
             let found = match self {
                 Store::Postgres(store) => {
-                    on_postgres(store.pool(), workspace, wanted, before).await?
+                    let mut transaction = store.begin_reading(workspace.into()).await?;
+                    on_postgres(&mut transaction, workspace, wanted, before).await?
                 }
                 Store::Sqlite(store) => {
                     on_sqlite(store.readers(), workspace, wanted, before).await?
@@ -94,7 +95,7 @@ impl Store {
 }
 
 async fn on_postgres(
-    pool: &PgPool,
+    connection: &mut PgConnection,
     workspace: WorkspaceId,
     wanted: &[Predecessor],
     before: u64,
@@ -108,7 +109,7 @@ async fn on_postgres(
         .bind(ids)
         .bind(sequences)
         .bind(signed(before))
-        .fetch_all(pool)
+        .fetch_all(connection)
         .await
 }
 

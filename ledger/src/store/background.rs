@@ -3,7 +3,7 @@
 
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::{Scope, Store, StoreError};
 use crate::time::{Moment, Span};
 
 const TAKE_LEASE: &str = "INSERT INTO leases (name, holder, expires_at) VALUES ($1, $2, $3) \
@@ -28,13 +28,13 @@ impl Store {
         now: Moment,
         length: Span,
     ) -> Result<bool, StoreError> {
-        let taken = on_both!(write self, |pool| {
+        let taken = on_both!(write self, Scope::Service, |connection| {
             sqlx::query(TAKE_LEASE)
                 .bind(name)
                 .bind(holder)
                 .bind(now.plus(length).micros())
                 .bind(now.micros())
-                .execute(pool)
+                .execute(connection)
                 .await?
                 .rows_affected()
         });
@@ -43,16 +43,16 @@ impl Store {
 
     /// Gives a lease back, so that nobody has to wait for its end.
     pub async fn drop_lease(&self, name: &str, holder: Uuid) -> Result<(), StoreError> {
-        on_both!(write self, |pool| {
-            sqlx::query(DROP_LEASE).bind(name).bind(holder).execute(pool).await?;
+        on_both!(write self, Scope::Service, |connection| {
+            sqlx::query(DROP_LEASE).bind(name).bind(holder).execute(connection).await?;
         });
         Ok(())
     }
 
     /// When a server last noted that it could listen.
     pub async fn listened_at(&self) -> Result<Option<Moment>, StoreError> {
-        let row: Option<(i64,)> = on_both!(read self, |pool| {
-            sqlx::query_as(LISTENED).fetch_optional(pool).await?
+        let row: Option<(i64,)> = on_both!(read self, Scope::Service, |connection| {
+            sqlx::query_as(LISTENED).fetch_optional(connection).await?
         });
         Ok(row.map(|(micros,)| Moment::from_micros(micros)))
     }
@@ -60,11 +60,11 @@ impl Store {
     /// Sets the mark back from `wrong` to `now`: a clock had run ahead when it was set, and has been
     /// set right since. Nothing happens if the mark has changed meanwhile.
     pub async fn take_listening_back(&self, wrong: Moment, now: Moment) -> Result<(), StoreError> {
-        on_both!(write self, |pool| {
+        on_both!(write self, Scope::Service, |connection| {
             sqlx::query(TAKE_LISTENING_BACK)
                 .bind(wrong.micros())
                 .bind(now.micros())
-                .execute(pool)
+                .execute(connection)
                 .await?;
         });
         Ok(())
@@ -73,8 +73,8 @@ impl Store {
     /// Notes that a server can listen now. The mark does not go back; for that, there is
     /// [`Store::take_listening_back`].
     pub async fn note_listening(&self, now: Moment) -> Result<(), StoreError> {
-        on_both!(write self, |pool| {
-            sqlx::query(NOTE_LISTENING).bind(now.micros()).execute(pool).await?;
+        on_both!(write self, Scope::Service, |connection| {
+            sqlx::query(NOTE_LISTENING).bind(now.micros()).execute(connection).await?;
         });
         Ok(())
     }

@@ -48,11 +48,12 @@ impl Store {
         let rows: Vec<(Vec<u8>, Uuid)> = match self {
             Store::Postgres(store) => {
                 let keys: Vec<&[u8]> = keys.iter().map(|key| &key.0[..]).collect();
+                let mut transaction = store.begin_reading(workspace.into()).await?;
                 sqlx::query_as(CLAIMS_OF)
                     .bind(workspace.0)
                     .bind(keys)
                     .bind(most())
-                    .fetch_all(store.pool())
+                    .fetch_all(&mut *transaction)
                     .await?
             }
             Store::Sqlite(store) => claims_on_sqlite(store.readers(), workspace, keys).await?,
@@ -70,7 +71,8 @@ impl Store {
             Store::Postgres(store) => {
                 let (keys, runs) = columns(claims);
                 let query = sqlx::query_as(HELD).bind(workspace.0).bind(keys).bind(runs);
-                query.fetch_all(store.pool()).await?
+                let mut transaction = store.begin_reading(workspace.into()).await?;
+                query.fetch_all(&mut *transaction).await?
             }
             Store::Sqlite(store) => held_on_sqlite(store.readers(), workspace, claims).await?,
         };
@@ -85,13 +87,13 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<Claim>, StoreError> {
         let (key, run) = after.unwrap_or((CorrelationKey([0; 32]), RunId(Uuid::nil())));
-        let rows: Vec<(Vec<u8>, Uuid)> = on_both!(read self, |pool| {
+        let rows: Vec<(Vec<u8>, Uuid)> = on_both!(read self, workspace, |connection| {
             sqlx::query_as(AFTER)
                 .bind(workspace.0)
                 .bind(&key.0[..])
                 .bind(run.0)
                 .bind(i64::from(limit))
-                .fetch_all(pool)
+                .fetch_all(connection)
                 .await?
         });
         read(rows)
@@ -109,7 +111,8 @@ impl Store {
         let here = |size: Option<(i64,)>| size.is_some_and(|row| row.0 == signed(expected_size));
         match self {
             Store::Postgres(store) => {
-                let (mut transaction, _room) = store.begin(turn.and_then(|turn| turn.0)).await?;
+                let (mut transaction, _room) =
+                    store.begin(workspace, turn.and_then(|turn| turn.0)).await?;
                 let head = sqlx::query_as(LOCK_HEAD).bind(workspace.0);
                 if !here(head.fetch_optional(&mut *transaction).await?) {
                     return Ok(Appended::HeadMoved);

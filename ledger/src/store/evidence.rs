@@ -56,7 +56,7 @@ impl Store {
         level: u32,
         places: Range<u64>,
     ) -> Result<Vec<(u64, Hash)>, StoreError> {
-        let rows: Vec<(i64, Vec<u8>)> = on_both!(read self, |pool| {
+        let rows: Vec<(i64, Vec<u8>)> = on_both!(read self, workspace, |connection| {
             let mut query = sqlx::query_as(if level == 0 { LEAVES } else { HASHES })
                 .bind(workspace.0)
                 .bind(signed(places.start))
@@ -64,7 +64,7 @@ impl Store {
             if level > 0 {
                 query = query.bind(small(level));
             }
-            query.fetch_all(pool).await?
+            query.fetch_all(connection).await?
         });
         rows.into_iter().map(|(place, bytes)| Ok((unsigned(place)?, hash(&bytes)?))).collect()
     }
@@ -76,12 +76,12 @@ impl Store {
         level: u32,
         before: u64,
     ) -> Result<u64, StoreError> {
-        let count: i64 = on_both!(read self, |pool| {
+        let count: i64 = on_both!(read self, workspace, |connection| {
             sqlx::query_scalar(COUNT_HASHES)
                 .bind(workspace.0)
                 .bind(small(level))
                 .bind(signed(before))
-                .fetch_one(pool)
+                .fetch_one(connection)
                 .await?
         });
         unsigned(count)
@@ -94,12 +94,12 @@ impl Store {
         level: u32,
         from: u64,
     ) -> Result<Option<u64>, StoreError> {
-        let row: Option<(i16, i64)> = on_both!(read self, |pool| {
+        let row: Option<(i16, i64)> = on_both!(read self, workspace, |connection| {
             sqlx::query_as(BEYOND)
                 .bind(workspace.0)
                 .bind(small(level))
                 .bind(signed(from))
-                .fetch_optional(pool)
+                .fetch_optional(connection)
                 .await?
         });
         row.map(|(_, place)| unsigned(place)).transpose()
@@ -116,8 +116,9 @@ impl Store {
         }
         match self {
             Store::Postgres(store) => {
-                let mut connection = store.writers().acquire().await.map_err(StoreError::from)?;
-                on_postgres(&mut connection, workspace, hashes).await?;
+                let mut transaction = store.begin_writing(workspace.into()).await?;
+                on_postgres(&mut transaction, workspace, hashes).await?;
+                transaction.commit().await?;
             }
             Store::Sqlite(store) => {
                 let mut transaction = store.begin_durable().await?;
@@ -134,14 +135,14 @@ impl Store {
         workspace: WorkspaceId,
         checkpoint: &SignedCheckpoint,
     ) -> Result<(), StoreError> {
-        on_both!(write self, |pool| {
+        on_both!(write self, workspace, |connection| {
             sqlx::query(ADD_CHECKPOINT)
                 .bind(workspace.0)
                 .bind(signed(checkpoint.size))
                 .bind(checkpoint.signed_at.micros())
                 .bind(&checkpoint.root[..])
                 .bind(&checkpoint.note[..])
-                .execute(pool)
+                .execute(connection)
                 .await?;
         });
         Ok(())
@@ -152,8 +153,8 @@ impl Store {
         &self,
         workspace: WorkspaceId,
     ) -> Result<Option<SignedCheckpoint>, StoreError> {
-        let row: Option<Row> = on_both!(read self, |pool| {
-            sqlx::query_as(LAST_CHECKPOINT).bind(workspace.0).fetch_optional(pool).await?
+        let row: Option<Row> = on_both!(read self, workspace, |connection| {
+            sqlx::query_as(LAST_CHECKPOINT).bind(workspace.0).fetch_optional(connection).await?
         });
         row.map(checkpoint).transpose()
     }
@@ -164,11 +165,11 @@ impl Store {
         workspace: WorkspaceId,
         position: u64,
     ) -> Result<Option<SignedCheckpoint>, StoreError> {
-        let row: Option<Row> = on_both!(read self, |pool| {
+        let row: Option<Row> = on_both!(read self, workspace, |connection| {
             sqlx::query_as(COVERING)
                 .bind(workspace.0)
                 .bind(signed(position))
-                .fetch_optional(pool)
+                .fetch_optional(connection)
                 .await?
         });
         row.map(checkpoint).transpose()
@@ -180,11 +181,11 @@ impl Store {
         workspace: WorkspaceId,
         size: u64,
     ) -> Result<Option<SignedCheckpoint>, StoreError> {
-        let row: Option<Row> = on_both!(read self, |pool| {
+        let row: Option<Row> = on_both!(read self, workspace, |connection| {
             sqlx::query_as(AT_SIZE)
                 .bind(workspace.0)
                 .bind(signed(size))
-                .fetch_optional(pool)
+                .fetch_optional(connection)
                 .await?
         });
         row.map(checkpoint).transpose()
@@ -196,11 +197,11 @@ impl Store {
         workspace: WorkspaceId,
         root: &Hash,
     ) -> Result<Option<SignedCheckpoint>, StoreError> {
-        let row: Option<Row> = on_both!(read self, |pool| {
+        let row: Option<Row> = on_both!(read self, workspace, |connection| {
             sqlx::query_as(OF_ROOT)
                 .bind(workspace.0)
                 .bind(&root[..])
-                .fetch_optional(pool)
+                .fetch_optional(connection)
                 .await?
         });
         row.map(checkpoint).transpose()
@@ -213,12 +214,12 @@ impl Store {
         from: u64,
         limit: u32,
     ) -> Result<Vec<SignedCheckpoint>, StoreError> {
-        let rows: Vec<Row> = on_both!(read self, |pool| {
+        let rows: Vec<Row> = on_both!(read self, workspace, |connection| {
             sqlx::query_as(CHECKPOINTS)
                 .bind(workspace.0)
                 .bind(signed(from))
                 .bind(i64::from(limit))
-                .fetch_all(pool)
+                .fetch_all(connection)
                 .await?
         });
         rows.into_iter().map(checkpoint).collect()

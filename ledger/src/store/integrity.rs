@@ -4,7 +4,7 @@
 use sqlx::PgPool;
 use uuid::Uuid;
 
-use super::{Store, StoreError};
+use super::{Scope, Store, StoreError};
 use crate::event::{AnyEvent, Recorded, Stream};
 use crate::fact::EventType;
 use crate::words::WorkspaceId;
@@ -76,8 +76,8 @@ impl Store {
                 Err(problem) => problems.push(format!("the workspace {name} ({id}): {problem}")),
             }
         }
-        let unnamed: Vec<(Uuid,)> = on_both!(read self, |pool| {
-            sqlx::query_as(UNNAMED_LOGS).fetch_all(pool).await?
+        let unnamed: Vec<(Uuid,)> = on_both!(read self, Scope::Service, |connection| {
+            sqlx::query_as(UNNAMED_LOGS).fetch_all(connection).await?
         });
         for (id,) in unnamed {
             let id = WorkspaceId(id);

@@ -11,8 +11,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use uuid::Uuid;
 
 use super::{
-    Appended, Batch, Identity, KnownId, StoreError, StoredEvent, correlations, evidence,
-    protection, signed, unsigned,
+    Appended, Batch, Begin, Identity, KnownId, Scope, StoreError, StoredEvent, correlations,
+    evidence, protection, scope, signed, unsigned,
 };
 use crate::event::{AggregateType, Stream};
 use crate::merkle::Hash;
@@ -43,10 +43,12 @@ const WRITERS: u32 = 8;
 /// turns must never take all.
 const TURNS: usize = WRITERS as usize / 2;
 
+type PgTransaction = Transaction<'static, Postgres>;
+
 /// A transaction that holds the lock of a head row.
 #[derive(Debug)]
 pub(super) struct PgTurn {
-    transaction: Transaction<'static, Postgres>,
+    transaction: PgTransaction,
     room: OwnedSemaphorePermit,
 }
 
@@ -69,57 +71,10 @@ const APPLIED: &str = "SELECT version, checksum FROM _sqlx_migrations WHERE succ
 /// compiling it would pay.
 const SESSION: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off";
 
-/// Advances the head if it still has the expected size, and only then adds the rows, and whatever
-/// `$claims` adds beside them: the whole batch in one statement, without a lock across round trips.
-macro_rules! append {
-    ($claims:literal, $tiles:literal) => {
-        concat!(
-            "\
-WITH head AS (
-    UPDATE heads SET size = $3, last_recorded_at = $4, frontier = $5
-    WHERE workspace_id = $1 AND size = $2 RETURNING 1
-)",
-            $claims,
-            $tiles,
-            "
-INSERT INTO events (workspace_id, position, aggregate_type, aggregate_id, sequence, event_type,
-                    recorded_at, body, leaf_hash, source, event_id, content_hash)
-SELECT $1, $2 + row.place - 1, row.aggregate_type, row.aggregate_id, row.sequence, row.event_type,
-       $4, row.body, row.leaf_hash, row.source, row.event_id, row.content_hash
-FROM head, UNNEST($6::smallint[], $7::uuid[], $8::bigint[], $9::smallint[], $10::bytea[],
-                  $11::bytea[], $12::text[], $13::text[], $14::bytea[])
-     WITH ORDINALITY AS row (aggregate_type, aggregate_id, sequence, event_type, body, leaf_hash,
-                             source, event_id, content_hash, place)"
-        )
-    };
-}
-const APPEND: &str = append!("", "");
-/// With claims of external ids. Only who uses them pays for them.
-const APPEND_CLAIMING: &str = append!(
-    ", claims AS (
-    INSERT INTO correlations (workspace_id, key, run_id)
-    SELECT $1, claim.key, claim.run_id
-    FROM head, UNNEST($15::bytea[], $16::uuid[]) AS claim (key, run_id)
-    ON CONFLICT DO NOTHING
-)",
-    ""
-);
-/// With hashes of tiles that the rows complete, and with claims, which may be none: one append in
-/// many, so one statement more is enough.
-const APPEND_COMPLETING: &str = append!(
-    ", claims AS (
-    INSERT INTO correlations (workspace_id, key, run_id)
-    SELECT $1, claim.key, claim.run_id
-    FROM head, UNNEST($15::bytea[], $16::uuid[]) AS claim (key, run_id)
-    ON CONFLICT DO NOTHING
-)",
-    ", tiles AS (
-    INSERT INTO tile_hashes (workspace_id, level, place, hash)
-    SELECT $1, tile.level, tile.place, tile.hash
-    FROM head, UNNEST($17::smallint[], $18::bigint[], $19::bytea[]) AS tile (level, place, hash)
-    ON CONFLICT DO NOTHING
-)"
-);
+/// The append, see [`protection`]: in one round trip without a transaction of its own, because it
+/// names its workspace itself.
+const APPEND: &str = "SELECT append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
+     $14, $15, $16, $17, $18, $19)";
 // A server that is cut off in its turn must not keep the others waiting: the database ends the
 // turn of one that says nothing for ten seconds.
 const TAKE_TURN: &str = "\
@@ -237,6 +192,24 @@ impl PgStore {
         &self.writers
     }
 
+    /// Begins to read what `scope` shows, on a connection that reads.
+    pub(super) async fn begin_reading(&self, scope: Scope) -> Result<PgTransaction, sqlx::Error> {
+        scope::begin(&self.pool, Begin::Reading, scope).await
+    }
+
+    /// Begins to write in `scope`: what is committed is durable.
+    pub(super) async fn begin_writing(&self, scope: Scope) -> Result<PgTransaction, sqlx::Error> {
+        scope::begin(&self.writers, Begin::Durable, scope).await
+    }
+
+    /// Begins a transaction that sees `scope` and nothing else, on a connection that reads.
+    ///
+    /// # Errors
+    /// When there is no connection to be had.
+    pub async fn begin_in(&self, how: Begin, scope: Scope) -> Result<PgTransaction, StoreError> {
+        Ok(scope::begin(&self.pool, how, scope).await?)
+    }
+
     pub(super) fn writing(&self) -> Self {
         PgStore { pool: self.writers.clone(), ..self.clone() }
     }
@@ -249,7 +222,7 @@ impl PgStore {
     pub(super) async fn take_turn(&self, workspace: WorkspaceId) -> Result<PgTurn, StoreError> {
         let room = Arc::clone(&self.turns).acquire_owned().await;
         let room = room.map_err(|_| StoreError::Unavailable(sqlx::Error::PoolClosed))?;
-        let mut transaction = self.writers.begin().await?;
+        let mut transaction = self.begin_writing(workspace.into()).await?;
         sqlx::query(TAKE_TURN).bind(workspace.0).execute(&mut *transaction).await?;
         Ok(PgTurn { transaction, room })
     }
@@ -264,13 +237,11 @@ impl PgStore {
                 && batch.freed.is_empty()
                 && batch.dropped.is_empty() =>
             {
-                let rows = insert(batch).execute(&self.writers).await?.rows_affected();
-                return appended(rows, batch);
+                return appended(insert(batch).fetch_one(&self.writers).await?, batch);
             }
-            turn => self.begin(turn).await?,
+            turn => self.begin(batch.workspace, turn).await?,
         };
-        let rows = insert(batch).execute(&mut *transaction).await?.rows_affected();
-        let done = appended(rows, batch)?;
+        let done = appended(insert(batch).fetch_one(&mut *transaction).await?, batch)?;
         if done == Appended::HeadMoved {
             return Ok(done);
         }
@@ -303,11 +274,12 @@ impl PgStore {
     /// The transaction of a turn, or another one, and what must be kept for as long as it lasts.
     pub(super) async fn begin(
         &self,
+        workspace: WorkspaceId,
         turn: Option<PgTurn>,
-    ) -> Result<(Transaction<'static, Postgres>, Option<OwnedSemaphorePermit>), sqlx::Error> {
+    ) -> Result<(PgTransaction, Option<OwnedSemaphorePermit>), sqlx::Error> {
         match turn {
             Some(turn) => Ok((turn.transaction, Some(turn.room))),
-            None => Ok((self.writers.begin().await?, None)),
+            None => Ok((self.begin_writing(workspace.into()).await?, None)),
         }
     }
 
@@ -317,12 +289,14 @@ impl PgStore {
         name: &Name,
         at: Moment,
     ) -> Result<bool, StoreError> {
+        let mut transaction = self.begin_writing(id.into()).await?;
         let made = sqlx::query(CREATE_WORKSPACE)
             .bind(id.0)
             .bind(name.as_str())
             .bind(at.micros())
-            .execute(&self.writers)
+            .execute(&mut *transaction)
             .await?;
+        transaction.commit().await?;
         Ok(made.rows_affected() > 0)
     }
 
@@ -332,6 +306,7 @@ impl PgStore {
         streams: &[Stream],
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let mut events = Vec::new();
+        let mut transaction = self.begin_reading(workspace.into()).await?;
         for kind in AggregateType::ALL {
             let ids: Vec<Uuid> =
                 streams.iter().filter(|stream| stream.kind == *kind).map(|s| s.id).collect();
@@ -342,7 +317,7 @@ impl PgStore {
                 .bind(workspace.0)
                 .bind(kind.number())
                 .bind(ids)
-                .fetch_all(&self.pool)
+                .fetch_all(&mut *transaction)
                 .await?;
             events.extend(found);
         }
@@ -356,11 +331,12 @@ impl PgStore {
     ) -> Result<Vec<(Stream, u64)>, StoreError> {
         let (kinds, ids): (Vec<i16>, Vec<Uuid>) =
             streams.iter().map(|stream| (stream.kind.number(), stream.id)).unzip();
+        let mut transaction = self.begin_reading(workspace.into()).await?;
         let rows: Vec<(i16, Uuid, Option<i64>)> = sqlx::query_as(LAST_SEQUENCES)
             .bind(workspace.0)
             .bind(kinds)
             .bind(ids)
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *transaction)
             .await?;
         rows.into_iter().map(super::counted).collect()
     }
@@ -372,11 +348,12 @@ impl PgStore {
     ) -> Result<Vec<KnownId>, StoreError> {
         let (sources, ids): (Vec<&str>, Vec<&str>) =
             ids.iter().map(|(source, id)| (source.as_str(), id.as_str())).unzip();
+        let mut transaction = self.begin_reading(workspace.into()).await?;
         let rows: Vec<(String, String, i64, Vec<u8>, i16, Uuid)> = sqlx::query_as(KNOWN_IDS)
             .bind(workspace.0)
             .bind(sources)
             .bind(ids)
-            .fetch_all(&self.pool)
+            .fetch_all(&mut *transaction)
             .await?;
         rows.into_iter().map(known_id).collect()
     }
@@ -387,8 +364,12 @@ impl PgStore {
         keys: &[ReservationKey],
     ) -> Result<Vec<(ReservationKey, RunId)>, StoreError> {
         let keys: Vec<&[u8]> = keys.iter().map(|key| &key.0[..]).collect();
-        let rows: Vec<(Vec<u8>, Uuid)> =
-            sqlx::query_as(RESERVATIONS).bind(workspace.0).bind(keys).fetch_all(&self.pool).await?;
+        let mut transaction = self.begin_reading(workspace.into()).await?;
+        let rows: Vec<(Vec<u8>, Uuid)> = sqlx::query_as(RESERVATIONS)
+            .bind(workspace.0)
+            .bind(keys)
+            .fetch_all(&mut *transaction)
+            .await?;
         rows.into_iter()
             .map(|(key, run)| Ok((ReservationKey(super::hash(&key)?), RunId(run))))
             .collect()
@@ -407,19 +388,15 @@ pub(super) fn is_passing(error: &dyn DatabaseError) -> bool {
 
 fn insert<'q>(
     batch: &'q Batch<'_>,
-) -> sqlx::query::Query<'q, sqlx::Postgres, sqlx::postgres::PgArguments> {
+) -> sqlx::query::QueryScalar<'q, sqlx::Postgres, i64, sqlx::postgres::PgArguments> {
     let rows = batch.rows;
     let identity = |row: &'q super::NewRow| row.identity.as_ref();
     let source = |identity: &'q Identity| identity.source.as_str();
     let id = |identity: &'q Identity| identity.id.as_str();
     let content = |identity: &'q Identity| &identity.content[..];
-    let (claiming, completing) = (!batch.claimed.is_empty(), !batch.tiles.is_empty());
-    let statement = match (claiming, completing) {
-        (_, true) => APPEND_COMPLETING,
-        (true, false) => APPEND_CLAIMING,
-        (false, false) => APPEND,
-    };
-    let query = sqlx::query(statement)
+    let (keys, runs) = correlations::columns(batch.claimed);
+    let (levels, places, hashes) = evidence::columns(batch.tiles);
+    sqlx::query_scalar(APPEND)
         .bind(batch.workspace.0)
         .bind(signed(batch.expected_size))
         .bind(signed(batch.head.size()))
@@ -433,23 +410,18 @@ fn insert<'q>(
         .bind(rows.iter().map(|row| &row.leaf_hash[..]).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| identity(row).map(source)).collect::<Vec<_>>())
         .bind(rows.iter().map(|row| identity(row).map(id)).collect::<Vec<_>>())
-        .bind(rows.iter().map(|row| identity(row).map(content)).collect::<Vec<_>>());
-    if !claiming && !completing {
-        return query;
-    }
-    let (keys, runs) = correlations::columns(batch.claimed);
-    let query = query.bind(keys).bind(runs);
-    if !completing {
-        return query;
-    }
-    let (levels, places, hashes) = evidence::columns(batch.tiles);
-    query.bind(levels).bind(places).bind(hashes)
+        .bind(rows.iter().map(|row| identity(row).map(content)).collect::<Vec<_>>())
+        .bind(keys)
+        .bind(runs)
+        .bind(levels)
+        .bind(places)
+        .bind(hashes)
 }
 
-fn appended(rows: u64, batch: &Batch<'_>) -> Result<Appended, StoreError> {
+fn appended(rows: i64, batch: &Batch<'_>) -> Result<Appended, StoreError> {
     match rows {
         0 => Ok(Appended::HeadMoved),
-        rows if rows == batch.rows.len() as u64 => Ok(Appended::Done),
+        rows if rows == signed(batch.rows.len() as u64) => Ok(Appended::Done),
         rows => Err(StoreError::Corrupt(format!(
             "an append of {} events added {rows} rows",
             batch.rows.len()

@@ -87,6 +87,70 @@ pub const TABLES: &[(&str, Rights)] = &[
     ("workers", Rights::Work),
 ];
 
+/// The append: it names its workspace itself, so that a batch is one round trip, and one statement
+/// does it all. The head is advanced if it still has the expected size, and only then the rows go in,
+/// and what belongs to them: claims of external ids, and hashes of tiles that they complete.
+const APPEND: &str = "\
+CREATE OR REPLACE FUNCTION append_events(
+    of_workspace uuid, expected bigint, next bigint, at bigint, edge bytea, kinds smallint[], ids uuid[],
+    sequences bigint[], types smallint[], bodies bytea[], leaves bytea[], sources text[],
+    event_ids text[], contents bytea[], claimed bytea[], claimants uuid[], levels smallint[],
+    places bigint[], hashes bytea[]
+) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE added bigint;
+BEGIN
+    PERFORM set_config('runledger.workspace', of_workspace::text, true);
+    UPDATE heads SET size = next, last_recorded_at = at, frontier = edge
+    WHERE workspace_id = of_workspace AND size = expected;
+    IF NOT FOUND THEN RETURN 0; END IF;
+    INSERT INTO events (workspace_id, position, aggregate_type, aggregate_id, sequence, event_type,
+                        recorded_at, body, leaf_hash, source, event_id, content_hash)
+    SELECT of_workspace, expected + item.place - 1, item.kind, item.id, item.sequence, item.type,
+           at, item.body, item.leaf, item.source, item.event_id, item.content
+    FROM UNNEST(kinds, ids, sequences, types, bodies, leaves, sources, event_ids, contents)
+         WITH ORDINALITY AS item (kind, id, sequence, type, body, leaf, source, event_id, content, place);
+    GET DIAGNOSTICS added = ROW_COUNT;
+    IF cardinality(claimed) > 0 THEN
+        INSERT INTO correlations (workspace_id, key, run_id)
+        SELECT of_workspace, claim.key, claim.run FROM UNNEST(claimed, claimants) AS claim (key, run)
+        ON CONFLICT DO NOTHING;
+    END IF;
+    IF cardinality(levels) > 0 THEN
+        INSERT INTO tile_hashes (workspace_id, level, place, hash)
+        SELECT of_workspace, tile.level, tile.place, tile.hash
+        FROM UNNEST(levels, places, hashes) AS tile (level, place, hash)
+        ON CONFLICT DO NOTHING;
+    END IF;
+    RETURN added;
+END $$;
+REVOKE ALL ON FUNCTION append_events FROM PUBLIC;
+";
+/// Statistics, of the columns by which rows are looked for; the wide ones say nothing and cost most.
+/// Only an owner may gather them, so this runs as the owner.
+const COUNT_ROWS: &str = "\
+CREATE OR REPLACE FUNCTION count_rows() RETURNS void LANGUAGE plpgsql SECURITY DEFINER
+SET search_path FROM CURRENT AS $$
+BEGIN
+    ANALYZE runs (workspace_id, generation, run_id, operation, subject, queue, status, outcome,
+                  actionability, dispatched_at, key, item_key, follow_up, success, open),
+            events (workspace_id, position, aggregate_type, aggregate_id, sequence, event_type,
+                    recorded_at),
+            follow_up_items (workspace_id, generation, item_key, last_settled_at),
+            subjects (workspace_id, generation, subject_key);
+END $$;
+REVOKE ALL ON FUNCTION count_rows() FROM PUBLIC;
+";
+/// The workspace that a transaction has named. A setting that was made local to a transaction is
+/// empty afterwards, and not gone.
+const WORKSPACE: &str =
+    "workspace_id = NULLIF(current_setting('runledger.workspace', true), '')::uuid";
+/// Whether it does what spans workspaces.
+const SERVICE: &str = "current_setting('runledger.service', true) = 'on'";
+/// What spans workspaces altogether.
+const OF_SERVICE: [&str; 2] = ["leases", "listening"];
+/// What is of a workspace and read, not written, by what spans them.
+const READ_BY_SERVICE: [&str; 3] = ["workspaces", "heads", "projections"];
+
 /// What the migrations made beside tables, which the service may use.
 const BESIDE: &str = "\
 REVOKE ALL ON cqrs_events, _sqlx_migrations FROM PUBLIC;
@@ -96,10 +160,16 @@ const BESIDE_GRANTS: &str = "\
 GRANT SELECT ON cqrs_events, _sqlx_migrations TO runledger_app, runledger_reader;
 GRANT USAGE ON SCHEMA runledger_v1 TO runledger_reader;
 GRANT SELECT ON ALL TABLES IN SCHEMA runledger_v1 TO runledger_reader;
+GRANT EXECUTE ON FUNCTION append_events, count_rows TO runledger_app;
 ";
 /// The functions that stand behind them.
-pub(super) const FUNCTIONS: [&str; 3] =
-    ["events_are_immutable", "checkpoints_are_immutable", "logs_only_grow"];
+pub(super) const FUNCTIONS: [&str; 5] = [
+    "events_are_immutable",
+    "checkpoints_are_immutable",
+    "logs_only_grow",
+    "append_events",
+    "count_rows",
+];
 const ROLES_THERE: &str = "SELECT count(*) = cardinality($1) FROM pg_roles WHERE rolname = ANY($1)";
 const IN_FORCE: &str = "SELECT obj_description('heads'::regclass, 'pg_class')";
 /// One at a time: two who change the rights of one table at a time disturb each other.
@@ -134,9 +204,19 @@ async fn in_force(connection: &mut PgConnection) -> Result<Option<String>, Store
 
 /// All of it, for a database whose cluster has the roles or has not.
 fn statements(roles: bool) -> String {
-    let mut all = BESIDE.to_owned();
+    let mut all = [BESIDE, APPEND, COUNT_ROWS].concat();
     for (table, rights) in TABLES {
-        all += &format!("REVOKE ALL ON {table} FROM PUBLIC;\n");
+        let rule = if OF_SERVICE.contains(table) { SERVICE } else { WORKSPACE };
+        all += &format!(
+            "REVOKE ALL ON {table} FROM PUBLIC;\n\
+             ALTER TABLE {table} ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;\n\
+             DROP POLICY IF EXISTS of_workspace ON {table};\n\
+             CREATE POLICY of_workspace ON {table} USING ({rule}) WITH CHECK ({rule});\n\
+             DROP POLICY IF EXISTS of_service ON {table};\n"
+        );
+        if READ_BY_SERVICE.contains(table) {
+            all += &format!("CREATE POLICY of_service ON {table} FOR SELECT USING ({SERVICE});\n");
+        }
         if roles {
             let granted = rights.granted();
             all += &format!(

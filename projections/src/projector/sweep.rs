@@ -78,7 +78,7 @@ pub(super) async fn put_into_force(
     let begun = Sweep::of(&checkpoint).filter(|sweep| sweep.is_of(checkpoint.position));
     let mut sweep = begun.unwrap_or(Sweep::new(checkpoint.position));
     loop {
-        let mut tx = Tx::begin(target).await?;
+        let mut tx = Tx::begin(target, checkpoint.model.workspace).await?;
         checkpoint.hold(&mut tx, checkpoint.sweep.as_deref()).await?;
         let Some(goes_on) = some(&mut tx, &next, sweep).await? else {
             checkpoint.advance(&mut tx, &next).await?;

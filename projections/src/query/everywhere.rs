@@ -1,4 +1,4 @@
-//! Several workspaces at a glance: one statement for each kind of number, however many there are.
+//! Several workspaces at a glance: one statement for each kind of number and each of them.
 
 use std::collections::BTreeMap;
 
@@ -51,20 +51,23 @@ const SIGNED: &str = "SELECT c.workspace_id, max(c.size), max(c.signed_at) FROM 
      WHERE c.workspace_id IN ";
 
 impl Projections {
-    /// These workspaces at a glance, as they are now. Four statements, however many there are.
+    /// These workspaces at a glance, as they are now. Four statements for each.
     pub async fn at_a_glance(
         &self,
         workspaces: &[WorkspaceId],
     ) -> Result<BTreeMap<WorkspaceId, WorkspaceStanding>, StoreError> {
-        let ids: Vec<Uuid> = workspaces.iter().map(|workspace| workspace.0).collect();
         let mut all: BTreeMap<WorkspaceId, WorkspaceStanding> =
             workspaces.iter().map(|workspace| (*workspace, Default::default())).collect();
         let now = self.ledger().now();
-        let mut tx = Tx::read(self.store()).await?;
-        runs(&mut tx, &ids, &mut all).await?;
-        active(&mut tx, &ids, now, &mut all).await?;
-        items(&mut tx, &ids, &mut all).await?;
-        signed(&mut tx, &ids, &mut all).await?;
+        for workspace in workspaces {
+            // No transaction sees the runs of two.
+            let mut tx = Tx::read(self.store(), *workspace).await?;
+            let ids = [workspace.0];
+            runs(&mut tx, &ids, &mut all).await?;
+            active(&mut tx, &ids, now, &mut all).await?;
+            items(&mut tx, &ids, &mut all).await?;
+            signed(&mut tx, &ids, &mut all).await?;
+        }
         Ok(all)
     }
 }

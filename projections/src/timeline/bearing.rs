@@ -103,7 +103,7 @@ impl Projections {
         let key = supersession_key(run, &operation);
         let by_fingerprint =
             key.as_ref().filter(|key| matches!(key.value, KeyValue::Fingerprint(_)));
-        let mut tx = Tx::read(self.store()).await?;
+        let mut tx = Tx::read(self.store(), live.model.workspace).await?;
         let mut found: Vec<Uuid> = Vec::new();
         let statements = match by_fingerprint {
             Some(key) => FINGERPRINT

@@ -96,7 +96,7 @@ async fn held(tx: &mut Tx, derived: &Replayed) -> Result<BTreeMap<Vec<u8>, Uuid>
     let mut after = None;
     loop {
         let page = {
-            let mut scratch = Tx::read(&derived.store).await?;
+            let mut scratch = Tx::read(&derived.store, model.workspace).await?;
             page_of_runs(&mut scratch, model, Which::Active, after, PAGE).await?
         };
         let Some(last) = page.last() else { return Ok(held) };

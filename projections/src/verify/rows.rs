@@ -121,7 +121,7 @@ impl Table {
         compared: &mut (dyn FnMut(u64) + Send),
         found: &mut Verification,
     ) -> Result<(), StoreError> {
-        let mut scratch = Tx::read(scratch).await?;
+        let mut scratch = Tx::read(scratch, derived.workspace).await?;
         let mut after: Option<Cells> = None;
         loop {
             let page = self.page(tx, live, after.as_ref()).await?;

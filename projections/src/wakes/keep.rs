@@ -54,7 +54,7 @@ impl Projections {
         due: &BTreeMap<String, BTreeMap<RunId, Moment>>,
         followed: &Followed,
     ) -> Result<(), ProjectionError> {
-        let mut tx = Tx::begin(self.store()).await?;
+        let mut tx = Tx::begin(self.store(), workspace).await?;
         for (adapter, runs) in due {
             let wakes: Vec<(RunId, Wake)> = runs
                 .iter()
@@ -74,7 +74,7 @@ impl Projections {
         adapter: &str,
         due_at: Moment,
     ) -> Result<(), ProjectionError> {
-        let mut tx = Tx::begin(self.store()).await?;
+        let mut tx = Tx::begin(self.store(), workspace).await?;
         on_tx!(&mut tx, |connection| {
             sqlx::query(ASK)
                 .bind(workspace.0)
@@ -105,7 +105,7 @@ impl Projections {
                 (Some(before), None) => done.push((run.run_id, before)),
             }
         }
-        let mut tx = Tx::begin(self.store()).await?;
+        let mut tx = Tx::begin(self.store(), workspace).await?;
         add(&mut tx, workspace, adapter, &new, " ON CONFLICT DO NOTHING").await?;
         move_wakes(&mut tx, workspace, &moved).await?;
         remove(&mut tx, workspace, &done).await?;

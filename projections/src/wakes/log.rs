@@ -88,7 +88,8 @@ impl Projections {
         statement.push(" AND e.position < ").bind(signed(to));
         Selection::These(operations).push(&mut statement);
         statement.push(" ORDER BY e.position");
-        let rows: Vec<NewsRow> = statement.fetch(&mut Tx::read(self.store()).await?).await?;
+        let rows: Vec<NewsRow> =
+            statement.fetch(&mut Tx::read(self.store(), workspace).await?).await?;
         let mut news = RunNews::default();
         for NewsRow { body, candidate } in rows {
             let recorded = Recorded::decode(&body)
@@ -125,7 +126,7 @@ impl Projections {
         }
         statement.push(" ORDER BY r.dispatched_at, r.run_id LIMIT ").bind(i64::from(window));
         let rows: Vec<(i64, Uuid, String, bool)> =
-            statement.fetch(&mut Tx::read(self.store()).await?).await?;
+            statement.fetch(&mut Tx::read(self.store(), workspace).await?).await?;
         let full = rows.len() == usize::try_from(window).unwrap_or(usize::MAX);
         let place = |row: &(i64, Uuid, String, bool)| (Moment::from_micros(row.0), RunId(row.1));
         let after = rows.last().filter(|_| full).map(place);

@@ -5,7 +5,6 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::time::Instant;
 
 use anyhow::ensure;
-use runledger_ledger::store::StoreUrl;
 
 use super::append::per_second;
 use super::stand::Site;
@@ -28,7 +27,7 @@ impl Rows {
     /// # Errors
     /// When it is not, or they cannot be read.
     pub async fn of(site: &Site) -> anyhow::Result<Self> {
-        let StoreUrl::Postgres(url) = &site.url else {
+        let Some(url) = &site.admin else {
             anyhow::bail!("COPY is PostgreSQL's");
         };
         let mut connection = PgConnection::connect(url).await?;

@@ -49,8 +49,10 @@ pub struct Site {
     pub ledger: Ledger,
     /// Its one workspace.
     pub workspace: WorkspaceId,
-    /// Its database.
+    /// Its database, under the role of a service.
     pub url: StoreUrl,
+    /// The same for its superuser, on PostgreSQL.
+    pub admin: Option<String>,
 }
 
 impl Stand {
@@ -97,14 +99,18 @@ impl Stand {
     /// # Errors
     /// When it cannot be made.
     pub async fn site_at(&self, database: Database, clock: Clock) -> anyhow::Result<Site> {
+        let mut admin = None;
         let url = match database {
-            Database::Postgres => StoreUrl::Postgres(self.postgres().await?),
+            Database::Postgres => {
+                let url = admin.insert(self.postgres().await?);
+                StoreUrl::Postgres(crate::database::prepare(url).await?)
+            }
             Database::Sqlite => StoreUrl::SqliteFile(self.directory()?.keep().join("ledger.db")),
         };
         let store = Store::open(&url).await?;
         let ledger = Ledger::new(store, clock, Entropy::system());
         let workspace = ledger.create_workspace(&Name::new("main")?, &Catalog::built_in()).await?;
-        Ok(Site { ledger, workspace, url })
+        Ok(Site { ledger, workspace, url, admin })
     }
 }
 
@@ -116,7 +122,9 @@ impl Site {
     pub async fn close(self) -> anyhow::Result<()> {
         self.ledger.store().close().await;
         match &self.url {
-            StoreUrl::Postgres(url) => crate::database::drop_database(url).await?,
+            StoreUrl::Postgres(url) => {
+                crate::database::drop_database(self.admin.as_ref().unwrap_or(url)).await?;
+            }
             StoreUrl::SqliteFile(path) | StoreUrl::SqliteScratch(path) => {
                 if let Some(directory) = path.parent() {
                     std::fs::remove_dir_all(directory).context("a directory stays")?;

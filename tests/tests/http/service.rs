@@ -68,7 +68,7 @@ impl Service {
         let directory = tempfile::tempdir().unwrap();
         let url = match database {
             Database::Sqlite => StoreUrl::SqliteScratch(directory.path().join("ledger.db")),
-            Database::Postgres => StoreUrl::Postgres(runledger_tests::test_database().await),
+            Database::Postgres => StoreUrl::Postgres(runledger_tests::ledger_database().await),
         };
         let book = Book::default();
         let clock = Clock::manual(START.parse::<Moment>().unwrap());

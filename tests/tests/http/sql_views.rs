@@ -45,7 +45,8 @@ async fn with_history() -> (Service, PgPool) {
     let later = json!({"operation": "acme.own", "environment": "prod"});
     service.record(&[event(4, "run.dispatched", later)]).await;
     service.app.projections().catch_up(service.main).await.unwrap();
-    let pool = service.app.ledger().store().postgres().unwrap().clone();
+    let pool = service.app.ledger().store().postgres().unwrap();
+    let pool = runledger_tests::database::superuser_pool(pool).await;
     (service, pool)
 }
 

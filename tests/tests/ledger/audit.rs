@@ -10,6 +10,7 @@ use runledger_ledger::store::Store;
 use runledger_ledger::submission::{Answer, Receipt};
 use runledger_ledger::tree;
 use runledger_ledger::words::{RunId, WorkspaceId};
+use runledger_tests::superuser_of;
 use uuid::Uuid;
 
 /// One row of `events`, every column as it lies in the database.
@@ -39,7 +40,10 @@ pub(crate) async fn rows(store: &Store, workspace: WorkspaceId) -> Vec<Row> {
         event_type, recorded_at, body, leaf_hash, source, event_id FROM events \
         WHERE workspace_id = $1 ORDER BY position";
     match (store.postgres(), store.sqlite()) {
-        (Some(pool), _) => sqlx::query_as(ROWS).bind(workspace.0).fetch_all(pool).await.unwrap(),
+        (Some(pool), _) => {
+            let mut connection = superuser_of(pool).await;
+            sqlx::query_as(ROWS).bind(workspace.0).fetch_all(&mut connection).await.unwrap()
+        }
         (_, Some((pool, _))) => {
             sqlx::query_as(ROWS).bind(workspace.0).fetch_all(pool).await.unwrap()
         }

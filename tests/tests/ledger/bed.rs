@@ -66,7 +66,7 @@ impl Bed {
         let url = match on {
             On::Memory => StoreUrl::SqliteMemory,
             On::File => StoreUrl::SqliteFile(directory.as_ref().unwrap().path().join("log.db")),
-            On::Postgres => StoreUrl::Postgres(runledger_tests::test_database().await),
+            On::Postgres => StoreUrl::Postgres(runledger_tests::ledger_database().await),
         };
         let clock = Clock::manual(NOON);
         let store = Store::open(&url).await.unwrap();

@@ -12,6 +12,7 @@ use runledger_ledger::store::Store;
 use runledger_ledger::tree;
 use runledger_proof::tile;
 use runledger_proof::witness::Seen;
+use runledger_tests::superuser_of;
 use sqlx::AssertSqlSafe;
 
 use crate::bed::{Bed, on_every_store};
@@ -91,14 +92,14 @@ impl Drill {
     async fn tamper(&self, statements: &[&str]) {
         match self.bed.store() {
             Store::Postgres(store) => {
-                let mut connection = store.pool().acquire().await.unwrap();
+                let mut connection = superuser_of(store.pool()).await;
                 for table in ["events", "checkpoints", "heads"] {
                     let off = format!("ALTER TABLE {table} DISABLE TRIGGER ALL");
-                    sqlx::query(AssertSqlSafe(off)).execute(&mut *connection).await.unwrap();
+                    sqlx::query(AssertSqlSafe(off)).execute(&mut connection).await.unwrap();
                 }
                 for statement in statements {
                     let statement = AssertSqlSafe((*statement).to_owned());
-                    sqlx::query(statement).execute(&mut *connection).await.unwrap();
+                    sqlx::query(statement).execute(&mut connection).await.unwrap();
                 }
             }
             Store::Sqlite(store) => {

@@ -17,6 +17,7 @@ mod line;
 mod log;
 mod lost_answers;
 mod reports;
+mod rows;
 mod tree;
 mod trust;
 mod two_servers;

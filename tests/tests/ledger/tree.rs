@@ -7,6 +7,7 @@ use runledger_ledger::tree;
 use crate::audit::{audit, rows};
 use crate::bed::{Bed, on_every_store};
 use crate::reports::dispatch;
+use runledger_tests::superuser_of;
 
 on_every_store!(
     proofs_hold_across_the_borders_of_tiles,
@@ -54,7 +55,10 @@ async fn proofs_hold_across_the_borders_of_tiles(bed: Bed) {
 
 async fn execute(store: &Store, statement: &'static str) {
     match (store.postgres(), store.sqlite()) {
-        (Some(pool), _) => drop(sqlx::query(statement).execute(pool).await.unwrap()),
+        (Some(pool), _) => {
+            let mut connection = superuser_of(pool).await;
+            sqlx::query(statement).execute(&mut connection).await.unwrap();
+        }
         (_, Some((pool, _))) => drop(sqlx::query(statement).execute(pool).await.unwrap()),
         _ => unreachable!("a store is one of the two"),
     }

@@ -153,7 +153,7 @@ async fn a_running_server_gives_up_what_is_silent(#[values("sqlite", "postgresql
         connections: 100,
         catalog: Some(catalog),
         workspace: "main".parse().unwrap(),
-        waived: vec![Danger::Durability, Danger::Role],
+        waived: vec![Danger::Durability],
         witnesses: None,
         adapters: AdapterSettings::default(),
     };

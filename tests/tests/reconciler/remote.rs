@@ -15,7 +15,7 @@ use runledger_ledger::submission::{Answer, Command, Submission};
 use runledger_ledger::words::{Name, Outcome, RunId, WorkspaceId};
 use runledger_projections::rules::actionability::Actionability;
 use runledger_projections::{AsOf, Projections};
-use runledger_tests::test_database;
+use runledger_tests::ledger_database;
 use serde_json::json;
 use tokio::process::{Child, Command as Program};
 use tokio::sync::oneshot;
@@ -39,7 +39,7 @@ fn settings(directory: &Path, database: StoreUrl) -> Settings {
         connections: 100,
         catalog: None,
         workspace: "main".parse().unwrap(),
-        waived: vec![Danger::Durability, Danger::Role],
+        waived: vec![Danger::Durability],
         witnesses: None,
         adapters: AdapterSettings { domain_url: None, probes },
     }
@@ -114,7 +114,7 @@ async fn a_program_in_another_language_proves_what_became_of_runs(
     let directory = tempfile::tempdir().unwrap();
     let database = match kind {
         "sqlite" => StoreUrl::SqliteFile(directory.path().join("ledger.db")),
-        _ => StoreUrl::Postgres(test_database().await),
+        _ => StoreUrl::Postgres(ledger_database().await),
     };
     let done = json!({
         "id": 77, "state": "done", "pages": 12, "sha256": SHA256,

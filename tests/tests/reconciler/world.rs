@@ -13,6 +13,7 @@ use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::{Name, RunId, Subject, WorkspaceId};
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::{AsOf, Projections};
+use runledger_tests::superuser_of;
 use tempfile::TempDir;
 use tokio::sync::watch;
 
@@ -35,7 +36,7 @@ pub(crate) type Database = (StoreUrl, Option<TempDir>);
 
 pub(crate) async fn database(kind: &str) -> Database {
     if kind != "sqlite" {
-        return (StoreUrl::Postgres(runledger_tests::test_database().await), None);
+        return (StoreUrl::Postgres(runledger_tests::ledger_database().await), None);
     }
     let directory = tempfile::tempdir().unwrap();
     (StoreUrl::SqliteScratch(directory.path().join("ledger.db")), Some(directory))
@@ -149,7 +150,10 @@ impl World {
     /// Rows are lost; how many.
     pub(crate) async fn lose(&self, statement: &'static str) -> u64 {
         match self.store().postgres() {
-            Some(pool) => sqlx::query(statement).execute(pool).await.unwrap().rows_affected(),
+            Some(pool) => {
+                let mut connection = superuser_of(pool).await;
+                sqlx::query(statement).execute(&mut connection).await.unwrap().rows_affected()
+            }
             None => {
                 let (writer, _) = self.store().sqlite().unwrap();
                 sqlx::query(statement).execute(writer).await.unwrap().rows_affected()

@@ -5,6 +5,7 @@ use runledger_ledger::store::Store;
 use runledger_ledger::words::Outcome;
 use runledger_projections::rules::actionability::Actionability;
 use runledger_projections::{AsOf, Overview, Projections};
+use runledger_tests::superuser_of;
 use runledger_tests::world::{World, catalog, dispatch, ended, run, within};
 use sqlx::Executor as _;
 
@@ -66,7 +67,8 @@ async fn execute(store: &Store, statements: [&'static str; 2]) {
             writer.execute(sqlx::raw_sql(statements[0])).await.unwrap();
         }
         (_, Some(pool)) => {
-            pool.execute(sqlx::raw_sql(statements[1])).await.unwrap();
+            let mut connection = superuser_of(pool).await;
+            connection.execute(sqlx::raw_sql(statements[1])).await.unwrap();
         }
         _ => unreachable!("a store is one of the two"),
     }

@@ -11,6 +11,7 @@ use runledger_projections::rules::freshness::Freshness;
 use runledger_projections::{
     FollowUpFilter, PageRequest, RunFilter, View, ViewError, Watched, watch,
 };
+use runledger_tests::superuser_of;
 use runledger_tests::world::{
     BEGIN, World, dispatch, ended, name, run, started, subject, within, worker,
 };
@@ -59,7 +60,7 @@ async fn with_history(world: &World, runs: u128) {
     world.projections.catch_up(world.workspace).await.unwrap();
     if let Some(pool) = world.ledger.store().postgres() {
         // What the database does by itself in time: statistics, and which pages need no look.
-        sqlx::query("VACUUM ANALYZE").execute(pool).await.unwrap();
+        sqlx::query("VACUUM ANALYZE").execute(&mut superuser_of(pool).await).await.unwrap();
     }
 }
 

@@ -9,6 +9,7 @@ use runledger_ledger::store::Store;
 use runledger_ledger::submission::Command;
 use runledger_ledger::words::{Outcome, UniqueMode};
 use runledger_projections::{Difference, Verification};
+use runledger_tests::superuser_of;
 use runledger_tests::world::{
     BEGIN, World, blind, dispatch, ended, follow_up, name, run, started, within, worker,
 };
@@ -71,7 +72,7 @@ async fn tamper(world: &World, statement: &'static str) {
             let events = "ALTER TABLE events DISABLE TRIGGER ALL";
             let heads = "ALTER TABLE heads DISABLE TRIGGER ALL";
             for sql in [events, heads, statement] {
-                sqlx::query(sql).execute(store.pool()).await.unwrap();
+                sqlx::query(sql).execute(&mut superuser_of(store.pool()).await).await.unwrap();
             }
         }
         Store::Sqlite(store) => {
@@ -209,7 +210,7 @@ async fn a_log_whose_tail_was_cut_is_behind_its_read_models(world: World) {
     match world.ledger.store() {
         Store::Postgres(store) => {
             let set = sqlx::query(set).bind(size).bind(last).bind(edge);
-            set.execute(store.pool()).await.unwrap();
+            set.execute(&mut superuser_of(store.pool()).await).await.unwrap();
         }
         Store::Sqlite(store) => {
             let set = sqlx::query(set).bind(size).bind(last).bind(edge);

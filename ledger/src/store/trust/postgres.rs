@@ -32,6 +32,15 @@ SELECT ours.name FROM UNNEST($1::text[], $2::text[]) AS ours (name, withheld)
 WHERE has_table_privilege(session_user, to_regclass(ours.name), ours.withheld)
    OR ours.withheld LIKE 'UPDATE%'
       AND has_any_column_privilege(session_user, to_regclass(ours.name), 'UPDATE') ORDER BY 1";
+/// Tables that row-level security does not keep, or that somebody else's policy opens.
+const OPEN: &str = "\
+SELECT ours.name FROM UNNEST($1::text[]) AS ours (name) JOIN pg_class AS c ON c.oid = to_regclass(ours.name)
+WHERE NOT c.relrowsecurity OR NOT c.relforcerowsecurity
+   OR NOT EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = c.oid AND p.polname = 'of_workspace')
+   OR EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = c.oid AND p.polpermissive
+              AND (p.polname NOT IN ('of_workspace', 'of_service')
+                   OR pg_get_expr(p.polqual, p.polrelid) NOT LIKE '%current_setting(''runledger.%'))
+ORDER BY 1";
 const TOO_LITTLE: &str = "\
 SELECT DISTINCT ours.name FROM UNNEST($1::text[], $2::text[]) AS ours (name, needed)
 WHERE NOT coalesce(has_table_privilege(to_regclass(ours.name), ours.needed), false) ORDER BY 1";
@@ -83,6 +92,17 @@ pub(super) async fn look(pool: &PgPool) -> Result<Trust, StoreError> {
     triggers(pool, &mut trust).await?;
     role(pool, &mut trust).await?;
     rights(pool, &mut trust).await?;
+    let open: Vec<String> = sqlx::query_scalar(OPEN).bind(names()).fetch_all(pool).await?;
+    if !open.is_empty() {
+        let tables = open.join(", ");
+        trust.fault(
+            Danger::RowSecurity,
+            format!(
+                "row-level security does not keep workspaces apart in {tables}, or is not forced, or \
+                 another policy opens them; {SET_UP}"
+            ),
+        );
+    }
     Ok(trust)
 }
 
