@@ -8,6 +8,7 @@
 //! from the log. It is written with the events that it follows from, so it is never behind them.
 
 mod check;
+mod sums;
 
 use std::fmt;
 
@@ -18,6 +19,7 @@ use crate::store::{Store, StoreError};
 use crate::words::{Name, RunId, WorkspaceId};
 
 pub use check::{Discrepancy, check, restore};
+pub use sums::agree;
 
 /// Most claims of one id that are looked at. One more than this, and the id is ambiguous whatever
 /// becomes of those within one batch.

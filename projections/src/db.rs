@@ -6,7 +6,7 @@ use std::path::Path;
 
 use runledger_ledger::store::{Begin, Store, StoreError};
 use runledger_ledger::words::WorkspaceId;
-use sqlx::{Postgres, Sqlite, Transaction};
+use sqlx::{PgPool, Postgres, Sqlite, Transaction};
 
 pub(crate) use self::rows::{Keys, Rows, Sought};
 
@@ -52,12 +52,27 @@ impl Tx {
 
 /// Makes PostgreSQL count the rows that there are, and plan by them from now on.
 pub(crate) async fn count_rows(store: &Store) -> Result<(), StoreError> {
-    if let Some(pool) = store.postgres() {
-        // Only the owner of the tables may count, and lends this to the service.
-        const COUNT: &str = "SELECT count_rows()";
-        sqlx::query(COUNT).execute(pool).await?;
+    match store.postgres() {
+        Some(pool) => count_in(pool).await.map_err(StoreError::from),
+        None => Ok(()),
     }
-    Ok(())
+}
+
+/// The same beside what goes on: nobody waits for it, and if it fails nothing is lost but speed.
+pub(crate) fn count_rows_meanwhile(store: &Store) {
+    if let Some(pool) = store.postgres().cloned() {
+        tokio::spawn(async move {
+            if let Err(error) = count_in(&pool).await {
+                tracing::warn!(%error, "the rows could not be counted; plans may be slow");
+            }
+        });
+    }
+}
+
+async fn count_in(pool: &PgPool) -> Result<(), sqlx::Error> {
+    // Only the owner of the tables may count, and lends this to the service.
+    const COUNT: &str = "SELECT count_rows()";
+    sqlx::query(COUNT).execute(pool).await.map(drop)
 }
 
 /// Copies an SQLite database, as it is at one moment, into a file that is not there yet.

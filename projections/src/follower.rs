@@ -252,7 +252,7 @@ pub(crate) async fn advance(
     if let Ok(next) = &folded {
         let crossed = |size| checkpoint.position < size && next.position >= size;
         if COUNT_AT.into_iter().any(crossed) {
-            db::count_rows(target).await?;
+            db::count_rows_meanwhile(target);
         }
     }
     if let Err(ProjectionError::Parked { problem, .. }) = &folded {

@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use runledger_adapters::adapter::Operations;
+use runledger_adapters::lifecycle;
 use runledger_adapters::registry::Registry;
 use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::WorkspaceId;
 use runledger_projections::{Agenda, Candidate, Selection};
 use tokio::sync::watch;
+use tracing::Instrument as _;
 
 use super::page::Judged;
 use super::{LEASE, ReconcileError, Reconciler};
@@ -117,7 +119,10 @@ impl Reconciler {
                 return Ok(false);
             }
             let full = candidates.len() >= usize::try_from(self.inner.page).unwrap_or(usize::MAX);
-            let Judged { recorded, moved } = self.page(place, owner, candidates).await?;
+            let traced = trace(place, owner, candidates.len());
+            let page = self.page(place, owner, candidates).instrument(traced.clone()).await?;
+            let Judged { recorded, moved } = page;
+            traced.record("recorded", recorded).record("moved", moved);
             if !full && recorded == 0 && moved == 0 {
                 return Ok(false);
             }
@@ -173,6 +178,19 @@ impl Reconciler {
         let (store, process) = (projections.ledger().store(), projections.process());
         Ok(store.take_lease(&lease_name(workspace), process, self.now(), LEASE).await?)
     }
+}
+
+/// What a trace shows of a page of runs, beside how long it took. The entries of its runs are in it.
+fn trace(place: Place<'_>, owner: Option<&Owner>, runs: usize) -> tracing::Span {
+    let adapter = owner.map_or(lifecycle::ADAPTER, |owner| &owner.name);
+    tracing::info_span!(
+        "judge",
+        workspace = %place.workspace,
+        adapter,
+        runs,
+        recorded = tracing::field::Empty,
+        moved = tracing::field::Empty,
+    )
 }
 
 fn lease_name(workspace: WorkspaceId) -> String {

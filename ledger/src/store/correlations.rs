@@ -1,6 +1,7 @@
 //! Claims of external ids (see [`crate::correlation`]): read for many keys at a time, written with
 //! the events that they follow from.
 
+use futures::TryStreamExt as _;
 use sqlx::{PgConnection, QueryBuilder, Sqlite, SqliteConnection, SqlitePool};
 use uuid::Uuid;
 
@@ -28,6 +29,10 @@ JOIN correlations AS claim ON claim.workspace_id = $1 AND claim.key = asked.key
      AND claim.run_id = asked.run_id";
 const AFTER: &str = "SELECT key, run_id FROM correlations \
      WHERE workspace_id = $1 AND (key, run_id) > ($2, $3) ORDER BY key, run_id LIMIT $4";
+/// One statement, so that the size of the log and the claims are of one moment.
+const EACH: &str = "SELECT head.size, claim.key, claim.run_id FROM heads AS head \
+     LEFT JOIN correlations AS claim ON claim.workspace_id = head.workspace_id \
+     WHERE head.workspace_id = $1";
 const ADD: &str = "\
 INSERT INTO correlations (workspace_id, key, run_id)
 SELECT $1, key, run_id FROM UNNEST($2::bytea[], $3::uuid[]) AS claim (key, run_id)
@@ -97,6 +102,27 @@ impl Store {
                 .await?
         });
         read(rows)
+    }
+
+    /// Calls `take` with every stored claim, in any order, and returns how many events the log held
+    /// then. They are taken as they come, however many there are.
+    pub(crate) async fn each_claim(
+        &self,
+        workspace: WorkspaceId,
+        take: &mut (dyn FnMut(Claim) + Send),
+    ) -> Result<u64, StoreError> {
+        let mut size = 0;
+        on_both!(read self, workspace, |connection| {
+            let mut rows = sqlx::query_as(EACH).bind(workspace.0).fetch(connection);
+            while let Some(row) = rows.try_next().await? {
+                let (at, key, run): (i64, Option<Vec<u8>>, Option<Uuid>) = row;
+                size = super::unsigned(at)?;
+                if let (Some(key), Some(run)) = (key, run) {
+                    take((CorrelationKey(super::hash(&key)?), RunId(run)));
+                }
+            }
+        });
+        Ok(size)
     }
 
     /// Adds and removes claims, if the log still has the expected size. Only for what follows from

@@ -5,6 +5,7 @@
 mod access;
 mod adapters;
 mod bodies;
+mod bridges;
 mod claims;
 mod correlations;
 mod description;

@@ -72,6 +72,8 @@ pub(crate) async fn audit(store: &Store, workspace: WorkspaceId) -> Vec<Row> {
     assert_eq!(head.last_recorded_at.micros(), last_recorded_at);
     check_tree(store, workspace, &leaves).await;
     check_reservations(store, workspace, &rows).await;
+    let agree = runledger_ledger::correlation::agree(store, workspace).await.unwrap();
+    assert!(agree, "the sum of what external ids name is that of the log");
     let claims = runledger_ledger::correlation::check(store, workspace).await.unwrap();
     assert_eq!(claims, [], "external ids name what the log says");
     rows

@@ -8,6 +8,7 @@ use runledger_ledger::time::Span;
 use runledger_tests::book::{ADAPTER, Book, OPERATION};
 use serde_json::Value;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::world::{World, database};
 
@@ -27,14 +28,25 @@ impl Write for Said {
 }
 
 impl Said {
+    fn entries(&self) -> Vec<Value> {
+        self.text().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
     /// The only entry with this message.
     fn entry(&self, message: &str) -> Value {
-        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let mut found = lines.filter(|entry| entry["fields"]["message"] == message);
-        let only = found.next().unwrap_or_else(|| panic!("nobody said {message:?}:\n{text}"));
-        assert_eq!(found.next(), None);
-        only["fields"].clone()
+        let mut found = self.entries();
+        found.retain(|entry| entry["fields"]["message"] == message);
+        assert_eq!(found.len(), 1, "{message:?} was to be said once:\n{}", self.text());
+        found.remove(0)
+    }
+
+    /// The pages that were judged, as they were traced when they ended.
+    fn pages(&self) -> Vec<Value> {
+        let mut found = self.entries();
+        found.retain(|entry| {
+            entry["fields"]["message"] == "close" && entry["span"]["name"] == "judge"
+        });
+        found
     }
 
     fn text(&self) -> String {
@@ -48,6 +60,7 @@ async fn the_log_says_who_decided_what_and_how_long_it_took_and_nothing_of_the_e
     let writer = said.clone();
     let log = tracing_subscriber::fmt()
         .json()
+        .with_span_events(FmtSpan::CLOSE)
         .with_env_filter(EnvFilter::new("runledger=trace,runledger_adapters=trace"))
         .with_writer(move || writer.clone())
         .finish();
@@ -59,12 +72,13 @@ async fn the_log_says_who_decided_what_and_how_long_it_took_and_nothing_of_the_e
     world.go_to(Span::from_secs(600)).await;
     book.break_as(Some(SourceClass::Timeout));
     world.look().await;
-    let failed = said.entry("a source gave no answer");
+    let failed = said.entry("a source gave no answer")["fields"].clone();
     assert_eq!((&failed["adapter"], &failed["class"]), (&ADAPTER.into(), &"timeout".into()));
     book.break_as(None);
     world.go_to(Span::from_secs(700)).await;
     world.look().await;
-    let decided = said.entry("a run was reconciled");
+    let entry = said.entry("a run was reconciled");
+    let decided = &entry["fields"];
     for (field, value) in [
         ("adapter", ADAPTER),
         ("run", &run.to_string()),
@@ -75,5 +89,12 @@ async fn the_log_says_who_decided_what_and_how_long_it_took_and_nothing_of_the_e
         assert_eq!(decided[field], value, "{decided}");
     }
     assert!(decided["took"].is_string(), "{decided}");
+    // The entry is in the trace of its page, which says how long all of it took.
+    assert_eq!(entry["span"]["name"], "judge", "{entry}");
+    let mut pages = said.pages();
+    pages.retain(|page| page["span"]["adapter"] == ADAPTER && page["span"]["recorded"] == 1);
+    let [page] = &pages[..] else { panic!("{}", said.text()) };
+    assert_eq!(page["span"]["runs"], 1, "{page}");
+    assert!(page["fields"]["time.busy"].is_string(), "{page}");
     assert!(!said.text().contains("sync_id"), "{}", said.text());
 }
