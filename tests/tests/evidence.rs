@@ -163,7 +163,10 @@ async fn whatever_an_auditor_verifies_the_exit_code_says_what_was_found() {
 async fn a_server_whose_log_is_not_what_it_signed_takes_nothing_and_says_why() {
     let audit = Audit::new().await;
     let delete = "DELETE FROM events WHERE position >= 500";
-    audit.on_file(&["DROP TRIGGER events_no_delete", delete]).await;
+    // Put back, so that nothing is missing but the events: else the server would not start at all.
+    let back = "CREATE TRIGGER events_no_delete BEFORE DELETE ON events\n\
+                BEGIN SELECT RAISE(ABORT, 'events are immutable: DELETE is refused'); END";
+    audit.on_file(&["DROP TRIGGER events_no_delete", delete, back]).await;
     let server = audit.serve().await;
     let event = json!({"type": "run.dispatched", "data": {"operation": "backup.create"}});
     let post = client().post(format!("{}/v1/workspaces/main/events", server.url));
@@ -273,4 +276,18 @@ async fn built(audit: &Audit) -> PathBuf {
     let done = go(&["build", "-o", "check", "."], &home).await;
     assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
     home.join("check")
+}
+
+#[tokio::test]
+async fn a_pack_that_a_server_makes_is_downloaded_and_verifies_without_it() {
+    let audit = Audit::new().await;
+    let server = audit.serve().await;
+    std::fs::write(audit.path("token"), &server.token).unwrap();
+    let request = ["audit", "request", "--url", &server.url, "--token-file", "token"];
+    let request = [&request[..], &["-w", "main", "-o", "made.zip"]].concat();
+    Audit::check(audit.says(&request).await, 0, "602 events of a log of 602");
+    Audit::check(audit.says(&request).await, 2, "made.zip is there already");
+    end(server).await;
+    let verify = ["verify", "pack", "made.zip", "--policy", "trust.policy"];
+    Audit::check(audit.says(&verify).await, 0, "intact; 602 of 602 events");
 }

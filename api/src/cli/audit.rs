@@ -1,5 +1,7 @@
 //! `runledger audit`: what auditors take away.
 
+mod request;
+
 use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 
@@ -16,6 +18,7 @@ use crate::signing_key::KeySource;
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     Export(Box<Export>),
+    Request(Box<request::Request>),
 }
 
 /// Write an audit pack: a zip file that can be verified without a server.
@@ -59,7 +62,10 @@ pub(super) struct Export {
 }
 
 pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
-    let Command::Export(export) = command;
+    let export = match command {
+        Command::Export(export) => export,
+        Command::Request(request) => return request::run(request),
+    };
     let settings = export.database.settings()?;
     let source = KeySource::find(&settings.data_dir, |name| std::env::var(name).ok());
     let keys = source.load()?;
