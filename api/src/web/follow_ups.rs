@@ -26,6 +26,8 @@ use crate::app::App;
 use crate::problem::ApiError;
 use crate::question::{self, Limit, NameOrNone};
 
+/// Things on a page, unless another number is asked for.
+const PAGE: u16 = 25;
 /// Most runs that one word is said on at a time. What is left is shown, and goes on with a button.
 const MOST: usize = 10_000;
 /// Most commands that are handed in at a time.
@@ -99,7 +101,10 @@ impl FollowUpsQuery {
 pub(super) async fn page(
     Asked { mut shell, view, asked, .. }: Asked<FollowUpsQuery>,
 ) -> Page<Html<String>> {
-    let request = question::page(asked.limit, asked.cursor.clone());
+    let mut request = question::page(asked.limit, asked.cursor.clone());
+    if asked.limit.is_none() {
+        request.limit = PAGE;
+    }
     let nothing = Listed { items: Vec::new(), next: None, scanned_to: None };
     let (items, left) = match asked.has_left() {
         true => (nothing, Some(view.runs(&asked.runs(), &request).await?)),

@@ -19,7 +19,7 @@ use crate::problem::{ApiError, ApiResult};
 use crate::question::NameOrNone;
 
 /// Events on a page.
-const PAGE: usize = 50;
+const PAGE: usize = 30;
 /// Events that are looked at for a page that is narrowed. One statement reads them.
 const LOOK: u32 = 2_000;
 /// Most events of one run that are looked at.

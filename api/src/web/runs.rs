@@ -17,6 +17,9 @@ use crate::app::App;
 use crate::problem::ApiError;
 use crate::routes::runs::RunQuery;
 
+/// Runs on a page, unless another number is asked for.
+const PAGE: u16 = 40;
+
 /// Most operation types that the facet shows before it says that there are more.
 const MOST: usize = 12;
 
@@ -65,7 +68,10 @@ pub(super) async fn page(
     State(app): State<App>,
     Asked { mut shell, view, asked, workspace }: Asked<RunQuery>,
 ) -> Page<Html<String>> {
-    let (filter, request) = asked.into_parts();
+    let (filter, mut request) = asked.into_parts();
+    if shell.chosen("limit").is_empty() {
+        request.limit = PAGE;
+    }
     let runs = view.runs(&filter, &request).await?;
     shell.relate(&view, &runs.items).await?;
     let counts = view.facets(&filter).await?;
