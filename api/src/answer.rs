@@ -298,6 +298,7 @@ impl From<Refusal> for ItemProblem {
 /// The HTTP status that says a refusal.
 const fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
+        Refusal::OutsideEnvironments => StatusCode::FORBIDDEN,
         Refusal::Run(RunRefusal::UnknownRun(_))
         | Refusal::UnknownExternalId(_)
         | Refusal::AmbiguousExternalId(_) => StatusCode::NOT_FOUND,

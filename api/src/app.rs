@@ -12,6 +12,7 @@ use runledger_projections::Projections;
 use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
+use crate::access::{Directory, Principal};
 use crate::answer::{ItemResult, Summary};
 use crate::cosigners::Cosigners;
 use crate::exports::Exports;
@@ -37,7 +38,9 @@ struct Inner {
     projections: Projections,
     reconciler: Reconciler,
     administrator: TokenHash,
-    actor: Actor,
+    owner: Arc<Principal>,
+    directory: Directory,
+    entropy: Entropy,
     default_workspace: WorkspaceName,
     workspaces: Workspaces,
     metrics: Metrics,
@@ -60,18 +63,22 @@ impl App {
         administrator: TokenHash,
         default_workspace: WorkspaceName,
     ) -> Result<Self, WordError> {
+        let actor = Actor { id: Name::new("administrator")?, kind: Name::new("token")? };
+        let store = projections.ledger().store().clone();
         let inner = Inner {
+            directory: Directory::new(store.clone()),
+            entropy: Entropy::system(),
             projections,
             reconciler,
             administrator,
-            actor: Actor { id: Name::new("administrator")?, kind: Name::new("token")? },
+            owner: Arc::new(Principal::administrator(actor)),
             default_workspace,
             workspaces: Workspaces::default(),
             metrics: Metrics::default(),
             body_room: Arc::new(Semaphore::new(BODY_BYTES)),
             readiness: LastLook::default(),
             waived: None,
-            sessions: Sessions::new(Entropy::system()),
+            sessions: Sessions::new(store, Entropy::system()),
             cosigners: OnceLock::new(),
             exports: OnceLock::new(),
             closing: watch::Sender::new(false),
@@ -109,9 +116,14 @@ impl App {
         &self.inner.administrator
     }
 
-    /// Who the administrator's token stands for in the log.
-    pub fn actor(&self) -> &Actor {
-        &self.inner.actor
+    /// Who the administrator's token stands for: the owner of everything.
+    pub fn owner(&self) -> &Arc<Principal> {
+        &self.inner.owner
+    }
+
+    /// Who holds which token.
+    pub fn directory(&self) -> &Directory {
+        &self.inner.directory
     }
 
     /// The workspace that a request without one means.
@@ -196,6 +208,11 @@ impl App {
     /// What may be wrong with the database; none where nobody looks.
     pub(crate) fn waived(&self) -> Option<&[Danger]> {
         self.inner.waived.as_deref()
+    }
+
+    /// Where the service's own random bytes come from.
+    pub(crate) fn entropy(&self) -> &Entropy {
+        &self.inner.entropy
     }
 
     /// An opaque id under which the log tells of a failure.

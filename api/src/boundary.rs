@@ -4,36 +4,88 @@
 //! panic ends. A token is looked at and never logged.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
-use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt;
 
+use crate::access::{Access, Principal};
 use crate::app::App;
-use crate::problem::{self, ApiError, Failure};
+use crate::policy;
+use crate::problem::{self, ApiError, ApiResult, Failure};
+use crate::routes::lineage;
 
 /// The route of a request that no route is for.
 const UNMATCHED: &str = "none";
 
-/// Lets a request through if it has the administrator's token.
+/// Lets a request through if whoever has its token may do what its route does. What was decided goes
+/// along with the request.
 pub(crate) async fn authorize(State(app): State<App>, request: Request, next: Next) -> Response {
-    match bearer(request.headers()) {
-        Some(token) if app.administrator().matches(token) => next.run(request).await,
-        Some(_) => refused(
-            "the bearer token is not the administrator's; it is in the data \
-             directory, in the file admin-token",
-        ),
-        None => refused(
-            "send the administrator's token as `Authorization: Bearer …`; it is in \
-             the data directory, in the file admin-token",
-        ),
+    let (mut parts, body) = request.into_parts();
+    match decide(&app, &mut parts).await {
+        Ok(access) => {
+            parts.extensions.insert(access);
+            next.run(Request::from_parts(parts, body)).await
+        }
+        Err(error) => error.into_response(),
     }
 }
 
-fn refused(detail: &'static str) -> Response {
-    ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).into_response()
+async fn decide(app: &App, parts: &mut Parts) -> ApiResult<Access> {
+    let principal = authenticate(app, &parts.headers).await?;
+    let route = parts.extensions.get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str);
+    let action = policy::of_route(parts.method.as_str(), route);
+    let Some(action) = action else { return Err(no_rule(&parts.method, route)) };
+    let workspace = named_workspace(app, parts).await;
+    Access::decide(principal, action, workspace.as_deref())
+}
+
+/// Nothing is said of a route: its path takes other methods, or it was forgotten. Then it answers
+/// nobody.
+pub(crate) fn no_rule(method: &Method, path: &str) -> ApiError {
+    match policy::methods(path) {
+        Some(methods) => ApiError::of_status(StatusCode::METHOD_NOT_ALLOWED).allowing(methods),
+        None => ApiError::internal(format!("{method} {path} is not in the policy")),
+    }
+}
+
+/// The workspace that a request is about: its path says so, or, of the way in for OpenLineage, its
+/// query.
+async fn named_workspace(app: &App, parts: &mut Parts) -> Option<String> {
+    if parts.uri.path().starts_with(lineage::PATH) {
+        return Some(lineage::target(app, &parts.uri));
+    }
+    let params = RawPathParams::from_request_parts(parts, &()).await.ok()?;
+    let found = params.iter().find(|(name, _)| *name == "workspace");
+    found.map(|(_, value)| value.to_owned())
+}
+
+/// Who sends a request.
+async fn authenticate(app: &App, headers: &HeaderMap) -> ApiResult<Arc<Principal>> {
+    let Some(token) = bearer(headers) else {
+        return Err(refused(
+            "send a token as `Authorization: Bearer …`; the administrator's is in the data \
+             directory, in the file admin-token",
+        ));
+    };
+    if app.administrator().matches(token) {
+        return Ok(Arc::clone(app.owner()));
+    }
+    let holder = app.directory().holder(token, app.ledger().now()).await?;
+    holder.ok_or_else(|| {
+        refused(
+            "the bearer token is none that is taken here: it was mistyped, revoked or has ended; \
+             the administrator's is in the data directory, in the file admin-token",
+        )
+    })
+}
+
+fn refused(detail: &'static str) -> ApiError {
+    ApiError::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {

@@ -3,6 +3,7 @@
 //! Each command has its file in `cli/`. None has wording of its own for what is true of a run or a
 //! queue: that comes from the server.
 
+mod access;
 mod adapters;
 mod audit;
 mod catalog;
@@ -83,6 +84,12 @@ enum Command {
     /// Show or replace the keys that sign checkpoints.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Make, replace and revoke the tokens of services and adapters.
+    #[command(subcommand)]
+    Tokens(access::Tokens),
+    /// Show or change who has which role in a workspace.
+    #[command(subcommand)]
+    Roles(access::Roles),
     Rebuild(maintenance::Rebuild),
     Replay(Box<replay::Replay>),
     /// Set a PostgreSQL database up, or see whether a database is safe for a ledger.
@@ -129,6 +136,8 @@ pub fn run() -> ExitCode {
         Command::Log(command) => log::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Keys(command) => keys::run(&command),
+        Command::Tokens(command) => access::tokens(&command),
+        Command::Roles(command) => access::roles(&command),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Database(command) => database::run(&command),
         Command::Rebuild(arguments) => maintenance::rebuild(&arguments),

@@ -32,6 +32,17 @@ pub struct Caller<'a> {
     pub actor: Option<&'a Actor>,
     /// The source that the token is bound to.
     pub source: Option<&'a Name>,
+    /// Whether it may name any other actor. Otherwise it may name none that the ledger itself
+    /// vouches for: a person, a token, an adapter.
+    pub vouches: bool,
+}
+
+impl Caller<'_> {
+    /// Whether an event of this caller may name `actor`.
+    fn may_name(&self, actor: &Actor) -> bool {
+        let vouched = matches!(actor.kind.as_str(), "person" | "token" | "adapter");
+        self.vouches || !vouched || self.actor == Some(actor)
+    }
 }
 
 /// Why a whole body was not looked at. Nothing of it was taken.
@@ -113,6 +124,7 @@ impl ItemError {
             "not_json" | "empty_body" => 400,
             "event_too_large" | "body_too_large" => 413,
             "no_run_id_made" => 503,
+            "forbidden" => 403,
             _ => 422,
         }
     }

@@ -4,6 +4,7 @@
 //! `runledger_ledger`, what is true is derived in `runledger_projections`; nothing here knows
 //! better.
 
+pub mod access;
 pub mod adapters;
 pub mod answer;
 pub mod app;
@@ -20,6 +21,7 @@ pub mod listener;
 pub mod listening;
 pub mod metrics;
 pub mod pack;
+pub mod policy;
 mod private;
 pub mod problem;
 pub mod question;

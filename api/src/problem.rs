@@ -22,6 +22,8 @@ use crate::ingest::BodyError;
 
 /// The media type of a problem.
 pub const MEDIA_TYPE: &str = "application/problem+json";
+/// The member of a problem that says which methods a path takes.
+const ALLOW: &str = "allow";
 /// Seconds after which an overloaded server is worth another try.
 const RETRY_AFTER: &str = "1";
 
@@ -144,6 +146,12 @@ impl ApiError {
         self
     }
 
+    /// The same of a path that takes these methods.
+    #[must_use]
+    pub(crate) fn allowing(self, methods: String) -> Self {
+        self.with(ALLOW, methods.into())
+    }
+
     /// The same, with all that is wrong, one by one.
     #[must_use]
     pub fn with_errors(mut self, errors: impl IntoIterator<Item = Flaw>) -> Self {
@@ -197,8 +205,13 @@ fn title(code: &str) -> String {
 impl IntoResponse for ApiError {
     fn into_response(mut self) -> Response {
         let cause = self.cause.take();
+        let allow = self.more.get(ALLOW).and_then(Value::as_str);
+        let allow = allow.and_then(|allow| HeaderValue::from_str(allow).ok());
         let problem = self.problem();
         let mut response = problem.response();
+        if let Some(allow) = allow {
+            response.headers_mut().insert(header::ALLOW, allow);
+        }
         if let Some(cause) = cause {
             response.extensions_mut().insert(Failure { cause, problem });
         }
@@ -241,7 +254,8 @@ impl utoipa::IntoResponses for Problems {
         use utoipa::openapi::{ContentBuilder, Ref, ResponseBuilder, ResponsesBuilder};
         let statuses = [
             ("400", "The request cannot be read."),
-            ("401", "The bearer token is missing or is another one."),
+            ("401", "There is no bearer token, or none that is taken."),
+            ("403", "The role of whoever asks is not enough."),
             ("404", "There is no such thing, or none that the token may see."),
             ("409", "It contradicts what is recorded."),
             ("413", "The body, or an event in it, is too large."),

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::IntoParams;
 
+use crate::access::{self, Access};
 use crate::app::App;
 use crate::extract::{Query, Workspace};
 use crate::language;
@@ -57,13 +58,15 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Question<T> {
         let When { as_of, after, lang } = read(&when)?;
         let language = lang.unwrap_or_else(|| language::preferred(&parts.headers));
         let Workspace(workspace) = Workspace::from_request_parts(parts, app).await?;
+        let sight = access::of(parts)?.sight().clone();
         let view = when::view(app, workspace, as_of.as_deref(), after).await?;
-        Ok(Question { view: view.in_language(language), asked, language })
+        let view = view.in_language(language).seen_with(sight);
+        Ok(Question { view, asked, language })
     }
 }
 
 /// A read of the log itself, which no read model answers and which is never behind.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct LogQuestion<T> {
     /// The workspace that the path names.
     pub workspace: WorkspaceId,
@@ -71,6 +74,8 @@ pub struct LogQuestion<T> {
     pub size: u64,
     /// That moment.
     pub at: Moment,
+    /// Who asks.
+    pub access: Access,
     /// The rest of the query.
     pub asked: T,
 }
@@ -85,7 +90,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for LogQuestion<T> {
         let When { as_of, after, lang: _ } = read(&when)?;
         let Workspace(workspace) = Workspace::from_request_parts(parts, app).await?;
         let (size, at) = when::size(app, workspace, as_of.as_deref(), after).await?;
-        Ok(LogQuestion { workspace, size, at, asked })
+        Ok(LogQuestion { workspace, size, at, asked, access: access::of(parts)? })
     }
 }
 

@@ -18,8 +18,8 @@ use crate::boundary;
 use crate::ingest::REQUEST_BYTES;
 use crate::problem::{ApiError, Problem};
 use crate::routes::{
-    adapters, claims, correlations, diff, events, evidence, follow_ups, lineage, log, overview,
-    packs, runs, subjects, system, timeline, workspaces,
+    access, adapters, claims, correlations, diff, events, evidence, follow_ups, lineage, log,
+    overview, packs, runs, subjects, system, timeline, workspaces,
 };
 use crate::web;
 
@@ -85,6 +85,11 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(packs::download_pack))
         .routes(routes!(lineage::lineage))
         .routes(routes!(lineage::lineage_batch))
+        .routes(routes!(access::list_tokens, access::new_token))
+        .routes(routes!(access::rotate_token))
+        .routes(routes!(access::revoke_token))
+        .routes(routes!(access::list_members, access::grant_role))
+        .routes(routes!(access::remove_member))
         .routes(routes!(system::get_metrics))
         .routes(routes!(system::openapi))
 }

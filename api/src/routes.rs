@@ -1,5 +1,6 @@
 //! The handlers, one family of routes each. Which path leads to which is in `router.rs`.
 
+pub mod access;
 pub mod adapters;
 pub mod claims;
 pub mod correlations;

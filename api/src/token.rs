@@ -1,6 +1,8 @@
 //! The administrator's token: made on the first start, kept in a file that only its owner can
 //! read, and known to the server by its hash alone.
 
+mod secret;
+
 use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -10,6 +12,8 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use crate::private::{self, others_may_read};
+
+pub use secret::Secret;
 
 /// What the token begins with, so that it is known for what it is wherever it turns up.
 pub const PREFIX: &str = "rl_admin_";

@@ -7,6 +7,7 @@
 mod adapters;
 mod assets;
 mod chart;
+mod door;
 mod environments;
 mod fault;
 mod follow_ups;
@@ -66,6 +67,7 @@ pub(crate) fn router(app: &App) -> axum::Router<App> {
         .route("/w/{workspace}/adapters", get(adapters::page))
         .route("/w/{workspace}/log", get(log::page))
         .route("/w/{workspace}/live", get(live::stream))
+        .route_layer(middleware::from_fn_with_state(app.clone(), door::authorize))
         .layer(middleware::from_fn(security::no_store))
         // Files hold no secret that packing could give away; pages hold some, and are not packed.
         .route("/assets/{*file}", get(assets::asset).layer(CompressionLayer::new()))

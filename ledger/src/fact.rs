@@ -69,6 +69,14 @@ crate::words::words! {
         WorkspaceLedgerBlind = "workspace.ledger_blind",
         /// A catalog came into force.
         CatalogPublished = "catalog.published",
+        /// A token was made.
+        TokenCreated = "token.created",
+        /// A token was taken out of use.
+        TokenRevoked = "token.revoked",
+        /// Somebody was given a role.
+        MemberGranted = "member.granted",
+        /// Somebody's role was taken away.
+        MemberRemoved = "member.removed",
     }
 }
 
@@ -93,6 +101,10 @@ impl EventType {
             EventType::WorkspaceCreated => 40,
             EventType::WorkspaceLedgerBlind => 41,
             EventType::CatalogPublished => 42,
+            EventType::TokenCreated => 43,
+            EventType::TokenRevoked => 44,
+            EventType::MemberGranted => 45,
+            EventType::MemberRemoved => 46,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The ledger: an append-only, tamper-evident log of what background operations reported, and the
 //! aggregates that decide what is recorded. It knows no read model, no adapter and no transport.
 
+pub mod access;
 pub mod audit;
 pub mod canonical;
 pub mod catalog;

@@ -27,6 +27,7 @@ use crate::run::ReservationKey;
 use crate::time::Moment;
 use crate::words::{Name, RunId, WorkspaceId};
 
+pub use access::{Grant, Member, NewToken, Principal, SecretHash, TokenHolder, TokenRow};
 pub use audit::LogRow;
 pub use correlations::Claim;
 pub use error::StoreError;
@@ -36,6 +37,7 @@ pub use pieces::pieces;
 pub use postgres::PgStore;
 pub use scope::{Begin, Scope};
 pub use scratch::{Scratch, ScratchError};
+pub use sessions::WebSession;
 pub use setup::{SetUp, SetUpError, set_up};
 pub use sqlite::SqliteStore;
 pub use url::StoreUrl;
@@ -326,11 +328,13 @@ macro_rules! on_both {
 }
 
 // Below the macro that they use.
+mod access;
 mod audit;
 mod background;
 mod correlations;
 mod evidence;
 mod integrity;
+mod sessions;
 
 const HEAD: &str = "SELECT size, last_recorded_at, frontier FROM heads WHERE workspace_id = $1";
 /// The statement behind [`Store::log`], for one who reads in a transaction of their own: workspace,

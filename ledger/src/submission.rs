@@ -1,5 +1,8 @@
 //! What a way in hands to the ledger, and what it gets back. One [`Submission`], one [`Answer`].
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use crate::correlation::{Correlated, Correlation};
@@ -35,6 +38,8 @@ pub struct Submission {
     /// Of a dispatch that asks first whether its work is there already (`unless_proven`): what was
     /// found. It counts only where the dispatch would make a run.
     pub found: Option<Found>,
+    /// The environments that its author is held to (specs/0018); none is the whole workspace.
+    pub within: Option<Arc<BTreeSet<Name>>>,
 }
 
 impl Submission {
@@ -48,6 +53,7 @@ impl Submission {
             id: None,
             strict: false,
             found: None,
+            within: None,
         }
     }
 
@@ -55,6 +61,13 @@ impl Submission {
     #[must_use]
     pub fn occurred_at(mut self, moment: Moment) -> Self {
         self.occurred_at = Some(moment);
+        self
+    }
+
+    /// The same, of somebody who is held to these environments.
+    #[must_use]
+    pub fn within(mut self, environments: Option<Arc<BTreeSet<Name>>>) -> Self {
+        self.within = environments;
         self
     }
 
@@ -195,6 +208,12 @@ pub enum Refusal {
         "several runs are known by {0}, so it names none of them; name the run by its `run_id`"
     )]
     AmbiguousExternalId(Correlation),
+    /// Its author may report in some environments, and it is of none of them.
+    #[error(
+        "the token is held to some environments, and this is of none of them; name one of them, or \
+         use a token for the whole workspace"
+    )]
+    OutsideEnvironments,
     /// Its source has the name that stands for having none.
     #[error(
         "`{UNNAMED_SOURCE}` stands for reports without a source; name the source, or leave it out"
@@ -223,6 +242,7 @@ impl Refusal {
             Refusal::Seal(SealError::Canonical(_)) => "not_canonical",
             Refusal::UnknownExternalId(_) => "unknown_run",
             Refusal::AmbiguousExternalId(_) => "ambiguous_external_id",
+            Refusal::OutsideEnvironments => "outside_environments",
             Refusal::ReservedSource => "reserved_source",
             Refusal::NotAlone => "atomic_request_refused",
             Refusal::Sequence { .. } => "sequence_conflict",

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::access::{AccessChange, MemberGranted, MemberRemoved, TokenCreated, TokenRevoked};
 use crate::catalog::{Catalog, CatalogErrors};
 use crate::fact::{EventKind, EventType, Fact};
 use crate::time::Moment;
@@ -21,6 +22,18 @@ pub enum WorkspaceEvent {
     /// A catalog came into force.
     #[serde(rename = "catalog.published")]
     CatalogPublished(CatalogPublished),
+    /// A token was made.
+    #[serde(rename = "token.created")]
+    TokenCreated(TokenCreated),
+    /// A token was taken out of use.
+    #[serde(rename = "token.revoked")]
+    TokenRevoked(TokenRevoked),
+    /// Somebody was given a role.
+    #[serde(rename = "member.granted")]
+    MemberGranted(MemberGranted),
+    /// Somebody's role was taken away.
+    #[serde(rename = "member.removed")]
+    MemberRemoved(MemberRemoved),
 }
 
 impl EventKind for WorkspaceEvent {
@@ -29,6 +42,10 @@ impl EventKind for WorkspaceEvent {
             WorkspaceEvent::Created(_) => EventType::WorkspaceCreated,
             WorkspaceEvent::LedgerBlind(_) => EventType::WorkspaceLedgerBlind,
             WorkspaceEvent::CatalogPublished(_) => EventType::CatalogPublished,
+            WorkspaceEvent::TokenCreated(_) => EventType::TokenCreated,
+            WorkspaceEvent::TokenRevoked(_) => EventType::TokenRevoked,
+            WorkspaceEvent::MemberGranted(_) => EventType::MemberGranted,
+            WorkspaceEvent::MemberRemoved(_) => EventType::MemberRemoved,
         }
     }
 }
@@ -86,6 +103,8 @@ pub enum WorkspaceCommand {
         /// The whole text.
         text: String,
     },
+    /// Note who may do what from now on.
+    NoteAccess(AccessChange),
 }
 
 /// Why a command on a workspace is refused.
@@ -132,6 +151,12 @@ impl Workspace {
                 return Err(WorkspaceRefusal::BlindBackwards);
             }
             WorkspaceCommand::NoteBlind(blind) => WorkspaceEvent::LedgerBlind(*blind),
+            WorkspaceCommand::NoteAccess(change) => match change.clone() {
+                AccessChange::TokenCreated(event) => WorkspaceEvent::TokenCreated(event),
+                AccessChange::TokenRevoked(event) => WorkspaceEvent::TokenRevoked(event),
+                AccessChange::MemberGranted(event) => WorkspaceEvent::MemberGranted(event),
+                AccessChange::MemberRemoved(event) => WorkspaceEvent::MemberRemoved(event),
+            },
             WorkspaceCommand::PublishCatalog { text } => {
                 let catalog = Catalog::parse(text).map_err(WorkspaceRefusal::Catalog)?;
                 let sha256 = hex::encode(catalog.sha256());
@@ -152,7 +177,11 @@ impl Workspace {
     pub fn apply(&mut self, fact: &Fact<WorkspaceEvent>) {
         match &fact.event {
             WorkspaceEvent::Created(event) => self.name = Some(event.name.clone()),
-            WorkspaceEvent::LedgerBlind(_) => {}
+            WorkspaceEvent::LedgerBlind(_)
+            | WorkspaceEvent::TokenCreated(_)
+            | WorkspaceEvent::TokenRevoked(_)
+            | WorkspaceEvent::MemberGranted(_)
+            | WorkspaceEvent::MemberRemoved(_) => {}
             WorkspaceEvent::CatalogPublished(event) => {
                 self.catalog_sha256 = Some(event.sha256.clone());
                 self.catalog = Some(event.content.clone());

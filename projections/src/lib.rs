@@ -21,6 +21,7 @@ mod rebuild;
 mod remote_claims;
 pub mod rules;
 mod saved_views;
+mod sight;
 mod simulation;
 mod tables;
 pub mod texts;
@@ -47,6 +48,7 @@ pub use query::{
 pub use rebuild::Progress;
 pub use remote_claims::Claim;
 pub use saved_views::{Kept, SavedView};
+pub use sight::Sight;
 pub use simulation::{Differing, Judged, Sides, Simulation};
 pub use timeline::{Cause, Entry, FreshnessThen, Period, Timeline, VerdictThen};
 pub use verify::{Difference, Verification, VerifyProgress, VerifyStep};

@@ -15,6 +15,7 @@ use crate::db::Tx;
 use crate::projections::{Inner, Projections};
 use crate::projector::{Checkpoint, ProjectionError, Seen};
 use crate::query::PageError;
+use crate::sight::Sight;
 use crate::tables::Model;
 use crate::texts::{Language, Texts};
 
@@ -37,6 +38,7 @@ pub struct View {
     /// How many events count, if the moment asked about is not now.
     size: Option<u64>,
     texts: &'static Texts,
+    sight: Sight,
     place: Place,
 }
 
@@ -105,6 +107,7 @@ impl Projections {
             at,
             size,
             texts: Texts::of(Language::En),
+            sight: Sight::default(),
             place,
         };
         if as_of == AsOf::Now {
@@ -162,6 +165,7 @@ impl Projections {
             at,
             size: Some(size),
             texts: Texts::of(Language::En),
+            sight: Sight::default(),
             place: Place { store, scratch: Some(file) },
         }
     }
@@ -183,6 +187,18 @@ impl View {
     pub fn in_language(mut self, language: Language) -> View {
         self.texts = Texts::of(language);
         self
+    }
+
+    /// The same view, as somebody sees it who may see no more than this. A new one sees everything.
+    #[must_use]
+    pub fn seen_with(mut self, sight: Sight) -> View {
+        self.sight = sight;
+        self
+    }
+
+    /// What whoever looks may see.
+    pub const fn sight(&self) -> &Sight {
+        &self.sight
     }
 
     /// The moment it is of.
@@ -227,7 +243,8 @@ impl View {
                     None => self.at.max(checkpoint.recorded_at),
                 };
                 let (texts, past) = (self.texts, self.size.is_some());
-                return Ok(Reading { tx, checkpoint, at, past, texts, _scratch: scratch });
+                let sight = self.sight.clone();
+                return Ok(Reading { tx, checkpoint, at, past, texts, sight, _scratch: scratch });
             }
             // Memory has one connection, and what comes next needs it.
             drop(tx);
@@ -254,6 +271,8 @@ pub(crate) struct Reading {
     /// Whether it is not now that is asked about.
     pub(crate) past: bool,
     pub(crate) texts: &'static Texts,
+    /// Every statement about runs is narrowed to it.
+    pub(crate) sight: Sight,
     _scratch: Option<Arc<TempDir>>,
 }
 
@@ -266,7 +285,15 @@ impl Reading {
         texts: &'static Texts,
         scratch: &Arc<TempDir>,
     ) -> Self {
-        Reading { tx, checkpoint, at, past: true, texts, _scratch: Some(Arc::clone(scratch)) }
+        Reading {
+            tx,
+            checkpoint,
+            at,
+            past: true,
+            texts,
+            sight: Sight::default(),
+            _scratch: Some(Arc::clone(scratch)),
+        }
     }
 
     pub(crate) const fn model(&self) -> Model {

@@ -214,6 +214,13 @@ impl EventRequest<'_> {
     ) -> Item {
         let data = EventData::read(&self.kind, self.data)?;
         self.check_names()?;
+        if let Some(named) = &self.actor
+            && !caller.may_name(named)
+        {
+            let problem = "may not be a person, a token or an adapter other than who sends the \
+                           event; leave it out, or give it another `kind`";
+            return Err(ItemError::at("forbidden", "/actor", problem));
+        }
         let actor = self.actor.as_ref().or(caller.actor);
         let run_id = self.run_id;
         let unless_proven = data.asks_first();
@@ -232,6 +239,7 @@ impl EventRequest<'_> {
             source: self.source.or_else(|| caller.source.cloned()),
             strict: false,
             found: None,
+            within: None,
         };
         Ok(Parsed { submission, run_id, unless_proven })
     }

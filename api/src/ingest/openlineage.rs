@@ -178,6 +178,7 @@ impl<'a> RunEvent<'a> {
             id: Some(self.report_id(signal, run, time.moment)?),
             strict: false,
             found: None,
+            within: None,
         })))
     }
 

@@ -10,6 +10,7 @@ use runledger_projections::AdapterHealth;
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
+use crate::access::Access;
 use crate::app::App;
 use crate::extract::{Nothing, Path, Query, Workspace};
 use crate::problem::{ApiError, ApiResult, Problems};
@@ -130,10 +131,14 @@ pub async fn list_adapters(
 )]
 pub async fn reconcile(
     State(app): State<App>,
+    access: Access,
     Workspace(id): Workspace,
     Path(RunPath { workspace, run }): Path<RunPath>,
     Query(How { dry_run }): Query<How>,
 ) -> ApiResult<Response> {
+    if !access.sees_run(&app, id, run).await? {
+        return Err(AskError::UnknownRun(run).into());
+    }
     let reconciler = app.reconciler();
     if dry_run {
         let preview = reconciler.preview(id, &workspace, run).await?;

@@ -17,6 +17,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::access::Access;
 use crate::app::App;
 use crate::extract::{Nothing, Path, Query, SmallJson, Workspace};
 use crate::problem::{ApiError, ApiResult, Flaw, Problems};
@@ -155,11 +156,13 @@ struct Lease {
 )]
 pub async fn claim(
     State(app): State<App>,
+    access: Access,
     Workspace(id): Workspace,
     Path(AdapterPath { workspace, adapter }): Path<AdapterPath>,
     _: Query<Nothing>,
     SmallJson(Wanted { limit, lease_seconds }): SmallJson<Wanted>,
 ) -> ApiResult<Response> {
+    own(&access, &adapter)?;
     within("limit", limit, 1..=MOST_RUNS)?;
     let lease = lease(lease_seconds)?;
     let now: Moment = app.ledger().now();
@@ -184,11 +187,13 @@ pub async fn claim(
 )]
 pub async fn decide(
     State(app): State<App>,
+    access: Access,
     Workspace(id): Workspace,
     Path(ClaimPath { workspace, adapter, claim }): Path<ClaimPath>,
     _: Query<Nothing>,
     SmallJson(found): SmallJson<Found>,
 ) -> ApiResult<Response> {
+    own(&access, &adapter)?;
     let posted = app.reconciler().post(id, &workspace, &adapter, claim, found.into()).await?;
     let result = match posted {
         Posted::Recorded(position) => Taken { status: "recorded", position: Some(position) },
@@ -212,11 +217,13 @@ pub async fn decide(
 )]
 pub async fn heartbeat(
     State(app): State<App>,
+    access: Access,
     Workspace(id): Workspace,
     Path(ClaimPath { adapter, claim, .. }): Path<ClaimPath>,
     _: Query<Nothing>,
     SmallJson(Beat { lease_seconds }): SmallJson<Beat>,
 ) -> ApiResult<Response> {
+    own(&access, &adapter)?;
     let lease = lease(lease_seconds)?;
     let until = app.reconciler().keep_claim(id, &adapter, claim, lease).await?;
     let lease = Lease { claim_id: claim, leased_until: until.to_string() };
@@ -240,6 +247,14 @@ fn view<'a>(claimed: &'a Claimed, catalog: &Catalog) -> ClaimView<'a> {
 
 fn rfc3339<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Moment, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
+}
+
+/// One adapter judges nothing for another one: to it there is no other.
+fn own(access: &Access, adapter: &str) -> ApiResult<()> {
+    match access.is_adapter(adapter) {
+        true => Ok(()),
+        false => Err(RemoteError::UnknownAdapter(adapter.to_owned()).into()),
+    }
 }
 
 fn lease(seconds: u32) -> ApiResult<Span> {

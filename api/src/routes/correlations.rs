@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::access::Access;
 use crate::app::App;
 use crate::extract::{Query, Workspace};
 use crate::problem::{ApiError, ApiResult, Problems};
@@ -70,11 +71,17 @@ pub struct Correlated {
 )]
 pub async fn correlate(
     State(app): State<App>,
+    access: Access,
     Workspace(workspace): Workspace,
     Query(CorrelationQuery { source, kind, id, environment }): Query<CorrelationQuery>,
 ) -> ApiResult<axum::Json<Correlated>> {
     let correlation = Correlation { environment, id: ExternalId { id, kind, source } };
-    let refusal = match app.ledger().store().named(workspace, &correlation).await? {
+    // What is out of sight is not looked for: it is as unknown as what is not there.
+    let named = match access.sees(correlation.environment.as_ref()) {
+        true => app.ledger().store().named(workspace, &correlation).await?,
+        false => Named::Nothing,
+    };
+    let refusal = match named {
         Named::Run(run) => {
             let Correlation { environment, id: ExternalId { id, kind, source } } = correlation;
             return Ok(axum::Json(Correlated { run_id: run.0, environment, source, kind, id }));

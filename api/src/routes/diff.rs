@@ -9,6 +9,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::runs::{RunPath, unknown_run};
+use crate::access::Access;
 use crate::app::App;
 use crate::extract::{Path, Query, Workspace};
 use crate::language;
@@ -42,11 +43,12 @@ pub struct Between {
 )]
 pub async fn read_diff(
     State(app): State<App>,
+    access: Access,
     Workspace(workspace): Workspace,
     headers: HeaderMap,
     Query(between): Query<Between>,
 ) -> ApiResult<axum::Json<Diff>> {
-    let (from, to) = views(&app, workspace, &headers, &between).await?;
+    let (from, to) = views(&app, &access, workspace, &headers, &between).await?;
     Ok(axum::Json(diff(&from, &to).await?))
 }
 
@@ -64,12 +66,13 @@ pub async fn read_diff(
 )]
 pub async fn read_run_diff(
     State(app): State<App>,
+    access: Access,
     Workspace(workspace): Workspace,
     Path(path): Path<RunPath>,
     headers: HeaderMap,
     Query(between): Query<Between>,
 ) -> ApiResult<axum::Json<RunDiff>> {
-    let (from, to) = views(&app, workspace, &headers, &between).await?;
+    let (from, to) = views(&app, &access, workspace, &headers, &between).await?;
     let changes = run_diff(&from, &to, path.run()).await?;
     if changes.to.is_none() {
         return Err(unknown_run(path.run()));
@@ -79,6 +82,7 @@ pub async fn read_run_diff(
 
 async fn views(
     app: &App,
+    access: &Access,
     workspace: WorkspaceId,
     headers: &HeaderMap,
     between: &Between,
@@ -91,5 +95,6 @@ async fn views(
             format!("`from` ({}) is later than `to` ({}); turn them round", from.at(), to.at());
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", detail));
     }
-    Ok((from.in_language(language), to.in_language(language)))
+    let seen = |view: View| view.in_language(language).seen_with(access.sight().clone());
+    Ok((seen(from), seen(to)))
 }

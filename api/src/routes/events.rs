@@ -3,8 +3,10 @@
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
-use runledger_ledger::submission::Submission;
+use runledger_ledger::run::RunCommand;
+use runledger_ledger::submission::{Command, Submission};
 use runledger_ledger::words::{Name, RunId, WorkspaceId};
+use runledger_projections::Sight;
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::texts::Language;
 use serde::{Deserialize, Serialize};
@@ -13,12 +15,14 @@ use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
+use crate::access::Access;
 use crate::answer::{ItemResult, ItemStatus, Summary};
 use crate::app::App;
 use crate::extract::{Path, Payload, Query, Workspace};
+use crate::ingest::ItemError;
 use crate::ingest::native::{self, Parsed};
-use crate::ingest::{Caller, ItemError};
 use crate::language;
+use crate::policy::Action;
 use crate::problem::{ApiError, ApiResult, Problems};
 use crate::unless_proven::{self, Place};
 use crate::when;
@@ -96,6 +100,7 @@ enum OneEventOrMany {
 )]
 pub async fn post_events(
     State(app): State<App>,
+    access: Access,
     Workspace(workspace): Workspace,
     Path(EventsPath { workspace: name }): Path<EventsPath>,
     Query(modes): Query<Modes>,
@@ -105,12 +110,15 @@ pub async fn post_events(
     let content_type = payload.content_type.as_deref();
     let alone = native::is_one(&payload.bytes, content_type);
     let mut new_run_id = || app.ledger().new_run_id();
-    let caller = Caller { actor: Some(app.actor()), source: None };
-    let items = native::parse_body(&payload.bytes, content_type, caller, &mut new_run_id)?;
+    let items = native::parse_body(&payload.bytes, content_type, access.caller(), &mut new_run_id)?;
+    let items = items.into_iter().map(|item| allowed(&access, item?)).collect();
     let name = Name::new(&name).map_err(ApiError::internal)?;
     let place = Place { workspace, name: &name };
     let mut results = record(&app, place, items, modes, payload.room).await?;
-    show_holders(&app, workspace, language::preferred(&headers), &mut results).await;
+    if access.may(Action::ReadVerdicts) {
+        let sight = access.sight().clone();
+        show_holders(&app, workspace, language::preferred(&headers), sight, &mut results).await;
+    }
     let summary = Summary::of(&results);
     app.count(&summary);
     if alone && let Some(result) = results.pop() {
@@ -120,6 +128,25 @@ pub async fn post_events(
         return Err(refused_together(&Results { results, summary }));
     }
     Ok(axum::Json(Results { results, summary }).into_response())
+}
+
+/// What whoever asks may report of what they sent: a person's word on a follow-up is more than a
+/// report.
+fn allowed(access: &Access, mut parsed: Parsed) -> native::Item {
+    let word = matches!(&parsed.submission.command, Command::Run(_, RunCommand::FollowUp(_)));
+    let word = word
+        || matches!(&parsed.submission.command,
+            Command::Correlated(correlated) if matches!(correlated.command(), RunCommand::FollowUp(_)));
+    if word && !access.may(Action::FollowUp) {
+        let detail = "your role reports events; what needs nobody any more is for others to say";
+        return Err(ItemError {
+            code: "forbidden",
+            detail: detail.to_owned(),
+            pointer: Some("/type".to_owned()),
+        });
+    }
+    parsed.submission.within = access.within();
+    Ok(parsed)
 }
 
 /// Hands what could be read to the ledger, and answers each item in its place.
@@ -168,6 +195,7 @@ async fn show_holders(
     app: &App,
     workspace: WorkspaceId,
     language: Language,
+    sight: Sight,
     results: &mut [ItemResult],
 ) {
     let holders = results.iter_mut().filter(|result| result.status == ItemStatus::Existing);
@@ -177,7 +205,7 @@ async fn show_holders(
     }
     let ids: Vec<RunId> = holders.iter().filter_map(|result| result.run_id).map(RunId).collect();
     let standings = async {
-        let view = when::latest(app, workspace).await?.in_language(language);
+        let view = when::latest(app, workspace).await?.in_language(language).seen_with(sight);
         view.standings(&ids).await.map_err(ApiError::from)
     };
     match standings.await {

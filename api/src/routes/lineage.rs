@@ -4,13 +4,14 @@
 //! again"; 503 with `Retry-After` is "send it again". They know no other.
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use runledger_ledger::submission::{Answer, Submission};
 use runledger_ledger::words::WorkspaceId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use crate::access::Access;
 use crate::answer::{ItemResult, ItemStatus, Summary};
 use crate::app::App;
 use crate::extract::{Payload, Query, workspace};
@@ -24,6 +25,16 @@ use crate::problem::{ApiError, ApiResult, Problems};
 pub struct Target {
     /// The workspace; the server's default workspace if left out.
     workspace: Option<String>,
+}
+
+/// What the paths of this way in begin with.
+pub(crate) const PATH: &str = "/api/v1/lineage";
+
+/// The workspace that a request of this way in is about. A query that cannot be read is refused by
+/// its handler.
+pub(crate) fn target(app: &App, uri: &Uri) -> String {
+    let target: Target = Query::read(uri).unwrap_or_default();
+    target.workspace.unwrap_or_else(|| app.default_workspace().to_string())
 }
 
 impl Target {
@@ -46,12 +57,13 @@ impl Target {
 )]
 pub async fn lineage(
     State(app): State<App>,
+    access: Access,
     Query(target): Query<Target>,
     payload: Payload,
 ) -> ApiResult<Response> {
     let workspace = target.find(&app).await?;
-    let submission = match openlineage::parse(&payload.bytes, Some(app.actor()))? {
-        Mapped::Signal(submission) => *submission,
+    let submission = match openlineage::parse(&payload.bytes, Some(access.actor()))? {
+        Mapped::Signal(submission) => submission.within(access.within()),
         Mapped::Unrecorded(unrecorded) => {
             tracing::debug!(?unrecorded, "an event that says nothing of a run's life");
             return Ok(StatusCode::CREATED.into_response());
@@ -89,11 +101,12 @@ fn refused(result: ItemResult) -> Response {
 )]
 pub async fn lineage_batch(
     State(app): State<App>,
+    access: Access,
     Query(target): Query<Target>,
     payload: Payload,
 ) -> ApiResult<axum::Json<BatchResponse>> {
     let workspace = target.find(&app).await?;
-    let items = openlineage::parse_batch(&payload.bytes, Some(app.actor()))?;
+    let items = openlineage::parse_batch(&payload.bytes, Some(access.actor()))?;
     // A place for each event: what cannot be read has its answer already, and what is not to be
     // recorded as well.
     let mut submissions: Vec<Submission> = Vec::new();
@@ -101,7 +114,7 @@ pub async fn lineage_batch(
         .into_iter()
         .map(|item| match item {
             Ok(Mapped::Signal(submission)) => {
-                submissions.push(*submission);
+                submissions.push(submission.within(access.within()));
                 Ok(true)
             }
             Ok(Mapped::Unrecorded(_)) => Ok(false),

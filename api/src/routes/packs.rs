@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tokio_util::io::ReaderStream;
 use utoipa::ToSchema;
 
+use crate::access::Access;
 use crate::app::App;
 use crate::exports::{Export, Exports, NoExport, State as Stand};
 use crate::extract::{Json, Nothing, Path, Query, Workspace};
@@ -61,6 +62,7 @@ pub struct Packs {
 )]
 pub async fn make_pack(
     State(app): State<App>,
+    access: Access,
     Workspace(workspace): Workspace,
     _: Query<Nothing>,
     Json(new): Json<NewPack>,
@@ -69,7 +71,7 @@ pub async fn make_pack(
     let size = checkpoint(&app, workspace, new.size).await?;
     let all = app.ledger().store().workspaces().await?;
     let name = all.into_iter().find(|(id, _)| *id == workspace).map(|(_, name)| name);
-    let actor = app.actor().clone();
+    let actor = access.actor().clone();
     let scope = Scope {
         run: new.run,
         operation: new.operation,

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
+use crate::access::Access;
 use crate::answer::ItemResult;
 use crate::app::App;
 use crate::extract::{Json, Nothing, Path, Query, Workspace};
@@ -153,7 +154,10 @@ pub async fn run_events(
     Path(RunPath { run }): Path<RunPath>,
     question: LogQuestion<EventPage>,
 ) -> ApiResult<Answer<RunEvents>> {
-    let LogQuestion { workspace, size, asked: page, .. } = &question;
+    let LogQuestion { workspace, size, asked: page, access, .. } = &question;
+    if !access.sees_run(&app, *workspace, run).await? {
+        return Err(unknown_run(run));
+    }
     // A cursor of this list is the place in the run's stream that the page before ended at.
     let after: u64 = match &page.cursor {
         Some(cursor) => cursor.parse().map_err(|_| wrong_cursor())?,
@@ -196,15 +200,17 @@ pub async fn run_events(
 )]
 pub async fn follow_up(
     State(app): State<App>,
+    access: Access,
     Workspace(workspace): Workspace,
     Path(RunPath { run }): Path<RunPath>,
     _: Query<Nothing>,
     Json(word): Json<FollowUpRequest>,
 ) -> ApiResult<Response> {
     let FollowUpRequest { action, by, note, reason } = word;
-    let by = by.unwrap_or_else(|| app.actor().id.clone());
+    let by = by.unwrap_or_else(|| access.actor().id.clone());
     let command = RunCommand::FollowUp(FollowUpCommand { action, by, note, reason });
-    let submission = Submission::new(Command::Run(run, command)).by(app.actor().clone());
+    let submission = Submission::new(Command::Run(run, command)).by(access.actor().clone());
+    let submission = submission.within(access.within());
     let result = app.submit_one(workspace, submission).await?;
     if result.problem.as_ref().is_some_and(|problem| problem.code == "unknown_run") {
         return Err(unknown_run(run));

@@ -8,11 +8,12 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use crate::access::Access;
 use crate::answer::ItemResult;
 use crate::app::App;
 use crate::extract::{Json, Nothing, Path, Query, Workspace};
+use crate::ingest::ItemError;
 use crate::ingest::native::{self, Parsed};
-use crate::ingest::{Caller, ItemError};
 use crate::problem::{ApiError, ApiResult, Problems};
 
 /// The subject that the path names.
@@ -57,17 +58,19 @@ pub struct Observation {
 )]
 pub async fn observe(
     State(app): State<App>,
+    access: Access,
     Workspace(workspace): Workspace,
     Path(subject): Path<SubjectPath>,
     _: Query<Nothing>,
     Json(data): Json<Map<String, Value>>,
 ) -> ApiResult<Response> {
-    let Parsed { submission, .. } = read(&app, subject, data)?;
+    let Parsed { submission, .. } = read(&access, subject, data)?;
+    let submission = submission.within(access.within());
     Ok(app.submit_one(workspace, submission).await?.into_response())
 }
 
 /// Reads an observation as the native event that it stands for, so that it is checked alike.
-fn read(app: &App, subject: SubjectPath, mut data: Map<String, Value>) -> ApiResult<Parsed> {
+fn read(access: &Access, subject: SubjectPath, mut data: Map<String, Value>) -> ApiResult<Parsed> {
     if data.contains_key("subject") {
         let error = ItemError {
             code: "invalid_event",
@@ -78,7 +81,7 @@ fn read(app: &App, subject: SubjectPath, mut data: Map<String, Value>) -> ApiRes
     }
     data.insert("subject".to_owned(), json!({"type": subject.kind, "id": subject.id}));
     let event = json!({"type": "subject.observed", "data": data}).to_string();
-    let caller = Caller { actor: Some(app.actor()), source: None };
+    let caller = access.caller();
     let mut no_run = || Err::<RunId, _>(NoEntropy);
     let items = native::parse_body(event.as_bytes(), None, caller, &mut no_run)?;
     let item = items.into_iter().next().ok_or_else(|| ApiError::internal("nothing was read"))?;

@@ -31,6 +31,11 @@ pub async fn read_timeline(
 ) -> ApiResult<Answer<Timeline>> {
     let LogQuestion { workspace, size, at, .. } = question;
     let run = path.run();
+    if !question.access.sees_run(&app, workspace, run).await? {
+        return Err(unknown_run(run));
+    }
     let told = app.projections().timeline(workspace, run, size, at).await?;
-    Ok(question.answer(told.ok_or_else(|| unknown_run(run))?))
+    let told = told.ok_or_else(|| unknown_run(run))?;
+    let told = question.access.sight().of_timeline(told);
+    Ok(question.answer(told))
 }

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
 
+use crate::access::Access;
 use crate::answer::ItemResult;
 use crate::app::App;
 use crate::extract::{Json, Nothing, Payload, Query, Workspace};
@@ -79,9 +80,10 @@ pub async fn create_workspace(
 )]
 pub async fn list_workspaces(
     State(app): State<App>,
+    access: Access,
     _: Query<Nothing>,
 ) -> ApiResult<axum::Json<WorkspaceList>> {
-    let all = app.ledger().store().workspaces().await?;
+    let all = access.principal().among(app.ledger().store().workspaces().await?);
     let view =
         |(id, name): (runledger_ledger::words::WorkspaceId, _)| WorkspaceView { id: id.0, name };
     Ok(axum::Json(WorkspaceList { items: all.into_iter().map(view).collect() }))
@@ -105,6 +107,7 @@ pub async fn list_workspaces(
 )]
 pub async fn publish_catalog(
     State(app): State<App>,
+    access: Access,
     Workspace(workspace): Workspace,
     _: Query<Nothing>,
     payload: Payload,
@@ -117,6 +120,6 @@ pub async fn publish_catalog(
     let catalog = Catalog::parse(&text)?;
     app.reconciler().registry().check(&catalog)?;
     let command = Command::Workspace(WorkspaceCommand::PublishCatalog { text });
-    let submission = Submission::new(command).by(app.actor().clone());
+    let submission = Submission::new(command).by(access.actor().clone());
     Ok(app.submit_one(workspace, submission).await?.into_response())
 }

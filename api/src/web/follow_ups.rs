@@ -18,10 +18,12 @@ use runledger_projections::{
 };
 use serde::Deserialize;
 
+use super::door;
 use super::fault::{Fault, Page, html};
-use super::run::{form_of_session, said, there};
+use super::run::{said, there};
 use super::shell::{Asked, Shell, encode};
 use super::words;
+use crate::access::Access;
 use crate::app::App;
 use crate::problem::ApiError;
 use crate::question::{self, Limit, NameOrNone};
@@ -360,11 +362,16 @@ pub(super) async fn resolve(State(app): State<App>, request: Request) -> Page<Re
     let (mut parts, body) = request.into_parts();
     let asked = Asked::<Vec<(String, String)>>::from_request_parts(&mut parts, &app).await?;
     let headers = parts.headers.clone();
+    let viewer = door::viewer(&parts)?;
     let request = Request::from_parts(parts, body);
     let form = Form::<Vec<(String, String)>>::from_request(request, &app).await;
     let Form(given) = form.map_err(|_| Fault::foreign(&headers))?;
     let language = asked.shell.preferences.language;
-    let done = say(&app, asked, &given, &headers).await;
+    let form_token = given.iter().find(|(key, _)| key == "form_token");
+    if !form_token.is_some_and(|(_, token)| viewer.made(token)) {
+        return Err(Fault::foreign(&headers));
+    }
+    let done = say(&app, asked, &given).await;
     done.map_err(|fault| fault.in_language(language))
 }
 
@@ -372,13 +379,11 @@ async fn say(
     app: &App,
     asked: Asked<Vec<(String, String)>>,
     given: &[(String, String)],
-    headers: &axum::http::HeaderMap,
 ) -> Page<Response> {
     let text = |name: &str| {
         let pair = given.iter().find(|(key, _)| key == name);
         pair.map(|(_, value)| value.as_str()).unwrap_or_default()
     };
-    form_of_session(app, headers, text("form_token"))?;
     let Asked { shell, view, workspace, .. } = asked;
     let choice = Choice::of(given)?;
     let found = choice.find(&view, true).await?;
@@ -386,8 +391,8 @@ async fn say(
         let before = text("runs").parse().ok();
         return Ok(html(&shown(shell, choice, found, before, given))?.into_response());
     }
-    let word = said(app, choice.action, text("reason"), text("note"))?;
-    let (done, last) = submit(app, workspace, &found.first, &word).await?;
+    let word = said(&shell.access, choice.action, text("reason"), text("note"))?;
+    let (done, last) = submit(app, &shell.access, workspace, &found.first, &word).await?;
     there(app, workspace, last).await?;
     let said = u64::try_from(found.first.len()).unwrap_or_default();
     if found.runs > said || found.more || done.stopped {
@@ -414,6 +419,7 @@ struct Done {
 /// recorded, and the rest is shown as left.
 async fn submit(
     app: &App,
+    access: &Access,
     workspace: WorkspaceId,
     runs: &[RunId],
     word: &FollowUpCommand,
@@ -422,7 +428,8 @@ async fn submit(
     for batch in runs.chunks(BATCH) {
         let submission = |run: &RunId| {
             let command = Command::Run(*run, RunCommand::FollowUp(word.clone()));
-            Submission::new(command).by(app.actor().clone())
+            let submission = Submission::new(command).by(access.actor().clone());
+            submission.within(access.within())
         };
         let submissions = batch.iter().map(submission).collect();
         let answers = match app.ledger().submit(workspace, submissions, false).await {

@@ -29,7 +29,6 @@ const RETRY: Duration = Duration::from_secs(2);
 /// The stream of a workspace.
 pub(super) async fn stream(State(app): State<App>, request: Request) -> Page<Response> {
     let (mut parts, _) = request.into_parts();
-    shell::viewer(&parts, &app)?;
     let (_, workspace) = shell::workspace(&mut parts, &app).await?;
     let seen = last_seen(&parts.headers);
     let events = events(app, workspace, seen);

@@ -102,6 +102,7 @@ pub(super) async fn page(
         (std::cmp::Reverse(one.counts.follow_up_runs > 0), std::cmp::Reverse(last))
     });
     let signed = match shell.as_of {
+        _ if !shell.may_read_log() => None,
         Some(_) => None,
         None => {
             let head = app.ledger().store().head(workspace).await.map_err(ApiError::from)?;
@@ -113,7 +114,10 @@ pub(super) async fn page(
         queues: view.queues().await?,
         chart: Chart::of(&recent, since),
         quiet: Quiet::of(&recent),
-        adapters: adapters(&app, workspace).await?,
+        adapters: match shell.may_read_adapters() {
+            true => adapters(&app, workspace).await?,
+            false => Vec::new(),
+        },
         shell,
         overview,
         items,

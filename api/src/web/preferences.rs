@@ -1,6 +1,6 @@
 //! How a browser wants its pages: language, theme, clock. Kept by the browser, in a cookie.
 
-use axum::extract::{Form, State};
+use axum::extract::Form;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use runledger_ledger::words;
@@ -9,9 +9,8 @@ use serde::Deserialize;
 
 use super::fault::{Fault, Page};
 use super::security::is_loopback;
-use super::session::cookie;
+use super::session::{Viewer, cookie};
 use super::sign_in::own_path;
-use crate::app::App;
 use crate::language;
 
 words! {
@@ -87,12 +86,10 @@ impl Preferences {
 
 /// Keeps a choice and goes back.
 pub(super) async fn choose(
-    State(app): State<App>,
+    viewer: Viewer,
     headers: HeaderMap,
     Form(choice): Form<Choice>,
 ) -> Page<Response> {
-    let viewer = app.sessions().viewer(&headers, app.ledger().now(), true);
-    let viewer = viewer.ok_or_else(|| Fault::sign_in(&headers, "/"))?;
     if !viewer.made(&choice.form_token) {
         return Err(Fault::foreign(&headers));
     }

@@ -16,14 +16,18 @@ use runledger_projections::texts::Phrase;
 use runledger_projections::{PageRequest, RunFilter};
 use serde::Deserialize;
 
+use super::door;
 use super::fault::{Fault, Page, html};
 use super::log::EventView;
 use super::preferences::Preferences;
+use super::session::Viewer;
 use super::shell::{Asked, Shell};
 use super::sign_in::own_path;
 use super::timeline::{Timeline, Truth};
 use super::words;
+use crate::access::Access;
 use crate::app::App;
+use crate::policy::Action;
 use crate::problem::{ApiError, ApiResult};
 use crate::question::NameOrNone;
 use crate::reconciler::Preview;
@@ -97,8 +101,12 @@ async fn run_page(app: &App, asked: Asked<RunQuery>, id: RunId) -> Page<RunPage>
     let unknown = || ApiError::not_found("unknown_run", format!("no run {id} is known here"));
     let run = view.run(id).await?.ok_or_else(unknown)?;
     let store = app.ledger().store();
-    let stored = store.stream(workspace, Stream::run(id), 0, EVENTS).await;
-    let stored = stored.map_err(ApiError::from)?;
+    let stored = match shell.may(Action::ReadEvents) {
+        true => {
+            store.stream(workspace, Stream::run(id), 0, EVENTS).await.map_err(ApiError::from)?
+        }
+        false => Vec::new(),
+    };
     let events = stored.iter().filter(|event| event.position < view.position());
     let events = events.map(EventView::of).collect::<ApiResult<Vec<_>>>()?;
     let recorded = &run.recorded;
@@ -111,7 +119,7 @@ async fn run_page(app: &App, asked: Asked<RunQuery>, id: RunId) -> Page<RunPage>
     let scope = view.runs(&filter, &PageRequest::first(SCOPE)).await?.items;
     shell.relate(&view, scope.iter().chain([&run])).await?;
     let told = app.projections().timeline(workspace, id, view.position(), view.at()).await?;
-    let told = told.ok_or_else(unknown)?;
+    let told = view.sight().of_timeline(told.ok_or_else(unknown)?);
     shell.known.extend(Truth::runs(&told));
     let timeline = Timeline::of(&told, &run, &shell);
     shell
@@ -125,26 +133,25 @@ async fn run_page(app: &App, asked: Asked<RunQuery>, id: RunId) -> Page<RunPage>
 pub(super) async fn follow_up(
     State(app): State<App>,
     Path(RunPath { workspace: name, run }): Path<RunPath>,
+    viewer: Viewer,
+    access: Access,
     headers: HeaderMap,
     Form(word): Form<Word>,
 ) -> Page<Response> {
     let language = Preferences::of(&headers).language;
-    let done = speak(&app, &name, run, &headers, word).await;
+    if !viewer.made(&word.form_token) {
+        return Err(Fault::foreign(&headers));
+    }
+    let done = speak(&app, &access, &name, run, word).await;
     done.map_err(|fault| fault.in_language(language))
 }
 
-async fn speak(
-    app: &App,
-    name: &str,
-    run: RunId,
-    headers: &HeaderMap,
-    word: Word,
-) -> Page<Response> {
-    form_of_session(app, headers, &word.form_token)?;
+async fn speak(app: &App, access: &Access, name: &str, run: RunId, word: Word) -> Page<Response> {
     let workspace = crate::extract::workspace(app, name).await?;
-    let command = said(app, word.action, &word.reason, &word.note)?;
+    let command = said(access, word.action, &word.reason, &word.note)?;
     let command = Command::Run(run, RunCommand::FollowUp(command));
-    let submission = Submission::new(command).by(app.actor().clone());
+    let submission = Submission::new(command).by(access.actor().clone());
+    let submission = submission.within(access.within());
     let result = app.submit_one(workspace, submission).await.map_err(ApiError::from)?;
     if let Some(problem) = result.problem {
         return Err(ApiError::new(problem.status, problem.code, problem.detail).into());
@@ -155,7 +162,7 @@ async fn speak(
 
 /// A person's word with its reason.
 pub(super) fn said(
-    app: &App,
+    access: &Access,
     action: FollowUpAction,
     reason: &str,
     note: &str,
@@ -166,7 +173,7 @@ pub(super) fn said(
     let reason = Name::new(reason.trim()).map_err(|error| wrong(format!("reason: {error}")))?;
     let note = Some(note.trim()).filter(|note| !note.is_empty()).map(Note::new).transpose();
     let note = note.map_err(|error| wrong(format!("note: {error}")))?;
-    Ok(FollowUpCommand { action, by: app.actor().id.clone(), note, reason })
+    Ok(FollowUpCommand { action, by: access.actor().id.clone(), note, reason })
 }
 
 /// Waits until the read models hold what was recorded, so that the next page shows it.
@@ -181,13 +188,6 @@ pub(super) async fn there(
     }
 }
 
-/// Refuses a form that was not made for the session of whoever sends it.
-pub(super) fn form_of_session(app: &App, headers: &HeaderMap, token: &str) -> Page<()> {
-    let viewer = app.sessions().viewer(headers, app.ledger().now(), true);
-    let viewer = viewer.ok_or_else(|| Fault::sign_in(headers, "/"))?;
-    if viewer.made(token) { Ok(()) } else { Err(Fault::foreign(headers)) }
-}
-
 /// Asks the run's adapter: what it would decide, or a look at once.
 pub(super) async fn ask(
     State(app): State<App>,
@@ -198,9 +198,16 @@ pub(super) async fn ask(
     let (mut parts, body) = request.into_parts();
     let asked = Asked::<RunQuery>::from_request_parts(&mut parts, &app).await?;
     let headers = parts.headers.clone();
+    let viewer = door::viewer(&parts)?;
     let form = Form::<Question>::from_request(Request::from_parts(parts, body), &app).await;
     let Form(question) = form.map_err(|_| Fault::foreign(&headers))?;
-    form_of_session(&app, &headers, &question.form_token)?;
+    if !viewer.made(&question.form_token) {
+        return Err(Fault::foreign(&headers));
+    }
+    let unknown = || ApiError::not_found("unknown_run", format!("no run {run} is known here"));
+    if asked.view.run(run).await?.is_none() {
+        return Err(unknown().into());
+    }
     let language = asked.shell.preferences.language;
     let (workspace, name) = (asked.workspace, asked.shell.workspace.clone());
     let answered = async {

@@ -6,10 +6,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 use runledger_projections::{Kept, SavedView};
 use serde::Deserialize;
 
-use super::fault::Page;
+use super::fault::{Fault, Page};
 use super::preferences::Preferences;
-use super::run::form_of_session;
+use super::session::Viewer;
 use super::shell::{Asked, Shell, encode};
+use crate::access::Access;
 use crate::app::App;
 use crate::extract::{self, Nothing, Query};
 use crate::problem::{ApiError, ApiResult};
@@ -70,16 +71,20 @@ pub(super) async fn open(
 pub(super) async fn keep(
     State(app): State<App>,
     Path(workspace): Path<String>,
+    viewer: Viewer,
+    access: Access,
     headers: HeaderMap,
     Form(given): Form<Given>,
 ) -> Page<Response> {
     let language = Preferences::of(&headers).language;
-    let kept = kept(&app, &workspace, &headers, given).await;
+    if !viewer.made(&given.form_token) {
+        return Err(Fault::foreign(&headers));
+    }
+    let kept = kept(&app, &access, &workspace, given).await;
     kept.map_err(|fault| fault.in_language(language))
 }
 
-async fn kept(app: &App, name: &str, headers: &HeaderMap, given: Given) -> Page<Response> {
-    form_of_session(app, headers, &given.form_token)?;
+async fn kept(app: &App, access: &Access, name: &str, given: Given) -> Page<Response> {
     let workspace = extract::workspace(app, name).await?;
     let projections = app.projections();
     let view = given.name.trim();
@@ -88,7 +93,7 @@ async fn kept(app: &App, name: &str, headers: &HeaderMap, given: Given) -> Page<
         return Ok(Redirect::to(&format!("/w/{name}/runs")).into_response());
     }
     let query = checked(view, &given.query)?;
-    let (by, now) = (&app.actor().id, app.ledger().now());
+    let (by, now) = (&access.actor().id, app.ledger().now());
     let kept = projections.save_view(workspace, view, &query, by, now).await;
     match kept.map_err(ApiError::from)? {
         Kept::Saved => {

@@ -1,13 +1,15 @@
 //! Who looks: sessions of browsers, and the link that begins the first one.
 //!
 //! Nothing that a browser holds is kept as it is: references and links are known by their hashes.
-//! Time comes from the ledger's clock. Users and roles come in where a [`Viewer`] is made.
+//! Sessions lie in the database, so that they outlive a restart, and so that ending one counts on
+//! every server. Time comes from the ledger's clock.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use runledger_ledger::clock::{Entropy, NoEntropy};
+use runledger_ledger::store::{Principal, SecretHash, Store, StoreError, WebSession};
 use runledger_ledger::time::{Moment, Span};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -20,34 +22,23 @@ const IDLE: Span = Span::from_secs(8 * 60 * 60);
 const LONGEST: Span = Span::from_secs(24 * 60 * 60);
 /// How long the printed link may wait to be used.
 const CODE: Span = Span::from_secs(60 * 60);
-/// Sessions at a time; the one that was idle longest makes room.
-const MOST: usize = 1_000;
+/// How exactly it is kept when a session was last used.
+const NOTED: Span = Span::from_secs(60);
+/// Most bytes that are kept of what a browser calls itself.
+const DEVICE: usize = 200;
 
 /// The cookie where connections are encrypted.
 const SECURE: &str = "__Host-runledger";
 /// The cookie on a loopback address, where browsers take no secure one over plain HTTP.
 const LOOPBACK: &str = "runledger";
 
-type Hash = [u8; 32];
-
-/// All sessions of this server, and the links that have not been used.
+/// The sessions of browsers, which lie in the database, and the links of this server that have not
+/// been used.
 #[derive(Debug)]
 pub struct Sessions {
+    store: Store,
     entropy: Entropy,
-    inner: Mutex<Inner>,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    sessions: HashMap<Hash, Session>,
-    codes: HashMap<Hash, Moment>,
-}
-
-#[derive(Clone, Debug)]
-struct Session {
-    began: Moment,
-    seen: Moment,
-    form_token: String,
+    codes: Mutex<HashMap<SecretHash, Moment>>,
 }
 
 /// What signs in once.
@@ -59,6 +50,8 @@ pub struct SignInCode(pub String);
 pub(super) struct Viewer {
     /// What forms of this session carry.
     pub(super) form_token: String,
+    /// Who is signed in; none is the administrator of the server.
+    pub(super) person: Option<Principal>,
 }
 
 impl Viewer {
@@ -68,61 +61,87 @@ impl Viewer {
     }
 }
 
+/// Why a session did not begin.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum SessionError {
+    /// The database failed.
+    #[error("the session could not be kept")]
+    Store(#[from] StoreError),
+    /// There were no random bytes.
+    #[error(transparent)]
+    Entropy(#[from] NoEntropy),
+}
+
 impl Sessions {
-    /// None yet.
-    pub fn new(entropy: Entropy) -> Self {
-        Sessions { entropy, inner: Mutex::default() }
+    /// Those in `store`.
+    pub fn new(store: Store, entropy: Entropy) -> Self {
+        Sessions { store, entropy, codes: Mutex::default() }
     }
 
-    /// Something that signs in once, within an hour.
+    /// Something that signs the administrator in once, within an hour.
     pub fn code(&self, now: Moment) -> Result<SignInCode, NoEntropy> {
         let code = self.random()?;
-        let mut inner = self.lock();
-        inner.codes.retain(|_, until| *until > now);
-        inner.codes.insert(hash(&code), now.plus(CODE));
+        let mut codes = self.lock();
+        codes.retain(|_, until| *until > now);
+        codes.insert(hash(&code), now.plus(CODE));
         Ok(SignInCode(code))
     }
 
     /// Whether `code` signs in now. It does not a second time.
     pub(super) fn redeem(&self, code: &str, now: Moment) -> bool {
-        self.lock().codes.remove(&hash(code)).is_some_and(|until| until > now)
+        self.lock().remove(&hash(code)).is_some_and(|until| until > now)
     }
 
-    /// Begins a session: the reference for its cookie.
-    pub(super) fn begin(&self, now: Moment) -> Result<String, NoEntropy> {
+    /// Begins a session of a person, or of the administrator: the reference for its cookie.
+    pub(super) async fn begin(
+        &self,
+        person: Option<Principal>,
+        headers: &HeaderMap,
+        now: Moment,
+    ) -> Result<String, SessionError> {
         let (reference, form_token) = (self.random()?, self.random()?);
-        let mut inner = self.lock();
-        inner.sessions.retain(|_, session| session.is_there(now));
-        if inner.sessions.len() >= MOST {
-            let idlest = inner.sessions.iter().min_by_key(|(_, session)| session.seen);
-            if let Some(idlest) = idlest.map(|(reference, _)| *reference) {
-                inner.sessions.remove(&idlest);
-            }
-        }
-        inner.sessions.insert(hash(&reference), Session { began: now, seen: now, form_token });
+        let mut id = [0; 16];
+        self.entropy.fill(&mut id)?;
+        self.store.sweep_web_sessions(before(now, LONGEST), before(now, IDLE)).await?;
+        let session = WebSession {
+            id: uuid::Builder::from_random_bytes(id).into_uuid(),
+            principal: person,
+            form_token,
+            began_at: now,
+            seen_at: now,
+            device: device(headers),
+        };
+        self.store.begin_web_session(&hash(&reference), &session).await?;
         Ok(reference)
     }
 
     /// Who sends these headers. `active` is whether a person does: what a page asks by itself keeps
     /// no session alive.
-    pub(super) fn viewer(&self, headers: &HeaderMap, now: Moment, active: bool) -> Option<Viewer> {
-        let reference = hash(cookie(headers, name(headers))?);
-        let mut inner = self.lock();
-        let session = inner.sessions.get_mut(&reference)?;
-        if !session.is_there(now) {
-            inner.sessions.remove(&reference);
-            return None;
+    pub(super) async fn viewer(
+        &self,
+        headers: &HeaderMap,
+        now: Moment,
+        active: bool,
+    ) -> Result<Option<Viewer>, StoreError> {
+        let Some(reference) = cookie(headers, name(headers)) else { return Ok(None) };
+        let reference = hash(reference);
+        let Some(session) = self.store.web_session(&reference).await? else { return Ok(None) };
+        if !is_there(&session, now) {
+            self.store.end_web_session(&reference).await?;
+            return Ok(None);
         }
-        if active {
-            session.seen = session.seen.max(now);
+        if active && now.since(session.seen_at) >= NOTED {
+            self.store.note_web_session(&reference, now).await?;
         }
-        Some(Viewer { form_token: session.form_token.clone() })
+        let WebSession { principal, form_token, .. } = session;
+        Ok(Some(Viewer { form_token, person: principal }))
     }
 
     /// Ends the session of whoever sends these headers.
-    pub(super) fn end(&self, headers: &HeaderMap) {
-        if let Some(reference) = cookie(headers, name(headers)) {
-            self.lock().sessions.remove(&hash(reference));
+    pub(super) async fn end(&self, headers: &HeaderMap) -> Result<(), StoreError> {
+        match cookie(headers, name(headers)) {
+            Some(reference) => self.store.end_web_session(&hash(reference)).await,
+            None => Ok(()),
         }
     }
 
@@ -132,18 +151,29 @@ impl Sessions {
         Ok(hex::encode(bytes))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<SecretHash, Moment>> {
+        self.codes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Session {
-    fn is_there(&self, now: Moment) -> bool {
-        now < self.seen.plus(IDLE) && now < self.began.plus(LONGEST)
-    }
+/// Whether a session is still there: not idle too long, and not too old.
+pub(super) fn is_there(session: &WebSession, now: Moment) -> bool {
+    now < session.seen_at.plus(IDLE) && now < session.began_at.plus(LONGEST)
 }
 
-fn hash(text: &str) -> Hash {
+fn before(now: Moment, span: Span) -> Moment {
+    Moment::from_micros(now.micros() - span.micros())
+}
+
+/// What a browser calls itself, as far as it is shown to its owner.
+fn device(headers: &HeaderMap) -> String {
+    let agent = headers.get(header::USER_AGENT).and_then(|agent| agent.to_str().ok());
+    let mut agent = agent.unwrap_or_default().to_owned();
+    agent.truncate(agent.floor_char_boundary(DEVICE));
+    agent
+}
+
+fn hash(text: &str) -> SecretHash {
     Sha256::digest(text).into()
 }
 
@@ -172,6 +202,8 @@ pub(super) fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> 
 
 #[cfg(test)]
 mod tests {
+    use runledger_ledger::store::StoreUrl;
+
     use super::*;
 
     const NOW: Moment = Moment::from_micros(1_767_225_600_000_000);
@@ -190,26 +222,35 @@ mod tests {
         NOW.plus(Span::from_secs(hours * 3_600))
     }
 
-    #[test]
-    fn a_session_ends_when_it_was_idle_too_long_and_when_it_lasted_too_long() {
-        let sessions = Sessions::new(Entropy::seeded(1));
-        let headers = with(&sessions.begin(NOW).unwrap());
-        assert!(sessions.viewer(&headers, hours(7), true).is_some());
-        assert!(sessions.viewer(&headers, hours(14), false).is_some());
-        assert!(
-            sessions.viewer(&headers, hours(15), true).is_none(),
-            "what a page asks counts not"
-        );
-        let headers = with(&sessions.begin(NOW).unwrap());
-        for hour in (6..24).step_by(6) {
-            assert!(sessions.viewer(&headers, hours(hour), true).is_some());
-        }
-        assert!(sessions.viewer(&headers, hours(24), true).is_none());
+    async fn sessions() -> (Sessions, tempfile::TempDir) {
+        let directory = tempfile::tempdir().unwrap();
+        let url = StoreUrl::SqliteScratch(directory.path().join("ledger.db"));
+        let store = Store::open(&url).await.unwrap();
+        (Sessions::new(store, Entropy::seeded(1)), directory)
     }
 
-    #[test]
-    fn a_link_signs_in_once_and_within_an_hour() {
-        let sessions = Sessions::new(Entropy::seeded(1));
+    #[tokio::test]
+    async fn a_session_ends_when_it_was_idle_too_long_and_when_it_lasted_too_long() {
+        let (sessions, _directory) = sessions().await;
+        let none = HeaderMap::new();
+        let begin = || sessions.begin(None, &none, NOW);
+        let there = async |headers: &HeaderMap, at, active| {
+            sessions.viewer(headers, at, active).await.unwrap().is_some()
+        };
+        let headers = with(&begin().await.unwrap());
+        assert!(there(&headers, hours(7), true).await);
+        assert!(there(&headers, hours(14), false).await);
+        assert!(!there(&headers, hours(15), true).await, "what a page asks counts not");
+        let headers = with(&begin().await.unwrap());
+        for hour in (6..24).step_by(6) {
+            assert!(there(&headers, hours(hour), true).await);
+        }
+        assert!(!there(&headers, hours(24), true).await);
+    }
+
+    #[tokio::test]
+    async fn a_link_signs_in_once_and_within_an_hour() {
+        let (sessions, _directory) = sessions().await;
         let SignInCode(code) = sessions.code(NOW).unwrap();
         assert!(!sessions.redeem("another", NOW));
         assert!(sessions.redeem(&code, NOW));
@@ -218,14 +259,14 @@ mod tests {
         assert!(!sessions.redeem(&code, hours(1)));
     }
 
-    #[test]
-    fn who_signs_out_is_gone_and_so_is_the_cookie() {
-        let sessions = Sessions::new(Entropy::seeded(1));
-        let headers = with(&sessions.begin(NOW).unwrap());
-        let viewer = sessions.viewer(&headers, NOW, true).unwrap();
+    #[tokio::test]
+    async fn who_signs_out_is_gone_and_so_is_the_cookie() {
+        let (sessions, _directory) = sessions().await;
+        let headers = with(&sessions.begin(None, &HeaderMap::new(), NOW).await.unwrap());
+        let viewer = sessions.viewer(&headers, NOW, true).await.unwrap().unwrap();
         assert!(viewer.made(&viewer.form_token) && !viewer.made(""));
-        sessions.end(&headers);
-        assert!(sessions.viewer(&headers, NOW, true).is_none());
+        sessions.end(&headers).await.unwrap();
+        assert!(sessions.viewer(&headers, NOW, true).await.unwrap().is_none());
         let taken = set_cookie(&headers, None).unwrap();
         assert!(taken.to_str().unwrap().contains("Max-Age=0"));
     }

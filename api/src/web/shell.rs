@@ -20,12 +20,15 @@ use runledger_projections::{Counts, EnvironmentStanding, View};
 use serde::de::DeserializeOwned;
 
 use super::assets;
+use super::door;
 use super::fault::{Fault, Page};
 use super::preferences::Preferences;
 use super::session::Viewer;
 use super::words::{self, Words};
+use crate::access::Access;
 use crate::app::App;
 use crate::extract::{self, Query};
+use crate::policy::Action;
 use crate::problem::{ApiError, ApiResult};
 use crate::when;
 
@@ -61,6 +64,8 @@ pub(super) struct Shell {
     pub(super) known: BTreeSet<RunId>,
     /// What forms carry.
     pub(super) form_token: String,
+    /// Who looks, and what they may do.
+    pub(super) access: Access,
     /// Path and query of this page.
     pub(super) here: String,
     path: String,
@@ -80,7 +85,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Asked<T> {
 }
 
 async fn asked<T: DeserializeOwned + Send>(parts: &mut Parts, app: &App) -> Page<Asked<T>> {
-    let viewer = viewer(parts, app)?;
+    let (viewer, access) = (door::viewer(parts)?, door::access(parts)?);
     let preferences = Preferences::of(&parts.headers);
     let uri = parts.extensions.get::<OriginalUri>().map_or(&parts.uri, |original| &original.0);
     let (path, here) = (uri.path().to_owned(), uri.to_string());
@@ -93,8 +98,9 @@ async fn asked<T: DeserializeOwned + Send>(parts: &mut Parts, app: &App) -> Page
     let (as_of, environment) = (one("as_of"), one("environment"));
     let (workspace, id) = workspace(parts, app).await?;
     let view = when::view(app, id, as_of.as_deref(), None).await?;
-    let view = view.in_language(preferences.language);
+    let view = view.in_language(preferences.language).seen_with(access.sight().clone());
     let workspaces = app.ledger().store().workspaces().await.map_err(ApiError::from)?;
+    let workspaces = access.principal().among(workspaces);
     let shell = Shell {
         w: Words::of(preferences.language),
         preferences,
@@ -107,18 +113,12 @@ async fn asked<T: DeserializeOwned + Send>(parts: &mut Parts, app: &App) -> Page
         position: view.position(),
         known: BTreeSet::new(),
         form_token: viewer.form_token,
+        access,
         here,
         path,
         query,
     };
     Ok(Asked { shell, view, asked, workspace: id })
-}
-
-/// Who sends a request. One that a page made by itself keeps no session alive.
-pub(super) fn viewer(parts: &Parts, app: &App) -> Page<Viewer> {
-    let active = !parts.headers.contains_key("hx-request");
-    let viewer = app.sessions().viewer(&parts.headers, app.ledger().now(), active);
-    viewer.ok_or_else(|| Fault::sign_in(&parts.headers, &parts.uri.to_string()))
 }
 
 /// The workspace that the path names.
@@ -146,7 +146,12 @@ fn name(pair: &str) -> &str {
 
 impl Shell {
     /// The frame of a page that is of no workspace.
-    pub(super) fn of_all(preferences: Preferences, at: Moment, viewer: Viewer, uri: &Uri) -> Shell {
+    pub(super) fn of_all(
+        preferences: Preferences,
+        at: Moment,
+        (viewer, access): (Viewer, Access),
+        uri: &Uri,
+    ) -> Shell {
         Shell {
             w: Words::of(preferences.language),
             preferences,
@@ -159,10 +164,26 @@ impl Shell {
             position: 0,
             known: BTreeSet::new(),
             form_token: viewer.form_token,
+            access,
             here: uri.to_string(),
             path: uri.path().to_owned(),
             query: Vec::new(),
         }
+    }
+
+    /// Whether whoever looks may do this here.
+    pub(super) fn may(&self, action: Action) -> bool {
+        self.access.may(action)
+    }
+
+    /// Whether whoever looks may read the log.
+    pub(super) fn may_read_log(&self) -> bool {
+        self.may(Action::ReadLog)
+    }
+
+    /// Whether whoever looks may read how the adapters are.
+    pub(super) fn may_read_adapters(&self) -> bool {
+        self.may(Action::ReadAdapters)
     }
 
     /// What standings say, in the reader's language.
@@ -373,9 +394,15 @@ impl Shell {
             }),
         )];
         let preferences = Preferences::of(&headers.into_iter().collect());
-        let viewer = Viewer { form_token: "token".to_owned() };
+        let viewer = Viewer { form_token: "token".to_owned(), person: None };
+        let actor = runledger_ledger::event::Actor {
+            id: runledger_ledger::words::Name::new("administrator").unwrap(),
+            kind: runledger_ledger::words::Name::new("token").unwrap(),
+        };
+        let principal = crate::access::Principal::administrator(actor);
+        let access = Access::decide(principal.into(), Action::AskOfSelf, Some("main")).unwrap();
         let uri = Uri::from_static("/w/main/runs?status=queued");
-        let shell = Shell::of_all(preferences, at, viewer, &uri);
+        let shell = Shell::of_all(preferences, at, (viewer, access), &uri);
         Shell {
             workspace: "main".to_owned(),
             workspaces: vec!["main".to_owned()],

@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 
 use super::assets;
+use super::door::principal;
 use super::fault::{Fault, Page, html};
 use super::preferences::Preferences;
 use super::security::is_plain;
@@ -53,8 +54,19 @@ pub(super) struct SignInPage {
 }
 
 /// `/` leads to the workspace that requests without one mean.
-pub(super) async fn begin(State(app): State<App>) -> Redirect {
-    Redirect::to(&format!("/w/{}", app.default_workspace()))
+/// For whoever has no role there, to the first one that they have a role in.
+pub(super) async fn begin(State(app): State<App>, headers: HeaderMap) -> Page<Redirect> {
+    let viewer = app.sessions().viewer(&headers, app.ledger().now(), true).await;
+    let Some(viewer) = viewer.map_err(ApiError::from)? else {
+        return Ok(Redirect::to("/sign-in"));
+    };
+    let principal = principal(&app, &viewer).await?;
+    let default = app.default_workspace().as_str();
+    let meant = match principal.first_workspace() {
+        Some(first) if principal.grant(default).is_none() => first,
+        _ => default,
+    };
+    Ok(Redirect::to(&format!("/w/{meant}")))
 }
 
 /// The form. A link with a code gets a button: opening it changes nothing.
@@ -84,8 +96,8 @@ pub(super) async fn sign_in(
         return shown(&headers, None, next, refused);
     }
     // Whoever was signed in here before is not any more.
-    app.sessions().end(&headers);
-    let reference = app.sessions().begin(now).map_err(ApiError::internal)?;
+    app.sessions().end(&headers).await.map_err(ApiError::from)?;
+    let reference = app.sessions().begin(None, &headers, now).await.map_err(ApiError::internal)?;
     let mut response = Redirect::to(&next).into_response();
     if let Some(cookie) = set_cookie(&headers, Some(&reference)) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
@@ -99,11 +111,12 @@ pub(super) async fn sign_out(
     headers: HeaderMap,
     Form(button): Form<Button>,
 ) -> Page<Response> {
-    if let Some(viewer) = app.sessions().viewer(&headers, app.ledger().now(), true) {
+    let viewer = app.sessions().viewer(&headers, app.ledger().now(), true).await;
+    if let Some(viewer) = viewer.map_err(ApiError::from)? {
         if !viewer.made(&button.form_token) {
             return Err(Fault::foreign(&headers));
         }
-        app.sessions().end(&headers);
+        app.sessions().end(&headers).await.map_err(ApiError::from)?;
     }
     let mut response = Redirect::to("/sign-in").into_response();
     if let Some(cookie) = set_cookie(&headers, None) {

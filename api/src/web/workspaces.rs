@@ -8,9 +8,10 @@ use axum::response::Html;
 use runledger_projections::texts::Phrase;
 use runledger_projections::{Counts, Lag, WorkspaceStanding};
 
+use super::door;
 use super::fault::{Page, html};
 use super::preferences::Preferences;
-use super::shell::{self, Shell};
+use super::shell::Shell;
 use super::words;
 use crate::app::App;
 use crate::problem::ApiError;
@@ -35,15 +36,18 @@ pub(super) struct WorkspacesPage {
 
 pub(super) async fn page(State(app): State<App>, request: Request) -> Page<Html<String>> {
     let (parts, _) = request.into_parts();
-    let viewer = shell::viewer(&parts, &app)?;
+    let who = (door::viewer(&parts)?, door::access(&parts)?);
     let preferences = Preferences::of(&parts.headers);
-    let shell = Shell::of_all(preferences, app.ledger().now(), viewer, &parts.uri);
+    let shell = Shell::of_all(preferences, app.ledger().now(), who, &parts.uri);
     let page = all(&app, shell).await;
     html(&page.map_err(|fault| fault.in_language(preferences.language))?)
 }
 
 async fn all(app: &App, shell: Shell) -> Page<WorkspacesPage> {
     let workspaces = app.ledger().store().workspaces().await.map_err(ApiError::from)?;
+    // Counts side by side are those of whole workspaces.
+    let workspaces: Vec<_> =
+        workspaces.into_iter().filter(|(_, name)| shell.access.sees_all_of(name)).collect();
     let ids: Vec<_> = workspaces.iter().map(|(id, _)| *id).collect();
     let mut standings = app.projections().at_a_glance(&ids).await.map_err(ApiError::from)?;
     let lags = app.projections().lags().await.map_err(ApiError::from)?;

@@ -6,6 +6,7 @@
 mod atomic;
 mod correlated;
 mod runs;
+mod within;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -241,6 +242,9 @@ impl<'a> Draft<'a> {
             return Ok(Answer::Refused(Refusal::ReservedSource));
         }
         let stream = self.stream(&submission.command);
+        if let Some(refusal) = self.outside(submission, stream.as_ref().ok().copied()) {
+            return Ok(Answer::Refused(refusal));
+        }
         let decided = stream.clone().and_then(|stream| self.decide(submission, stream));
         // Identity comes first: a report of another run than the id's is no duplicate of it.
         if let Err(refusal @ Refusal::Run(RunRefusal::IdentityMismatch { .. })) = decided {

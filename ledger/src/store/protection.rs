@@ -28,6 +28,9 @@ pub enum Rights {
     Head,
     /// Everything: it is derived, or about work in hand.
     Work,
+    /// Everything, and nobody else reads it: who may ask, and by which hashes they are known. It is
+    /// asked before it is known which workspace is meant, so it is never held to one.
+    Access,
 }
 
 impl Rights {
@@ -35,7 +38,7 @@ impl Rights {
         match self {
             Rights::Append => "SELECT, INSERT",
             Rights::Head => "SELECT, INSERT, UPDATE (size, last_recorded_at, frontier)",
-            Rights::Work => "SELECT, INSERT, UPDATE, DELETE",
+            Rights::Work | Rights::Access => "SELECT, INSERT, UPDATE, DELETE",
         }
     }
 
@@ -43,7 +46,7 @@ impl Rights {
     pub(super) const fn needed(self) -> &'static [&'static str] {
         match self {
             Rights::Append | Rights::Head => &["SELECT", "INSERT"],
-            Rights::Work => &["SELECT", "INSERT", "UPDATE", "DELETE"],
+            Rights::Work | Rights::Access => &["SELECT", "INSERT", "UPDATE", "DELETE"],
         }
     }
 
@@ -52,7 +55,7 @@ impl Rights {
         match self {
             Rights::Append => "UPDATE, DELETE, TRUNCATE, TRIGGER",
             Rights::Head => "DELETE, TRUNCATE, TRIGGER",
-            Rights::Work => "TRUNCATE, TRIGGER",
+            Rights::Work | Rights::Access => "TRUNCATE, TRIGGER",
         }
     }
 }
@@ -85,6 +88,10 @@ pub const TABLES: &[(&str, Rights)] = &[
     ("subjects", Rights::Work),
     ("worker_queues", Rights::Work),
     ("workers", Rights::Work),
+    ("principals", Rights::Access),
+    ("role_grants", Rights::Access),
+    ("tokens", Rights::Access),
+    ("web_sessions", Rights::Access),
 ];
 
 /// The append: it names its workspace itself, so that a batch is one round trip, and one statement
@@ -146,8 +153,10 @@ const WORKSPACE: &str =
     "workspace_id = NULLIF(current_setting('runledger.workspace', true), '')::uuid";
 /// Whether it does what spans workspaces.
 const SERVICE: &str = "current_setting('runledger.service', true) = 'on'";
-/// What spans workspaces altogether.
-const OF_SERVICE: [&str; 2] = ["leases", "listening"];
+/// What spans workspaces altogether: also who may ask, which is asked before it is known of which
+/// workspace something is meant.
+const OF_SERVICE: [&str; 6] =
+    ["leases", "listening", "principals", "role_grants", "tokens", "web_sessions"];
 /// What is of a workspace and read, not written, by what spans them.
 const READ_BY_SERVICE: [&str; 3] = ["workspaces", "heads", "projections"];
 
@@ -221,8 +230,11 @@ fn statements(roles: bool) -> String {
             let granted = rights.granted();
             all += &format!(
                 "REVOKE ALL ON {table} FROM {APP}, {READER}, {ERASER};\n\
-                 GRANT {granted} ON {table} TO {APP};\nGRANT SELECT ON {table} TO {READER};\n"
+                 GRANT {granted} ON {table} TO {APP};\n"
             );
+            if *rights != Rights::Access {
+                all += &format!("GRANT SELECT ON {table} TO {READER};\n");
+            }
         }
     }
     if roles {

@@ -299,6 +299,7 @@ async fn counts(
     };
     let mut statement = Statement::select(RUNS, reading.model());
     within(&mut statement, " AND environment = ");
+    statement.seen("environment", &reading.sight);
     statement.push(" AND runs > 0 GROUP BY environment, status, outcome, actionability");
     let rows: Vec<(String, i16, i16, i16, i64)> = statement.fetch(&mut reading.tx).await?;
     for (environment, status, outcome, actionability, runs) in rows {
@@ -312,6 +313,7 @@ async fn counts(
     statement.push(UNKNOWN).push(index).push(ACTIVE).push("IS NULL) FROM run_counts AS c");
     statement.scope("c.", reading.model()).push(" AND c.status < 2 AND c.runs > 0");
     within(&mut statement, " AND c.environment = ");
+    statement.seen("c.environment", &reading.sight);
     statement.push(" GROUP BY c.workspace_id, c.generation, c.environment");
     let rows: Vec<(String, i64, i64)> = statement.fetch(&mut reading.tx).await?;
     for (environment, overdue, unknown) in rows {
@@ -320,6 +322,7 @@ async fn counts(
     let mut statement = Statement::new(ITEMS);
     statement.scope("c.", reading.model());
     within(&mut statement, " AND c.environment = ");
+    statement.seen("c.environment", &reading.sight);
     statement.push(" AND c.items > 0");
     let rows: Vec<(String, i16, i64, Option<i64>)> = statement.fetch(&mut reading.tx).await?;
     for (environment, actionability, items, oldest) in rows {

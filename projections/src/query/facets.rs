@@ -47,7 +47,7 @@ impl View {
         let catalog = reading.checkpoint.catalog.clone();
         let operation = filter.operation.as_deref().map(|name| catalog.canonical(name));
         let mut statement = Statement::select(COUNTS, reading.model());
-        statement.push(" AND runs > 0");
+        statement.seen("environment", &reading.sight).push(" AND runs > 0");
         let rows: Vec<CountRow> = statement.fetch(&mut reading.tx).await?;
         let mut facets = Facets::default();
         for (environment, of, family, status, outcome, actionability, runs) in rows {
@@ -81,6 +81,7 @@ impl View {
     pub async fn families_by_environment(&self) -> Result<FamilyCounts, ViewError> {
         let mut reading = self.read().await?;
         let mut statement = Statement::select(FAMILIES, reading.model());
+        statement.seen("environment", &reading.sight);
         statement.push(" AND runs > 0 GROUP BY environment, family, actionability");
         let rows: Vec<(String, String, i16, i64)> = statement.fetch(&mut reading.tx).await?;
         let mut counts = FamilyCounts::new();

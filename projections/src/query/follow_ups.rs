@@ -93,6 +93,7 @@ impl View {
         let mut reading = self.read().await?;
         let mut statement = Statement::select(ITEMS, reading.model());
         statement.push(" AND item_key = ").bind(key.0.to_vec());
+        statement.seen("environment", &reading.sight);
         let rows: Vec<ItemRow> = statement.fetch(&mut reading.tx).await?;
         Ok(items(&mut reading, rows).await?.pop())
     }

@@ -197,6 +197,7 @@ async fn counts(
     if let Some(environment) = environment {
         statement.push(" AND environment = ").bind(environment);
     }
+    statement.seen("environment", &reading.sight);
     statement.push(" AND runs > 0 GROUP BY operation, status, outcome, actionability");
     let rows: Vec<(String, i16, i16, i16, i64)> = statement.fetch(&mut reading.tx).await?;
     let mut counts: BTreeMap<String, OperationCounts> = BTreeMap::new();
@@ -227,6 +228,7 @@ async fn recent(
     if let Some(environment) = environment {
         statement.push(" AND environment = ").bind(environment);
     }
+    statement.seen("environment", &reading.sight);
     let rows: Vec<(String, String, String)> = statement.fetch(&mut reading.tx).await?;
     let mut recent: BTreeMap<String, Vec<RecentOutcome>> = BTreeMap::new();
     for (operation, environment, ends) in rows {

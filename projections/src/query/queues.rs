@@ -72,6 +72,8 @@ pub(crate) struct QueueTruths {
     known: BTreeMap<QueueKey, Known>,
     blind: crate::rules::blind::BlindTime,
     at: Moment,
+    /// Whether its last starts are those of others as well, whom the reader does not see.
+    narrowed: bool,
 }
 
 #[derive(Default)]
@@ -92,6 +94,10 @@ const SEEN: &str = "SELECT q.connection, q.queue, q.ever_named, q.last_start, q.
 /// What was seen of a queue: named by a worker, last start, waits, live workers.
 type SeenRow = (String, String, bool, Option<i64>, String, i64);
 
+const NAMED: &str = " AND EXISTS (SELECT 1 FROM runs AS r WHERE r.workspace_id = q.workspace_id \
+     AND r.generation = q.generation AND r.queue = q.queue AND r.queue <> '' \
+     AND r.connection = q.connection";
+
 impl QueueTruths {
     /// All queues of the workspace.
     pub(crate) async fn all(reading: &mut Reading) -> Result<Self, StoreError> {
@@ -107,7 +113,8 @@ impl QueueTruths {
 
     async fn read(reading: &mut Reading, keys: Option<&[QueueKey]>) -> Result<Self, StoreError> {
         let (blind, at) = (reading.checkpoint.blind.clone(), reading.at);
-        let mut truths = QueueTruths { known: BTreeMap::new(), blind, at };
+        let narrowed = reading.sight.is_narrowed();
+        let mut truths = QueueTruths { known: BTreeMap::new(), blind, at, narrowed };
         if keys.is_some_and(<[QueueKey]>::is_empty) {
             return Ok(truths);
         }
@@ -125,6 +132,10 @@ impl QueueTruths {
         statement.bind(self.at.micros()).push(") FROM queues AS q").scope("q.", reading.model());
         if let Some(keys) = keys {
             statement.push(" AND (q.connection, q.queue) IN ").pairs(keys);
+        }
+        if reading.sight.is_narrowed() {
+            // A queue spans environments: of the others, only those that runs in sight name.
+            statement.push(NAMED).seen("r.environment", &reading.sight).push(")");
         }
         let rows: Vec<SeenRow> = statement.fetch(&mut reading.tx).await?;
         for (connection, queue, ever_named, last_start, waits, live_workers) in rows {
@@ -146,7 +157,7 @@ impl QueueTruths {
         keys: Option<&[QueueKey]>,
     ) -> Result<(), StoreError> {
         let mut statement = Statement::select(WAITING, reading.model());
-        statement.push(" AND status = 0 AND queue <> ''");
+        statement.push(" AND status = 0 AND queue <> ''").seen("environment", &reading.sight);
         if let Some(keys) = keys {
             statement.push(" AND (connection, queue) IN ").pairs(keys);
         }
@@ -165,6 +176,10 @@ impl QueueTruths {
     /// What is true of a queue.
     pub(crate) fn truth(&self, key: &QueueKey) -> QueueTruth {
         match self.known.get(key) {
+            Some(known) if self.narrowed => {
+                let truth = QueueTruth::of(&known.facts, &[], &self.blind, self.at);
+                QueueTruth { last_start: None, ..truth }
+            }
             Some(known) => QueueTruth::of(&known.facts, &known.waits, &self.blind, self.at),
             None => QueueTruth::of(&QueueFacts::default(), &[], &self.blind, self.at),
         }

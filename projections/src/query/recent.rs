@@ -51,6 +51,7 @@ impl View {
             statement.push(" INDEXED BY runs_by_time");
         }
         statement.scope("", reading.model()).push(" AND dispatched_at >= ").bind(since.micros());
+        statement.seen("environment", &reading.sight);
         statement.push(" ORDER BY dispatched_at DESC, run_id DESC LIMIT 5000");
         let rows: Vec<(i64, String, i16, i16)> = statement.fetch(&mut reading.tx).await?;
         let full = rows.len() >= RecentRuns::MOST;

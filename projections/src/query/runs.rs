@@ -104,7 +104,7 @@ async fn named_run(
     }
     let rest = RunFilter { text: None, ..filter.clone() };
     let mut statement = Statement::select("SELECT * FROM runs", reading.model());
-    statement.push(" AND run_id = ").bind(id);
+    statement.push(" AND run_id = ").bind(id).seen("environment", &reading.sight);
     for condition in conditions(reading, &rest) {
         condition.condition.push(&mut statement);
     }

@@ -129,16 +129,20 @@ impl Scan {
     {
         let limit = request.checked_limit()?;
         let mut begin = request.place(list)?.map(|place| (place.time, T::Id::of(place.id)));
-        let (model, tx) = (reading.model(), &mut reading.tx);
+        let (model, sight, tx) = (reading.model(), &reading.sight, &mut reading.tx);
         let mut items: Vec<T> = Vec::new();
         let mut end = None;
         for rows in WINDOWS {
             end = match self.residual.as_slice() {
                 [] => None,
+                // The end of a window may be a row that the reader does not see, and a cursor would
+                // tell of it. So there is none, and the list is looked through as far as it must be.
+                _ if sight.is_narrowed() => None,
                 _ => self.window_end(tx, model, begin.as_ref(), rows).await?,
             };
             let mut statement = self.statement(self.select, tx, model, begin.as_ref());
             self.residual.iter().for_each(|condition| condition.push(&mut statement));
+            statement.seen("environment", sight);
             if let Some((time, id)) = end.clone() {
                 statement.push(" AND ").push(self.order.pair).push(" >= (");
                 statement.bind(time).push(", ").bind(id).push(")");

@@ -46,7 +46,7 @@ impl View {
         let mut reading = self.read().await?;
         let ids: Vec<Uuid> = ids.iter().take(RUNS).map(|id| id.0).collect();
         let mut statement = Statement::select("SELECT run_id FROM runs", reading.model());
-        statement.push(" AND run_id IN ").list(&ids);
+        statement.push(" AND run_id IN ").list(&ids).seen("environment", &reading.sight);
         let rows: Vec<(Uuid,)> = statement.fetch(&mut reading.tx).await?;
         Ok(rows.into_iter().map(|(id,)| RunId(id)).collect())
     }
@@ -57,7 +57,7 @@ impl Reading {
     /// of them.
     pub(crate) async fn rows(&mut self, ids: &[Uuid]) -> Result<Vec<RunRow>, StoreError> {
         let mut statement = Statement::select("SELECT * FROM runs", self.model());
-        statement.push(" AND run_id IN ").list(ids);
+        statement.push(" AND run_id IN ").list(ids).seen("environment", &self.sight);
         let mut rows: Vec<RunRow> = statement.fetch(&mut self.tx).await?;
         let mut places = HashMap::with_capacity(ids.len());
         for (place, id) in ids.iter().enumerate() {
@@ -89,7 +89,7 @@ impl Reading {
             has_adapter: operation.adapter.is_some(),
             at: self.at,
         };
-        Ok(Standing::assemble(&parts, self.texts))
+        Ok(self.sight.of(Standing::assemble(&parts, self.texts)))
     }
 }
 

@@ -1,6 +1,7 @@
 //! A statement for both databases, put together from fixed pieces and bound values.
 
 use runledger_ledger::store::StoreError;
+use runledger_ledger::words::Name;
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, FromRow};
@@ -8,6 +9,7 @@ use uuid::Uuid;
 
 use super::watch;
 use crate::db::{Tx, on_tx};
+use crate::sight::Sight;
 use crate::tables::Model;
 
 /// A statement in the making. Its text is fixed pieces of this program only; everything else is
@@ -53,6 +55,15 @@ impl Statement {
     pub(crate) fn scope(&mut self, alias: &'static str, model: Model) -> &mut Self {
         self.push(" WHERE ").push(alias).push("workspace_id = ").bind(model.workspace.0);
         self.push(" AND ").push(alias).push("generation = ").bind(model.generation)
+    }
+
+    /// Only what a reader sees. `column` holds the environment.
+    pub(crate) fn seen(&mut self, column: &'static str, sight: &Sight) -> &mut Self {
+        if let Some(environments) = &sight.environments {
+            let names: Vec<&str> = environments.iter().map(Name::as_str).collect();
+            self.push(" AND ").push(column).push(" IN ").list(&names);
+        }
+        self
     }
 
     pub(crate) fn push(&mut self, sql: &'static str) -> &mut Self {

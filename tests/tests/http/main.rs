@@ -18,6 +18,7 @@ mod listening;
 mod log;
 mod overview;
 mod packs;
+mod policy;
 mod question;
 mod runs;
 mod service;

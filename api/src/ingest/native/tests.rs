@@ -157,7 +157,7 @@ fn a_follow_up_is_by_its_actor_unless_it_names_another() {
         }
     };
     let actor = Actor { id: Name::new("bob").unwrap(), kind: Name::new("user").unwrap() };
-    let caller = Caller { actor: Some(&actor), source: None };
+    let caller = Caller { actor: Some(&actor), source: None, vouches: true };
     assert_eq!(by(caller, event(Value::Null)), Ok("bob".to_owned()));
     assert_eq!(by(caller, event(json!("ana"))), Ok("ana".to_owned()));
     assert_eq!(by(Caller::default(), event(Value::Null)).unwrap_err().code, "by_missing");

@@ -1,0 +1,286 @@
+//! `runledger tokens` and `runledger roles`: who may do what in a workspace, over the server.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::connection::{Connected, Connection};
+use super::table::{Cell, Row, Table};
+use super::{Answer, block_on, output};
+use crate::client::Ask;
+
+/// What may be done with tokens.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Tokens {
+    List(Shown),
+    New(New),
+    Rotate(Rotate),
+    Revoke(Revoke),
+}
+
+/// What may be done with roles.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Roles {
+    /// Show who has which role in a workspace.
+    List(Shown),
+    Grant(Grant),
+    Remove(Remove),
+}
+
+/// Show the tokens of a workspace, without the tokens themselves.
+#[derive(Debug, clap::Args)]
+pub(super) struct Shown {
+    /// The server's answer as it came
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Make a token for a service or a remote adapter. It is printed once.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  runledger tokens new ci --role reporter --environment production --reason \"deploys\"
+  runledger tokens new report.files --role adapter --reason \"the report server\"")]
+pub(super) struct New {
+    /// The service that holds it; of an adapter, its name
+    name: String,
+    /// reporter, adapter, viewer, auditor, operator or admin
+    #[arg(long)]
+    role: String,
+    /// An environment that it is held to; may be given several times [default: the whole workspace]
+    #[arg(long = "environment", value_name = "NAME")]
+    environments: Vec<String>,
+    /// After how many days it ends; 0 is never
+    #[arg(long, default_value_t = 90)]
+    days: u16,
+    /// Why, for the log
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Make a token that takes the place of another one. Both are taken for a while.
+#[derive(Debug, clap::Args)]
+pub(super) struct Rotate {
+    /// The id of the old one, as `runledger tokens list` shows it
+    token: String,
+    /// For how many hours the old one is taken as well
+    #[arg(long, default_value_t = 24)]
+    overlap_hours: u16,
+    /// After how many days the new one ends; 0 is never
+    #[arg(long, default_value_t = 90)]
+    days: u16,
+    /// Why, for the log
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Take a token out of use, for good and at once.
+#[derive(Debug, clap::Args)]
+pub(super) struct Revoke {
+    /// Its id, as `runledger tokens list` shows it
+    token: String,
+    /// Why, for the log
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Give somebody a role in a workspace, instead of the one that they have.
+#[derive(Debug, clap::Args)]
+pub(super) struct Grant {
+    /// Who
+    name: String,
+    /// owner, admin, operator, reporter, auditor or viewer
+    role: String,
+    /// An environment that they are held to; may be given several times [default: the whole workspace]
+    #[arg(long = "environment", value_name = "NAME")]
+    environments: Vec<String>,
+    /// Why, for the log
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Take somebody's role in a workspace away, and their tokens with it.
+#[derive(Debug, clap::Args)]
+pub(super) struct Remove {
+    /// Who
+    name: String,
+    /// Why, for the log
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Deserialize)]
+struct Items<T> {
+    items: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct Token {
+    id: String,
+    name: String,
+    state: String,
+    role: Option<String>,
+    environments: Option<Vec<String>>,
+    expires_at: Option<String>,
+    last_used_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Member {
+    name: String,
+    kind: String,
+    role: String,
+    environments: Option<Vec<String>>,
+}
+
+#[derive(Deserialize)]
+struct Made {
+    id: String,
+    token: String,
+    expires_at: Option<String>,
+}
+
+pub(super) fn tokens(command: &Tokens) -> anyhow::Result<Answer> {
+    block_on(async {
+        match command {
+            Tokens::List(shown) => list_tokens(shown).await,
+            Tokens::New(new) => {
+                let mut body = json!({
+                    "name": new.name, "role": new.role, "days": new.days, "reason": new.reason,
+                });
+                hold(&mut body, &new.environments);
+                made(&new.connection, &["tokens"], &body).await
+            }
+            Tokens::Rotate(rotate) => {
+                let body = json!({
+                    "overlap_hours": rotate.overlap_hours, "days": rotate.days,
+                    "reason": rotate.reason,
+                });
+                made(&rotate.connection, &["tokens", &rotate.token, "rotate"], &body).await
+            }
+            Tokens::Revoke(revoke) => {
+                let body = json!({ "reason": revoke.reason });
+                let path = ["tokens", revoke.token.as_str(), "revoke"];
+                done(&revoke.connection, &path, &body, "the token is not taken any more").await
+            }
+        }
+    })
+}
+
+pub(super) fn roles(command: &Roles) -> anyhow::Result<Answer> {
+    block_on(async {
+        match command {
+            Roles::List(shown) => list_members(shown).await,
+            Roles::Grant(grant) => {
+                let mut body =
+                    json!({ "name": grant.name, "role": grant.role, "reason": grant.reason });
+                hold(&mut body, &grant.environments);
+                let what = format!("{} has the role {} now", grant.name, grant.role);
+                done(&grant.connection, &["members"], &body, &what).await
+            }
+            Roles::Remove(remove) => {
+                let body = json!({ "reason": remove.reason });
+                let path = ["members", remove.name.as_str(), "remove"];
+                let what = format!("{} has no role here any more", remove.name);
+                done(&remove.connection, &path, &body, &what).await
+            }
+        }
+    })
+}
+
+fn hold(body: &mut Value, environments: &[String]) {
+    if !environments.is_empty() {
+        body["environments"] = json!(environments);
+    }
+}
+
+async fn send(connected: &Connected, path: &[&str], body: &Value) -> anyhow::Result<String> {
+    let mut whole = vec!["v1", "workspaces", connected.workspace.as_str()];
+    whole.extend(path);
+    let ask = Ask { path: &whole, query: &[] };
+    Ok(connected.client.post(ask, "application/json", body.to_string()).await?)
+}
+
+async fn made(connection: &Connection, path: &[&str], body: &Value) -> anyhow::Result<Answer> {
+    let connected = connection.connect(None).await?;
+    let made: Made = serde_json::from_str(&send(&connected, path, body).await?)?;
+    output::line(&made.token);
+    output::note(format!(
+        "This is shown once. It is called {}, and ends {}.",
+        made.id,
+        made.expires_at.as_deref().unwrap_or("never")
+    ));
+    Ok(Answer::Yes)
+}
+
+async fn done(
+    connection: &Connection,
+    path: &[&str],
+    body: &Value,
+    what: &str,
+) -> anyhow::Result<Answer> {
+    let connected = connection.connect(None).await?;
+    send(&connected, path, body).await?;
+    output::line(what);
+    Ok(Answer::Yes)
+}
+
+async fn list_tokens(shown: &Shown) -> anyhow::Result<Answer> {
+    let connected = shown.connection.connect(None).await?;
+    let answer = connected.get(&["tokens"], &[]).await?;
+    if shown.json {
+        output::body(&answer);
+        return Ok(Answer::Yes);
+    }
+    let Items { items } = serde_json::from_str::<Items<Token>>(&answer)?;
+    let mut table = Table::new(["NAME", "ROLE", "WHERE", "STATE", "ENDS", "LAST USED", "ID"]);
+    for token in items {
+        table.row(Row::of([
+            Cell::new(token.name),
+            Cell::new(token.role.unwrap_or_default()),
+            Cell::new(place(token.environments)),
+            Cell::new(token.state),
+            Cell::new(token.expires_at.unwrap_or_else(|| "never".to_owned())),
+            Cell::new(token.last_used_at.unwrap_or_else(|| "not yet".to_owned())),
+            Cell::new(token.id).dim(),
+        ]));
+    }
+    table.lines().iter().for_each(output::line);
+    Ok(Answer::Yes)
+}
+
+async fn list_members(shown: &Shown) -> anyhow::Result<Answer> {
+    let connected = shown.connection.connect(None).await?;
+    let answer = connected.get(&["members"], &[]).await?;
+    if shown.json {
+        output::body(&answer);
+        return Ok(Answer::Yes);
+    }
+    let Items { items } = serde_json::from_str::<Items<Member>>(&answer)?;
+    let mut table = Table::new(["NAME", "KIND", "ROLE", "WHERE"]);
+    for member in items {
+        table.row(Row::of([
+            Cell::new(member.name),
+            Cell::new(member.kind),
+            Cell::new(member.role),
+            Cell::new(place(member.environments)),
+        ]));
+    }
+    table.lines().iter().for_each(output::line);
+    Ok(Answer::Yes)
+}
+
+fn place(environments: Option<Vec<String>>) -> String {
+    environments.map_or_else(|| "everywhere".to_owned(), |all| all.join(", "))
+}

@@ -1,0 +1,80 @@
+//! Who is let in: the session of each request, and what its owner may do here.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use super::fault::{Fault, Page};
+use super::preferences::Preferences;
+use super::session::Viewer;
+use crate::access::{self, Access, Principal};
+use crate::app::App;
+use crate::boundary::no_rule;
+use crate::policy;
+use crate::problem::{ApiError, ApiResult};
+
+/// Lets a request through if whoever has its session may do what the page does. Who it is and what
+/// was decided go along with the request.
+pub(super) async fn authorize(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let language = Preferences::of(&parts.headers).language;
+    match decide(&app, &mut parts).await {
+        Ok(None) => {}
+        Ok(Some((viewer, access))) => {
+            parts.extensions.insert(viewer);
+            parts.extensions.insert(access);
+        }
+        Err(fault) => return fault.in_language(language).into_response(),
+    }
+    next.run(Request::from_parts(parts, body)).await
+}
+
+async fn decide(app: &App, parts: &mut Parts) -> Page<Option<(Viewer, Access)>> {
+    let path = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let method = parts.method.as_str();
+    if policy::is_open_page(method, path) {
+        return Ok(None);
+    }
+    let action = policy::of_page(method, path);
+    let Some(action) = action else { return Err(no_rule(&parts.method, path).into()) };
+    // One that a page made by itself keeps no session alive.
+    let active = !parts.headers.contains_key("hx-request");
+    let viewer = app.sessions().viewer(&parts.headers, app.ledger().now(), active).await;
+    let viewer = viewer.map_err(ApiError::from)?;
+    let viewer = viewer.ok_or_else(|| Fault::sign_in(&parts.headers, &parts.uri.to_string()))?;
+    let principal = principal(app, &viewer).await?;
+    let params = RawPathParams::from_request_parts(parts, app).await.map_err(ApiError::internal)?;
+    let workspace = params.iter().find(|(name, _)| *name == "workspace").map(|(_, value)| value);
+    let access = Access::decide(principal, action, workspace)?;
+    Ok(Some((viewer, access)))
+}
+
+/// Who has a session, with the roles of now.
+pub(super) async fn principal(app: &App, viewer: &Viewer) -> ApiResult<Arc<Principal>> {
+    match &viewer.person {
+        None => Ok(Arc::clone(app.owner())),
+        Some(person) => app.directory().principal(person).await,
+    }
+}
+
+impl FromRequestParts<App> for Viewer {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _app: &App) -> Page<Self> {
+        viewer(parts)
+    }
+}
+
+/// Whoever has the session of a request that was let in.
+pub(super) fn viewer(parts: &Parts) -> Page<Viewer> {
+    let viewer = parts.extensions.get::<Viewer>().cloned();
+    viewer.ok_or_else(|| Fault::sign_in(&parts.headers, "/"))
+}
+
+/// What was decided of a request that was let in.
+pub(super) fn access(parts: &Parts) -> Page<Access> {
+    Ok(access::of(parts)?)
+}

@@ -1,0 +1,129 @@
+//! Who may ask and what they may do: the words of it, and what the log says when it changes
+//! (specs/0018). What each role may do is decided at the boundary, and nowhere here.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+use uuid::Uuid;
+
+use crate::time::Moment;
+use crate::words::{Name, Note};
+
+crate::words::words! {
+    /// What somebody may do in a workspace.
+    Role {
+        /// Everything in it, also who else owns it.
+        Owner = "owner",
+        /// Everything in it, but for its owners.
+        Admin = "admin",
+        /// Reads everything, works the follow-ups, reports events.
+        Operator = "operator",
+        /// Reports events, and reads nothing.
+        Reporter = "reporter",
+        /// Judges the runs of one remote adapter.
+        Adapter = "adapter",
+        /// Reads and exports everything, and changes nothing.
+        Auditor = "auditor",
+        /// Reads what is derived: no raw events, no evidence.
+        Viewer = "viewer",
+    }
+}
+
+crate::words::words! {
+    /// What kind of thing asks.
+    PrincipalKind {
+        /// A person, who signs in.
+        Person = "person",
+        /// A program, with a token.
+        Service = "service",
+        /// A remote adapter, with a token.
+        Adapter = "adapter",
+    }
+}
+
+/// The environments that a role is narrowed to; none is the whole workspace.
+pub type Environments = Option<BTreeSet<Name>>;
+
+/// A token was made.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TokenCreated {
+    /// What it is called by.
+    pub token: Uuid,
+    /// Whose it is.
+    pub holder: Name,
+    /// What its holder may do.
+    pub role: Role,
+    /// Where; none is the whole workspace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environments: Environments,
+    /// When it ends; none is never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Moment>,
+    /// The token that it takes the place of, and until when that one is taken as well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<Replaced>,
+    /// Why.
+    pub reason: Note,
+}
+
+/// A token in whose place there is a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Replaced {
+    /// Which one.
+    pub token: Uuid,
+    /// Until when it is taken.
+    pub until: Moment,
+}
+
+/// A token is not taken any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TokenRevoked {
+    /// What it is called by.
+    pub token: Uuid,
+    /// Whose it was.
+    pub holder: Name,
+    /// Why.
+    pub reason: Note,
+}
+
+/// Somebody was given a role, or another one.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemberGranted {
+    /// Who.
+    pub member: Name,
+    /// What kind of thing.
+    pub kind: PrincipalKind,
+    /// The role.
+    pub role: Role,
+    /// Where; none is the whole workspace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environments: Environments,
+    /// The role before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<Role>,
+    /// Why.
+    pub reason: Note,
+}
+
+/// Somebody has no role here any more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MemberRemoved {
+    /// Who.
+    pub member: Name,
+    /// What kind of thing.
+    pub kind: PrincipalKind,
+    /// The role until then.
+    pub previous: Role,
+    /// Why.
+    pub reason: Note,
+}
+
+/// A change of who may do what, to be recorded in the log of the workspace.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "the variants are the events")]
+pub enum AccessChange {
+    TokenCreated(TokenCreated),
+    TokenRevoked(TokenRevoked),
+    MemberGranted(MemberGranted),
+    MemberRemoved(MemberRemoved),
+}
