@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let url = runledger_tests::ledger_database().await;
+    let url = runledger_tests::test_database().await;
     let store = Store::open(&StoreUrl::Postgres(url.clone())).await?;
     let ledger = Ledger::new(store, Clock::system(), Entropy::system());
     let mut workspaces = Vec::new();
