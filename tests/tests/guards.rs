@@ -117,8 +117,8 @@ const RULES: &[Rule] = &[
         homes: &["ledger/src/", "projections/src/rules/actionability"],
     },
     Rule {
-        says: "raw problem outcomes are named where they are recorded, where a way in reads them, \
-               and in the two rules that the design gives them to; nowhere is anything concluded \
+        says: "raw problem outcomes are named where they are recorded (an export reports its own run), \
+               where a way in reads them, and in the two rules that the design gives them to; nowhere is anything concluded \
                from one",
         words: &[
             "Outcome::Failed",
@@ -130,6 +130,7 @@ const RULES: &[Rule] = &[
             "ledger/src/",
             "projections/src/rules/actionability",
             "projections/src/rules/guidance.rs",
+            "api/src/exports.rs",
             "api/src/ingest/",
             "api/src/scenario",
         ],
@@ -226,9 +227,14 @@ const RULES: &[Rule] = &[
     },
     Rule {
         says: "nothing that judges or shows speaks to another machine; the listener takes connections \
-               and makes none",
+               and makes none, and checkpoints are sent to witnesses",
         words: &["reqwest", "TcpStream", "UdpSocket", "UnixStream", "lookup_host", "hyper::"],
-        homes: &["adapters/src/", "api/src/client.rs", "api/src/listener.rs"],
+        homes: &[
+            "adapters/src/",
+            "api/src/client.rs",
+            "api/src/cosigners.rs",
+            "api/src/listener.rs",
+        ],
     },
 ];
 
@@ -273,8 +279,10 @@ fn no_text_about_a_standing_is_written_outside_of_the_message_catalog() {
         .collect();
     assert!(texts.len() > 160, "only {} texts were read", texts.len());
     let of_api = product_sources().into_iter().filter(|(path, _)| {
-        // The schemas say what the members of an answer mean, to those who write programs.
-        path.starts_with("api/src/") && !path.starts_with("api/src/schema")
+        // The schemas say what the members of an answer mean, to those who write programs. Samples
+        // are answers, for the tests of templates.
+        let others = ["api/src/schema", "api/src/web/samples.rs"];
+        path.starts_with("api/src/") && !others.iter().any(|other| path.starts_with(other))
     });
     let written: Vec<String> = of_api
         .flat_map(|(path, code)| {

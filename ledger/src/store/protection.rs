@@ -167,17 +167,22 @@ REVOKE ALL ON FUNCTION events_are_immutable(), checkpoints_are_immutable(), logs
 ";
 const BESIDE_GRANTS: &str = "\
 GRANT SELECT ON cqrs_events, _sqlx_migrations TO runledger_app, runledger_reader;
-GRANT USAGE ON SCHEMA runledger_v1 TO runledger_reader;
-GRANT SELECT ON ALL TABLES IN SCHEMA runledger_v1 TO runledger_reader;
+GRANT SELECT ON runledger_v1_workspaces, runledger_v1_runs, runledger_v1_follow_ups,
+    runledger_v1_run_counts, runledger_v1_queues, runledger_v1_checkpoints TO runledger_reader;
 GRANT EXECUTE ON FUNCTION append_events, count_rows TO runledger_app;
 ";
 /// The functions that stand behind them.
-pub(super) const FUNCTIONS: [&str; 5] = [
+pub(super) const FUNCTIONS: [&str; 10] = [
     "events_are_immutable",
     "checkpoints_are_immutable",
     "logs_only_grow",
     "append_events",
     "count_rows",
+    "runledger_v1_moment",
+    "runledger_v1_status",
+    "runledger_v1_outcome",
+    "runledger_v1_actionability",
+    "runledger_v1_freshness",
 ];
 const ROLES_THERE: &str = "SELECT count(*) = cardinality($1) FROM pg_roles WHERE rolname = ANY($1)";
 const IN_FORCE: &str = "SELECT obj_description('heads'::regclass, 'pg_class')";

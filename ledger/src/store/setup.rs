@@ -44,24 +44,20 @@ SELECT CASE c.relkind WHEN 'v' THEN 'VIEW ' ELSE 'TABLE ' END || c.oid::regclass
 FROM pg_class AS c WHERE c.relnamespace = current_schema()::regnamespace
   AND c.relkind IN ('r', 'v') AND c.relname = ANY($1) AND c.relowner <> $2::regrole
 UNION ALL
-SELECT 'SCHEMA ' || quote_ident(nspname) FROM pg_namespace
-WHERE nspname = 'runledger_v1' AND nspowner <> $2::regrole
-UNION ALL
-SELECT 'VIEW ' || c.oid::regclass::text FROM pg_class AS c
-WHERE c.relnamespace = to_regnamespace('runledger_v1') AND c.relowner <> $2::regrole
-UNION ALL
-SELECT 'FUNCTION ' || p.oid::regprocedure::text FROM pg_proc AS p
-WHERE p.pronamespace = to_regnamespace('runledger_v1') AND p.proowner <> $2::regrole
-UNION ALL
 SELECT 'FUNCTION ' || p.oid::regprocedure::text FROM pg_proc AS p
 WHERE p.pronamespace = current_schema()::regnamespace AND p.proname = ANY($3)
   AND p.proowner <> $2::regrole";
-/// The database, if the owner may make no schemas in it.
-const NO_SCHEMAS: &str = "SELECT CASE WHEN NOT \
-     has_database_privilege($1, current_database(), 'CREATE') \
-     THEN quote_ident(current_database()) END";
 /// What there is beside the tables.
-const VIEWS: [&str; 2] = ["cqrs_events", "_sqlx_migrations"];
+const VIEWS: [&str; 8] = [
+    "cqrs_events",
+    "_sqlx_migrations",
+    "runledger_v1_workspaces",
+    "runledger_v1_runs",
+    "runledger_v1_follow_ups",
+    "runledger_v1_run_counts",
+    "runledger_v1_queues",
+    "runledger_v1_checkpoints",
+];
 
 /// Makes the roles that are missing, gives everything to the owner, brings the tables up to date as
 /// the owner, and puts rights and event triggers into force. What is there already stays.
@@ -180,14 +176,6 @@ async fn hand_over(
         );
         let statements = sqlx::raw_sql(AssertSqlSafe(statements));
         statements.execute(&mut *connection).await.map_err(not_allowed)?;
-    }
-    let database: Option<String> =
-        sqlx::query_scalar(NO_SCHEMAS).bind(OWNER).fetch_one(&mut *connection).await?;
-    if let Some(database) = database {
-        // The views for people stand in a schema of their own. The name comes from the database.
-        let create = format!("GRANT CREATE ON DATABASE {database} TO {OWNER}");
-        let create = sqlx::raw_sql(AssertSqlSafe(create));
-        create.execute(&mut *connection).await.map_err(not_allowed)?;
     }
     let tables: Vec<&str> = TABLES.iter().map(|(table, _)| *table).chain(VIEWS).collect();
     let functions: Vec<&str> = protection::FUNCTIONS.to_vec();

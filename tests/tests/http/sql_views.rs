@@ -98,7 +98,7 @@ async fn the_views_say_in_words_what_the_api_says() {
     let (service, pool) = with_history().await;
     let rows = sqlx::query(
         "SELECT run_id::text, status, outcome, freshness, actionability, follow_up, environment \
-         FROM runledger_v1.runledger_v1_runs ORDER BY run_id",
+         FROM runledger_v1_runs ORDER BY run_id",
     );
     let rows = rows.fetch_all(&pool).await.unwrap();
     assert_eq!(rows.len(), 4);
@@ -124,15 +124,14 @@ async fn the_views_say_in_words_what_the_api_says() {
         words("actionability", Actionability::ALL.iter().map(|one| one.as_str()).collect()),
     ] {
         // The names of functions are those above.
-        let sql = format!("SELECT runledger_v1.{function}($1::smallint)");
+        let sql = format!("SELECT runledger_v1_{function}($1::smallint)");
         for (place, word) in all.iter().enumerate() {
             let place = i16::try_from(place).unwrap();
             let row = sqlx::query(AssertSqlSafe(sql.clone())).bind(place).fetch_one(&pool).await;
             assert_eq!(row.unwrap().get::<String, _>(0), *word);
         }
     }
-    let counted =
-        "SELECT DISTINCT actionability, follow_up FROM runledger_v1.runledger_v1_run_counts";
+    let counted = "SELECT DISTINCT actionability, follow_up FROM runledger_v1_run_counts";
     for row in sqlx::query(counted).fetch_all(&pool).await.unwrap() {
         let status: Actionability = row.get::<String, _>(0).parse().unwrap();
         assert_eq!(row.get::<bool, _>(1), is_follow_up(status), "{status}");
@@ -169,7 +168,7 @@ async fn the_documented_rights_are_enough_to_read_the_views_and_for_nothing_else
         let (view, rest) = line.split_once('`').unwrap();
         let columns = rest.rsplit('|').nth(1).unwrap().replace('`', "");
         // Names from the document, which is part of this repository.
-        let sql = format!("SELECT {columns} FROM runledger_v1.runledger_v1_{view}");
+        let sql = format!("SELECT {columns} FROM runledger_v1_{view}");
         let rows = sqlx::query(AssertSqlSafe(sql.clone())).fetch_all(&mut reader).await;
         rows.unwrap_or_else(|error| panic!("{sql}: {error}"));
         seen += 1;
