@@ -259,8 +259,8 @@ pub(super) fn unknown_token(token: Uuid) -> ApiError {
 /// The one answer for somebody who is not there, and for a service of another workspace.
 pub(super) fn unknown_member(name: &Name) -> ApiError {
     let detail = format!(
-        "nobody is called {name} here; a person is made with `runledger users new`, a service with \
-         its first token"
+        "nobody is called {name} here; a service or an adapter is made with its first token: \
+         `runledger tokens new`"
     );
     ApiError::not_found("unknown_member", detail)
 }
