@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, OnceLock};
 
+use runledger_ledger::catalog::Catalog;
 use runledger_ledger::clock::{Entropy, NoEntropy};
 use runledger_ledger::event::Actor;
 use runledger_ledger::ledger::{Ledger, SubmitError};
@@ -51,6 +52,7 @@ struct Inner {
     sessions: Sessions,
     cosigners: OnceLock<Cosigners>,
     exports: OnceLock<Exports>,
+    catalog: OnceLock<Arc<Catalog>>,
     closing: watch::Sender<bool>,
 }
 
@@ -81,6 +83,7 @@ impl App {
             sessions: Sessions::new(store, Entropy::system()),
             cosigners: OnceLock::new(),
             exports: OnceLock::new(),
+            catalog: OnceLock::new(),
             closing: watch::Sender::new(false),
         };
         Ok(App { inner: Arc::new(inner) })
@@ -183,6 +186,17 @@ impl App {
     pub fn set_exports(&self, exports: Exports) {
         // There is one place for them as long as the process lives.
         let _ = self.inner.exports.set(exports);
+    }
+
+    /// Says once which catalog new workspaces begin with, if it is not the built-in one.
+    pub fn set_catalog(&self, catalog: Arc<Catalog>) {
+        // A server has one as long as it runs.
+        let _ = self.inner.catalog.set(catalog);
+    }
+
+    /// The catalog that new workspaces begin with.
+    pub fn catalog(&self) -> Arc<Catalog> {
+        self.inner.catalog.get().cloned().unwrap_or_else(Catalog::built_in)
     }
 
     /// The sessions of browsers.

@@ -90,6 +90,10 @@ impl Reconciler {
     /// A reconciler over these read models and their ledger.
     pub fn new(projections: Projections, registry: Registry, entropy: Entropy) -> Self {
         let owners = visit::owners(&registry);
+        let judged = owners.iter().flat_map(|owner| {
+            owner.operations.iter().map(|operation| (operation.clone(), owner.name.clone()))
+        });
+        projections.judged_by(judged);
         let observers = observe::observers(&registry);
         let asked = Notify::new();
         let inner = Inner { projections, registry, owners, observers, entropy, page: PAGE, asked };

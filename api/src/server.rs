@@ -123,6 +123,7 @@ impl Server {
         let workspace = settings.workspace.clone();
         let app = App::new(projections, reconciler, administrator, workspace)?;
         let app = app.looking_at_the_database(settings.waived.clone());
+        app.set_catalog(catalog);
         let packs = data_dir.join("packs");
         let exports = Exports::open(packs, source, app.ledger().now()).map_err(|error| {
             CannotUse::new("the directory of audit packs cannot be used", error)
@@ -313,7 +314,13 @@ async fn check_adapters(adapters: &Adapters, ledger: &Ledger) -> anyhow::Result<
     for (id, name) in ledger.store().workspaces().await? {
         let catalog = ledger.catalog(id).await?;
         let fits = adapters.registry.check(&catalog);
-        fits.with_context(|| format!("the adapters do not fit the catalog of workspace {name}"))?;
+        fits.with_context(|| {
+            format!(
+                "the adapters do not fit the catalog of workspace {name}; to take one away, start \
+                 with it once more, publish a catalog there that does not name it, and take it \
+                 away then"
+            )
+        })?;
     }
     match adapters.check().await {
         Err(error) if error.may_pass() => {

@@ -1,8 +1,8 @@
 //! The handle on the read models: who follows the logs, and where readers begin.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use runledger_ledger::clock::NoEntropy;
@@ -36,7 +36,12 @@ pub(crate) struct Inner {
     pub(crate) past: Past,
     /// The live checkpoints as this process knows them; each is checked against its row.
     pub(crate) known: Mutex<HashMap<WorkspaceId, Checkpoint>>,
+    /// Which adapter judges which operation type on this server, also beside what catalogs name.
+    owners: OnceLock<Owners>,
 }
+
+/// Adapters by the operation type that they judge.
+pub(crate) type Owners = Arc<BTreeMap<String, String>>;
 
 impl Projections {
     /// The read models over `ledger`. Nothing follows a log until [`Projections::follow`] runs.
@@ -44,13 +49,21 @@ impl Projections {
         let process = ledger.process_id()?;
         let (past, moved) = (Past::default(), Moved::default());
         let (known, holders) = (Mutex::default(), AtomicU64::new(0));
-        let inner = Inner { ledger, process, holders, moved, past, known };
+        let owners = OnceLock::new();
+        let inner = Inner { ledger, process, holders, moved, past, known, owners };
         Ok(Projections { inner: Arc::new(inner) })
     }
 
     /// The ledger beneath.
     pub fn ledger(&self) -> &Ledger {
         &self.inner.ledger
+    }
+
+    /// Says once which adapter judges which operation type: runs of these can be asked about, also
+    /// where the catalog in force names no adapter.
+    pub fn judged_by(&self, owners: impl IntoIterator<Item = (String, String)>) {
+        // A server has one list of adapters as long as it runs.
+        let _ = self.inner.owners.set(Arc::new(owners.into_iter().collect()));
     }
 
     /// The name of this process among several over one database: its leases are taken under it.
@@ -108,6 +121,11 @@ impl Projections {
 }
 
 impl Inner {
+    /// Which adapter judges which operation type here.
+    pub(crate) fn owners(&self) -> Owners {
+        self.owners.get().cloned().unwrap_or_default()
+    }
+
     /// A name to take a lease under that nobody else has, in this process either.
     pub(crate) fn holder(&self) -> Uuid {
         let number = self.holders.fetch_add(1, Ordering::Relaxed) + 1;

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use crate::as_of::{AsOf, Replayed};
 use crate::db::Tx;
-use crate::projections::{Inner, Projections};
+use crate::projections::{Inner, Owners, Projections};
 use crate::projector::{Checkpoint, ProjectionError, Seen};
 use crate::query::PageError;
 use crate::sight::Sight;
@@ -244,7 +244,17 @@ impl View {
                 };
                 let (texts, past) = (self.texts, self.size.is_some());
                 let sight = self.sight.clone();
-                return Ok(Reading { tx, checkpoint, at, past, texts, sight, _scratch: scratch });
+                let owners = self.inner.owners();
+                return Ok(Reading {
+                    tx,
+                    checkpoint,
+                    at,
+                    past,
+                    texts,
+                    sight,
+                    owners,
+                    _scratch: scratch,
+                });
             }
             // Memory has one connection, and what comes next needs it.
             drop(tx);
@@ -273,6 +283,8 @@ pub(crate) struct Reading {
     pub(crate) texts: &'static Texts,
     /// Every statement about runs is narrowed to it.
     pub(crate) sight: Sight,
+    /// Which adapter judges which operation type on this server.
+    pub(crate) owners: Owners,
     _scratch: Option<Arc<TempDir>>,
 }
 
@@ -292,6 +304,7 @@ impl Reading {
             past: true,
             texts,
             sight: Sight::default(),
+            owners: Owners::default(),
             _scratch: Some(Arc::clone(scratch)),
         }
     }

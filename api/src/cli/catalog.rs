@@ -20,7 +20,8 @@ pub(super) enum Command {
 /// Check a catalog of operations, or what has arrived in a workspace that its catalog does not name.
 ///
 /// Says everything that is wrong with a file at once, by line. With --workspace, a running server
-/// is asked which operations its runs name that nobody has classified.
+/// is asked which operations its runs name that nobody has classified. Whether the adapters that it
+/// names are there, `runledger adapters list --catalog FILE` says.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:

@@ -24,7 +24,7 @@ pub struct NewWorkspace {
     /// Its name, as it stands in URLs. It cannot be changed.
     #[schema(pattern = "^[a-z0-9][a-z0-9-]{0,62}$", example = "main")]
     name: String,
-    /// The catalog to begin with, as TOML; the built-in one if left out.
+    /// The catalog to begin with, as TOML; that of the server if left out (`--catalog`).
     catalog: Option<String>,
 }
 
@@ -63,7 +63,7 @@ pub async fn create_workspace(
     })?;
     let catalog = match new.catalog {
         Some(text) => Catalog::parse(&text)?.into(),
-        None => Catalog::built_in(),
+        None => app.catalog(),
     };
     app.reconciler().registry().check(&catalog)?;
     let id = app.ledger().create_workspace(name.name(), &catalog).await?;

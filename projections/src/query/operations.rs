@@ -149,7 +149,10 @@ impl View {
         let standings = named.into_iter().chain(others).map(|operation| {
             let counts = counts.remove(operation.name).unwrap_or_default();
             let recent = recent.remove(operation.name).unwrap_or_default();
-            standing(&operation, counts, recent, reading.texts)
+            let owner = reading.owners.get(operation.name).map(String::as_str);
+            let adapter = operation.adapter.or(owner).map(str::to_owned);
+            let standing = standing(&operation, counts, recent, reading.texts);
+            OperationStanding { adapter, ..standing }
         });
         Ok(standings.collect())
     }

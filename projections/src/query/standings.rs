@@ -86,7 +86,7 @@ impl Reading {
             blind: &self.checkpoint.blind,
             queue: queue_key(row).map(|key| queues.truth(&key)),
             evidence: &evidence(row)?,
-            has_adapter: operation.adapter.is_some(),
+            has_adapter: operation.adapter.is_some() || self.owners.contains_key(operation.name),
             at: self.at,
         };
         Ok(self.sight.of(Standing::assemble(&parts, self.texts)))

@@ -37,7 +37,9 @@ impl Template {
         }
         let schemes: &[&str] = if allow_private { &["https", "http"] } else { &["https"] };
         if !schemes.contains(&one.scheme()) {
-            return Err("its url must begin with https://".to_owned());
+            let problem = "its url must begin with https:// (or with http:// where the probe has \
+                           `allow_private = true`, because the host is one of your own)";
+            return Err(problem.to_owned());
         }
         // The resolver is not asked about addresses.
         let host = one.host_str().unwrap_or_default().trim_matches(['[', ']']);
