@@ -262,10 +262,17 @@ fn no_stale_run_is_described_calmly_on_postgresql() {
 }
 
 fn hold_of_stale_runs(on_postgres: bool) {
+    /// A few stories may happen to have no stale run; so many times in a row they do not.
+    const ROUNDS: u32 = 20;
     let stale = std::cell::Cell::new(0);
-    hold(on_postgres, &story(), async |world, story| {
-        stale.set(stale.get() + no_stale_run_is_described_calmly(world, story).await);
-    });
+    for _ in 0..ROUNDS {
+        hold(on_postgres, &story(), async |world, story| {
+            stale.set(stale.get() + no_stale_run_is_described_calmly(world, story).await);
+        });
+        if stale.get() > 0 {
+            break;
+        }
+    }
     assert!(stale.get() > 0, "no run of any story was ever stale");
 }
 
