@@ -98,6 +98,7 @@ const TOKENS: &[(&str, usize)] = &[
     ("ya29.", 8),
     ("gocspx-", 8),
     ("npm_", 30),
+    ("hf_", 30),
     ("pypi-age", 8),
     ("dop_v1_", 16),
     ("hvs.", 16),
