@@ -4,6 +4,7 @@
 //! never quietly means nothing.
 
 mod data;
+mod evidence;
 mod named;
 mod read;
 mod schema;

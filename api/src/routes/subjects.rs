@@ -30,7 +30,8 @@ pub struct SubjectPath {
 pub struct Observation {
     /// The environment that it was seen in; left out, the workspace itself.
     environment: Option<String>,
-    /// What the verdict rests on: identifiers, states, counts, times; flat, at most 32.
+    /// What the verdict rests on: identifiers, states, counts, times; flat, at most 32. A value
+    /// that looks like a secret, a URL or a payload is refused.
     #[schema(value_type = Object)]
     evidence: Option<Value>,
     /// `healthy`, `unhealthy` or `absent`.

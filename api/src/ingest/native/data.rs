@@ -15,6 +15,7 @@ use runledger_ledger::worker::{LONGEST_LEASE, QUEUES_PER_WORKER, WorkerKey, Work
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
+use super::evidence;
 use super::read;
 use super::schema;
 use crate::ingest::{ItemError, UNSPECIFIED, word};
@@ -310,7 +311,8 @@ pub struct ObservedData {
     /// The environment that it was seen in; left out, the workspace itself.
     #[schema(value_type = Option<String>)]
     pub environment: Option<Name>,
-    /// What the verdict rests on: identifiers, states, counts, times; flat, at most 32.
+    /// What the verdict rests on: identifiers, states, counts, times; flat, at most 32. A value
+    /// that looks like a secret, a URL or a payload is refused.
     #[serde(default, deserialize_with = "read::fields")]
     #[schema(schema_with = schema::fields)]
     pub evidence: Fields,
@@ -333,6 +335,7 @@ pub struct ObservedData {
 impl ObservedData {
     pub(super) fn command(self) -> Result<Command, ItemError> {
         at_most(FIELDS, self.evidence.len(), "evidence")?;
+        evidence::check(&self.evidence)?;
         let key = SubjectKey { environment: self.environment, subject: self.subject };
         let observe = Observe {
             evidence: self.evidence,

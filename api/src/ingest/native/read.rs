@@ -91,7 +91,7 @@ fn pointer(path: &Path) -> String {
         .collect()
 }
 
-fn escaped(key: &str) -> String {
+pub(super) fn escaped(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 
