@@ -9,7 +9,7 @@ use runledger_ledger::subject::SubjectState;
 use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::{Name, RunId, Subject, WorkspaceId};
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 pub use crate::manifest::{Kind, Manifest, Observes, Operations, REVISIT};
 pub use crate::source::{SourceClass, SourceError};
@@ -247,7 +247,7 @@ pub struct Observation {
 }
 
 /// One value of evidence.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Value {
     /// Yes or no.
@@ -256,6 +256,21 @@ pub enum Value {
     Number(i64),
     /// A short text.
     Text(String),
+    /// None of these, such as a fraction, a list or nothing at all. It is read, so that it can be
+    /// refused by the name of its key, and never recorded.
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        use serde_json::Value as Json;
+        Ok(match Json::deserialize(deserializer)? {
+            Json::Bool(flag) => Value::Flag(flag),
+            Json::Number(number) => number.as_i64().map_or(Value::Other, Value::Number),
+            Json::String(text) => Value::Text(text),
+            Json::Null | Json::Array(_) | Json::Object(_) => Value::Other,
+        })
+    }
 }
 
 impl From<bool> for Value {

@@ -166,9 +166,11 @@ fn entry(manifest: &Manifest, key: &str, value: &Value) -> Result<(Name, Scalar)
         Value::Text(text) => Scalar::Text(text_of(*kind, text, place)?),
         Value::Number(number) if kinds::is_number_of(*kind, *number) => Scalar::Number(*number),
         Value::Flag(flag) if kinds::is_flag(*kind) => Scalar::Flag(*flag),
-        Value::Number(_) | Value::Flag(_) => return Err(not(place(), kind.as_str())),
+        Value::Number(_) | Value::Flag(_) | Value::Other => {
+            return Err(not(place(), kinds::wanted(*kind)));
+        }
     };
-    let name = Name::new(key).map_err(|_| not(place(), kind.as_str()))?;
+    let name = Name::new(key).map_err(|_| not(place(), kinds::wanted(*kind)))?;
     Ok((name, scalar))
 }
 
@@ -180,7 +182,7 @@ fn text_of(
     unsuspicious(text, &place)?;
     let fits = kinds::is_text_of(kind, text);
     let note = if fits { Note::new(text).ok() } else { None };
-    note.ok_or_else(|| not(place(), kind.as_str()))
+    note.ok_or_else(|| not(place(), kinds::wanted(kind)))
 }
 
 fn reason(text: &str) -> Result<Name, SeamError> {

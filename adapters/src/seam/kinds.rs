@@ -21,6 +21,19 @@ pub fn is_word(text: &str) -> bool {
         && text.bytes().all(rest)
 }
 
+/// The kind and what is taken for it, for whoever sent something else.
+pub(super) const fn wanted(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Id => "id (a text of at most 200 letters, digits and ._:/@#+-)",
+        Kind::State => "state (a text of at most 64 letters, digits, _ and -, a letter first)",
+        Kind::Count => "count (a whole number from 0 to 9007199254740991)",
+        Kind::Hash => "hash (a text of 16 to 128 hexadecimal digits)",
+        Kind::Time => "time (a text as in RFC 3339)",
+        Kind::Duration => "duration (a text such as 90s or 15m)",
+        Kind::Flag => "flag (true or false)",
+    }
+}
+
 pub(super) fn is_text_of(kind: Kind, text: &str) -> bool {
     match kind {
         Kind::Id => is_id(text),

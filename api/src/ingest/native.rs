@@ -289,7 +289,7 @@ impl EventData {
             "run.ended" => EventData::Ended(of(data)?),
             "run.follow_up_resolved" => EventData::FollowUp(FollowUpAction::Resolve, of(data)?),
             "run.follow_up_reopened" => EventData::FollowUp(FollowUpAction::Reopen, of(data)?),
-            "subject.observed" => EventData::Observed(of(data)?),
+            "subject.observed" => EventData::Observed(of(data).map_err(evidence::explained)?),
             "worker.seen" => EventData::WorkerSeen(of(data)?),
             "worker.stopped" => EventData::WorkerStopped(of(data)?),
             other => return Err(refused_type(other)),

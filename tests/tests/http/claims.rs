@@ -176,6 +176,32 @@ async fn a_decision_that_breaks_a_rule_is_refused_by_name_and_another_may_be_pos
 #[case::sqlite(Database::Sqlite)]
 #[case::postgresql(Database::Postgres)]
 #[tokio::test]
+async fn a_value_of_no_kind_is_refused_by_the_name_of_its_key(#[case] database: Database) {
+    let service = Service::on(database).await;
+    failed(&service, "f1").await;
+    followed(&service).await;
+    let claim = claim(&service, 60).await;
+    let size = service.size().await;
+    for value in [json!(1.5), json!(null), json!({"a": 1}), json!([1]), json!(1_u64 << 63)] {
+        let mut decision = proof();
+        decision["evidence"]["pages"] = value.clone();
+        let mut seen = proof();
+        seen["observation"]["evidence"] = json!({"pages": value});
+        for decision in [decision, seen] {
+            let reply = decide(&service, &claim, &decision).await;
+            assert_eq!(reply.problem(422), "evidence_not_of_its_kind", "{value}");
+            let detail = reply.json()["detail"].as_str().unwrap().to_owned();
+            assert!(detail.contains("`pages` is no count (a whole number"), "{detail}");
+        }
+    }
+    assert_eq!(service.size().await, size);
+    assert_eq!(decide(&service, &claim, &proof()).await.ok(200)["status"], "recorded");
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
 async fn a_claim_whose_lease_ended_goes_to_another_and_its_decision_is_refused(
     #[case] database: Database,
 ) {

@@ -28,9 +28,9 @@ async fn an_observation_is_recorded_for_the_subject_of_the_path(#[case] database
 async fn an_observation_is_read_strictly_and_told_where_it_is_wrong() {
     let service = Service::on(Database::Sqlite).await;
     for (body, pointer) in [
+        (json!({"state": "healthy", "evidence": 3}), "/evidence"),
         (json!({"state": "fine"}), "/state"),
         (json!({"state": "healthy", "subject": {"type": "x", "id": "y"}}), "/subject"),
-        (json!({"state": "healthy", "evidence": {"load": {"a": 1}}}), "/evidence/load"),
         (json!({"state": "healthy", "sate": 1}), "/sate"),
     ] {
         let reply = service.post_json(PATH, &body).await;
@@ -130,4 +130,36 @@ async fn all_that_the_seam_refuses_of_an_adapter_is_refused_of_an_observation() 
     for (item, result) in good.iter().zip(reply["results"].as_array().unwrap()) {
         assert_eq!(result["status"], "recorded", "{item}: {result}");
     }
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn a_value_of_no_kind_is_refused_with_its_key_and_what_is_taken(#[case] database: Database) {
+    let service = Service::on(database).await;
+    let size = service.size().await;
+    for value in [
+        json!(1.5),
+        json!(null),
+        json!({"a": 1}),
+        json!({"a": 1.5}),
+        json!([]),
+        json!(""),
+        json!(1_u64 << 53),
+        json!(1_u64 << 63),
+    ] {
+        let seen = json!({"state": "healthy", "evidence": {"pages": value}});
+        let reply = service.post_json(PATH, &seen).await;
+        assert_eq!(reply.problem(422), "evidence_not_of_its_kind", "{value}");
+        assert_eq!(reply.json()["pointer"], "/evidence/pages", "{value}");
+        let detail = reply.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.starts_with("`/evidence/pages`: must be a text"), "{detail}");
+        let list = json!([observed(&json!({"pages": value})), observed(&json!({"pages": 1}))]);
+        let reply = service.post_json(EVENTS, &list).await.ok(200);
+        let results = &reply["results"];
+        assert_eq!(results[0]["problem"]["code"], "evidence_not_of_its_kind", "{value}");
+        assert_eq!(results[1]["status"], "recorded", "{value}");
+    }
+    assert_eq!(service.size().await, size + 8, "the good ones, and nothing else");
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_path_to_error::{Path, Segment};
 
+use super::evidence;
 use crate::ingest::{ItemError, half_of_a_pair, plain};
 
 /// Reads an object. `at` is the pointer to it within the event.
@@ -53,7 +54,11 @@ pub(super) fn check_numbers(json: &[u8]) -> Result<(), ItemError> {
         return Ok(());
     };
     match odd_number(&value) {
-        Some((pointer, error)) => Err(ItemError::at("not_canonical", pointer, error)),
+        Some((pointer, error)) => {
+            let error = ItemError::at("not_canonical", pointer, error);
+            let observed = value["type"] == "subject.observed";
+            Err(if observed { evidence::explained(error) } else { error })
+        }
         None => Ok(()),
     }
 }
