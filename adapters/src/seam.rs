@@ -58,7 +58,24 @@ pub enum SeamError {
     UnknownRun,
 }
 
+/// Every code of a refusal.
+const CODES: [&str; 7] = [
+    "evidence_not_allowed",
+    "evidence_not_of_its_kind",
+    "evidence_suspicious",
+    "evidence_too_much",
+    "related_not_allowed",
+    "no_subject",
+    "unknown_run",
+];
+
 impl SeamError {
+    /// Whether an error of this class is a decision that was refused. Otherwise the source gave no
+    /// answer.
+    pub fn is_code(class: &str) -> bool {
+        CODES.contains(&class)
+    }
+
     /// The stable code of the refusal.
     pub const fn code(&self) -> &'static str {
         match self {

@@ -84,6 +84,8 @@ words! {
         AdapterIdle = "adapter_idle",
         /// An adapter whose source fails.
         AdapterFailing = "adapter_failing",
+        /// An adapter whose decisions are refused.
+        AdapterRefused = "adapter_refused",
         /// An adapter that nobody asked.
         AdapterNotAsked = "adapter_not_asked",
         /// An adapter that answers.
@@ -366,6 +368,7 @@ impl Texts {
                 ProofOperator: "proof-operator",
                 AdapterIdle: "adapter-idle",
                 AdapterFailing: "adapter-failing",
+                AdapterRefused: "adapter-refused",
                 AdapterNotAsked: "adapter-not-asked",
                 AdapterAnswers: "adapter-answers",
                 LogSigned: "log-signed",

@@ -5,7 +5,7 @@ use runledger_ledger::subject::SubjectState;
 use runledger_ledger::time::{Moment, Span};
 
 use super::*;
-use crate::adapter::Kind;
+use crate::adapter::{Kind, SourceClass};
 use crate::conformance::case;
 
 fn manifest() -> Manifest {
@@ -119,4 +119,23 @@ fn a_run_that_nobody_knows_has_no_commands() {
     let mut case = case("a.b").unwrap();
     case.run = runledger_ledger::run::Run::default();
     assert_eq!(commands(&manifest(), &case, &proof()), Err(SeamError::UnknownRun));
+}
+
+#[test]
+fn a_refusal_is_told_from_a_source_that_fails_by_its_code() {
+    let text = || "x".to_owned();
+    for error in [
+        SeamError::NotAllowed { key: text() },
+        SeamError::NotOfItsKind { place: text(), kind: "id" },
+        SeamError::Suspicious { place: text(), suspicion: Suspicion::Token },
+        SeamError::TooMuch(33),
+        SeamError::RelatedNotAllowed,
+        SeamError::NoSubject,
+        SeamError::UnknownRun,
+    ] {
+        assert!(SeamError::is_code(error.code()), "{error}");
+    }
+    for class in SourceClass::ALL {
+        assert!(!SeamError::is_code(class.as_str()), "{class}");
+    }
 }

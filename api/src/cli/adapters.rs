@@ -2,9 +2,11 @@
 
 use anyhow::Context;
 use runledger_adapters::registry::Row as Handled;
+use runledger_adapters::seam::SeamError;
 use runledger_ledger::catalog::Catalog;
 use runledger_ledger::time::Moment;
 use runledger_projections::rules::guidance::Severity;
+use runledger_projections::texts::{Language, Phrase, Texts};
 use serde::{Deserialize, Serialize};
 
 use super::connection::Connection;
@@ -256,15 +258,7 @@ async fn shown(health: &Health) -> anyhow::Result<Answer> {
     let mut table =
         Table::new(["ADAPTER", "STATE", "LAST ANSWER", "LAST ERROR", "FAILURES", "BACKLOG"]);
     for adapter in &found.items {
-        let state = match (&adapter.idle, adapter.consecutive_failures, adapter.remote) {
-            (Some(_), ..) => Cell::new("idle"),
-            (None, 0, true) => Cell::new("remote"),
-            (None, _, true) => {
-                Cell::new("remote; its decisions are refused").loud(Severity::Warning)
-            }
-            (None, 0, false) => Cell::new("works"),
-            (None, _, false) => Cell::new("gives no answer").loud(Severity::Warning),
-        };
+        let state = state(adapter);
         let error = adapter.last_error.as_ref();
         let error = error.map(|error| format!("{}, {}", error.class, ago(&error.at)));
         table.row(Row::of([
@@ -278,6 +272,20 @@ async fn shown(health: &Health) -> anyhow::Result<Answer> {
     }
     table.lines().iter().for_each(output::line);
     Ok(answered)
+}
+
+fn state(adapter: &Standing) -> Cell {
+    let texts = Texts::of(Language::En);
+    let refused = adapter.last_error.as_ref().is_some_and(|error| SeamError::is_code(&error.class));
+    match (&adapter.idle, adapter.consecutive_failures, adapter.remote) {
+        (Some(_), ..) => Cell::new("idle"),
+        (None, 0, true) => Cell::new("remote"),
+        (None, 0, false) => Cell::new("works"),
+        (None, ..) if refused => {
+            Cell::new(texts.phrase(Phrase::AdapterRefused)).loud(Severity::Warning)
+        }
+        (None, ..) => Cell::new(texts.phrase(Phrase::AdapterFailing)).loud(Severity::Warning),
+    }
 }
 
 /// An error and what it comes from.
@@ -302,5 +310,30 @@ fn line(row: &Handled) -> Line<'_> {
         idle: row.idle.as_deref(),
         remote: row.remote,
         in_catalog: row.in_catalog,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_decision_is_not_shown_as_a_source_that_fails() {
+        for (class, remote, shown) in [
+            ("evidence_suspicious", false, "its decisions are refused"),
+            ("evidence_not_allowed", true, "its decisions are refused"),
+            ("timeout", false, "its source fails"),
+        ] {
+            let standing = Standing {
+                name: "book".to_owned(),
+                idle: None,
+                remote,
+                last_success: None,
+                last_error: Some(LastError { class: class.to_owned(), at: String::new() }),
+                consecutive_failures: 1,
+                backlog: 0,
+            };
+            assert!(state(&standing).to_string().contains(shown), "{class}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Html;
 use runledger_adapters::adapter::Operations;
+use runledger_adapters::seam::SeamError;
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::WorkspaceId;
 use runledger_projections::rules::guidance::Severity;
@@ -49,10 +50,18 @@ impl AdapterView {
     pub(super) fn state(&self) -> Phrase {
         match self {
             AdapterView { idle: Some(_), .. } => Phrase::AdapterIdle,
-            AdapterView { failures: 1.., .. } => Phrase::AdapterFailing,
+            AdapterView { failures: 1.., last_error, .. } => unheard(last_error.as_ref()),
             AdapterView { last_success: None, .. } => Phrase::AdapterNotAsked,
             AdapterView { .. } => Phrase::AdapterAnswers,
         }
+    }
+}
+
+/// Why an adapter is not heard: it gave no answer, or one that was refused.
+fn unheard(last_error: Option<&(String, Moment)>) -> Phrase {
+    match last_error {
+        Some((class, _)) if SeamError::is_code(class) => Phrase::AdapterRefused,
+        _ => Phrase::AdapterFailing,
     }
 }
 

@@ -147,6 +147,7 @@ proof-adapter = an adapter,
 proof-operator = closed by
 adapter-idle = judges nothing here
 adapter-failing = its source fails
+adapter-refused = its decisions are refused
 adapter-not-asked = not asked yet
 adapter-answers = answers
 log-signed = Matches what was signed
