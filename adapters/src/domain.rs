@@ -13,7 +13,9 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
 use sqlx::query::QueryAs;
-use sqlx::{AssertSqlSafe, ConnectOptions, Executor, FromRow, PgPool, Postgres, SqlSafeStr};
+use sqlx::{
+    AssertSqlSafe, ConnectOptions, Executor, FromRow, PgPool, Postgres, SqlSafeStr, Transaction,
+};
 
 use crate::source::{SourceClass, SourceError};
 
@@ -142,8 +144,7 @@ impl Domain {
     where
         T: for<'r> FromRow<'r, PgRow> + Send + Unpin,
     {
-        let begin = AssertSqlSafe(self.begin.clone());
-        let mut transaction = self.pool.begin_with(begin).await.map_err(|e| reduced(&e))?;
+        let mut transaction = self.begin().await.map_err(|error| reduced(&error))?;
         let mut rows = Vec::new();
         {
             let mut stream = query.fetch(&mut *transaction);
@@ -159,6 +160,15 @@ impl Domain {
         Ok(rows)
     }
 
+    /// Begins a reading transaction, in a task that nobody drops: of one whose beginning was given
+    /// up on its way, the driver would leave the rest to whoever gets the connection next.
+    async fn begin(&self) -> Result<Transaction<'static, Postgres>, sqlx::Error> {
+        let (pool, begin) = (self.pool.clone(), AssertSqlSafe(self.begin.clone()));
+        let begun = tokio::spawn(async move { pool.begin_with(begin).await });
+        // It ends early only with the whole program.
+        begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
+    }
+
     /// Lets the database prepare a statement, which must hold no text of a run.
     ///
     /// # Errors
@@ -172,8 +182,7 @@ impl Domain {
             ),
             None => format!("{}; is the domain database up?", reduced(error)),
         };
-        let begin = AssertSqlSafe(self.begin.clone());
-        let mut transaction = self.pool.begin_with(begin).await.map_err(|error| said(&error))?;
+        let mut transaction = self.begin().await.map_err(|error| said(&error))?;
         // The administrator's own statement, and it is not run.
         let statement = AssertSqlSafe(statement.to_owned()).into_sql_str();
         transaction.prepare(statement).await.map_err(|error| said(&error))?;

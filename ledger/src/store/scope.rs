@@ -45,7 +45,8 @@ impl Begin {
     }
 }
 
-/// Begins a transaction that sees `scope` and nothing else, in one round trip.
+/// Begins a transaction that sees `scope` and nothing else, in one round trip. Whoever gives up
+/// waiting for it leaves nothing behind.
 pub(super) async fn begin(
     pool: &PgPool,
     how: Begin,
@@ -59,6 +60,11 @@ pub(super) async fn begin(
         }
         Scope::Service => format!("{begin}; SET LOCAL runledger.service = 'on'"),
     };
-    // Many hold this future while they wait for much else: it is large, and they should not be.
-    Box::pin(pool.begin_with(AssertSqlSafe(begin))).await
+    let pool = pool.clone();
+    // In a task of its own, which nobody drops. A connection whose BEGIN was sent and not awaited
+    // goes back to its pool within a transaction, and whoever gets it next inherits what that one
+    // may see and do: the driver rolls back only what it knows to have begun.
+    let begun = tokio::spawn(async move { pool.begin_with(AssertSqlSafe(begin)).await });
+    // It ends early only with the whole program.
+    begun.await.unwrap_or(Err(sqlx::Error::WorkerCrashed))
 }
