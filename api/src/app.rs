@@ -17,6 +17,7 @@ use crate::access::{Directory, Principal};
 use crate::answer::{ItemResult, Summary};
 use crate::cosigners::Cosigners;
 use crate::exports::Exports;
+use crate::limits::{LimitSettings, Limits};
 use crate::metrics::Metrics;
 use crate::reconciler::Reconciler;
 use crate::routes::system::LastLook;
@@ -53,6 +54,7 @@ struct Inner {
     cosigners: OnceLock<Cosigners>,
     exports: OnceLock<Exports>,
     catalog: OnceLock<Arc<Catalog>>,
+    limits: OnceLock<Limits>,
     closing: watch::Sender<bool>,
 }
 
@@ -84,6 +86,7 @@ impl App {
             cosigners: OnceLock::new(),
             exports: OnceLock::new(),
             catalog: OnceLock::new(),
+            limits: OnceLock::new(),
             closing: watch::Sender::new(false),
         };
         Ok(App { inner: Arc::new(inner) })
@@ -197,6 +200,17 @@ impl App {
     /// The catalog that new workspaces begin with.
     pub fn catalog(&self) -> Arc<Catalog> {
         self.inner.catalog.get().cloned().unwrap_or_else(Catalog::built_in)
+    }
+
+    /// How much may be asked for, if anybody has said so.
+    pub fn limits(&self) -> Option<&Limits> {
+        self.inner.limits.get()
+    }
+
+    /// Says once how much may be asked for, before the first request.
+    pub fn set_limits(&self, limits: LimitSettings) {
+        // They stay what they are as long as the process lives.
+        let _ = self.inner.limits.set(Limits::new(limits, self.metrics()));
     }
 
     /// The sessions of browsers.

@@ -15,6 +15,7 @@ use futures::FutureExt;
 
 use crate::access::{Access, Principal};
 use crate::app::App;
+use crate::limits;
 use crate::policy;
 use crate::problem::{self, ApiError, ApiResult, Failure};
 use crate::routes::lineage;
@@ -37,6 +38,7 @@ pub(crate) async fn authorize(State(app): State<App>, request: Request, next: Ne
 
 async fn decide(app: &App, parts: &mut Parts) -> ApiResult<Access> {
     let principal = authenticate(app, &parts.headers).await?;
+    limits::by_token(app, &principal, parts.uri.path())?;
     let route = parts.extensions.get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str);
     let action = policy::of_route(parts.method.as_str(), route);
     let Some(action) = action else { return Err(no_rule(&parts.method, route)) };

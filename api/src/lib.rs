@@ -17,6 +17,7 @@ pub mod exports;
 pub mod extract;
 pub mod ingest;
 pub mod language;
+pub mod limits;
 pub mod listener;
 pub mod listening;
 pub mod metrics;

@@ -9,12 +9,14 @@
 //! has one set of limits.
 
 use std::io;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use axum::Router;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
@@ -23,6 +25,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio::time::Sleep;
+use tower::ServiceExt as _;
+
+use crate::limits::Peer;
 
 /// How long the listener rests when the operating system gives it no connection, as when there are
 /// no file descriptors left.
@@ -67,16 +72,16 @@ pub async fn serve(
     let (crowd, crowded) = watch::channel(false);
     let mut open = JoinSet::new();
     loop {
-        let stream = tokio::select! {
+        let (stream, peer) = tokio::select! {
             _ = stopped.wait_for(|stop| *stop) => break,
-            stream = accept(&listener) => stream,
+            accepted = accept(&listener) => accepted,
         };
         let permit = tokio::select! {
             _ = stopped.wait_for(|stop| *stop) => break,
             permit = make_room(&room, &crowd) => permit,
         };
         let (stopped, crowded) = (stopped.clone(), crowded.clone());
-        let connection = connection(stream, router.clone(), limits, stopped, crowded);
+        let connection = connection(stream, peer, router.clone(), limits, stopped, crowded);
         open.spawn(async move {
             connection.await;
             drop(permit);
@@ -88,11 +93,11 @@ pub async fn serve(
 }
 
 /// The next connection.
-async fn accept(listener: &TcpListener) -> TcpStream {
+async fn accept(listener: &TcpListener) -> (TcpStream, IpAddr) {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     loop {
         match listener.accept().await {
-            Ok((stream, _)) => return stream,
+            Ok((stream, peer)) => return (stream, peer.ip()),
             // It was gone before it was looked at.
             Err(error)
                 if matches!(
@@ -125,6 +130,7 @@ async fn make_room(
 /// Answers what comes in on one connection, until either side has enough.
 async fn connection(
     stream: TcpStream,
+    peer: IpAddr,
     router: Router,
     limits: Limits,
     mut stopped: watch::Receiver<bool>,
@@ -133,10 +139,15 @@ async fn connection(
     // Without it an answer may wait for more to send; with it, it is only slower to send.
     let _ = stream.set_nodelay(true);
     let stream = TokioIo::new(Patient { stream, patience: limits.stall, waiting: None });
+    // Whoever answers is told whom.
+    let service = router.map_request(move |mut request: hyper::Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        request
+    });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.head)
-        .serve_connection(stream, TowerToHyperService::new(router));
+        .serve_connection(stream, TowerToHyperService::new(service));
     let mut connection = std::pin::pin!(connection);
     let enough = async {
         let had_its_turn = async {

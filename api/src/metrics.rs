@@ -22,6 +22,28 @@ pub const MEDIA_TYPE: &str = "application/openmetrics-text; version=1.0.0; chars
 const LATENCIES: [f64; 12] =
     [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0];
 
+/// A limit that requests can be over, by its setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Requests of the holder of a token.
+    TokenRequests,
+    /// Events that the holder of a token reports.
+    TokenEvents,
+    /// Requests from an address.
+    AddressRequests,
+}
+
+impl Limit {
+    /// The name of its setting.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Limit::TokenRequests => "token_requests",
+            Limit::TokenEvents => "token_events",
+            Limit::AddressRequests => "address_requests",
+        }
+    }
+}
+
 /// All metrics of one server, and the registry that they are in.
 #[derive(Debug)]
 pub struct Metrics {
@@ -34,6 +56,8 @@ pub struct Metrics {
     memory: Gauge,
     adapter_failures: Family<AdapterLabels, Gauge>,
     adapter_backlog: Family<AdapterLabels, Gauge>,
+    limits: Family<LimitLabels, Gauge>,
+    limited: Family<LimitLabels, Counter>,
 }
 
 impl Default for Metrics {
@@ -61,6 +85,12 @@ impl Default for Metrics {
         let adapter_backlog = Family::<AdapterLabels, Gauge>::default();
         let help = "Runs that are due for an adapter and not decided";
         registry.register("adapter_backlog", help, adapter_backlog.clone());
+        let limits = Family::<LimitLabels, Gauge>::default();
+        let help = "How much a second a limit lets through; zero is no limit";
+        registry.register("limit_per_second", help, limits.clone());
+        let limited = Family::<LimitLabels, Counter>::default();
+        let help = "Requests that were not looked at because of a limit";
+        registry.register("limited_requests", help, limited.clone());
         Metrics {
             registry,
             requests,
@@ -71,6 +101,8 @@ impl Default for Metrics {
             memory,
             adapter_failures,
             adapter_backlog,
+            limits,
+            limited,
         }
     }
 }
@@ -107,6 +139,19 @@ impl Metrics {
         let count = |count| i64::try_from(count).unwrap_or(i64::MAX);
         self.adapter_failures.get_or_create(&labels).set(count(failures));
         self.adapter_backlog.get_or_create(&labels).set(count(backlog));
+    }
+
+    /// Notes how much a second a limit lets through; zero is no limit.
+    pub fn limit(&self, limit: Limit, per_second: u32) {
+        let labels = LimitLabels { limit: limit.as_str() };
+        self.limits.get_or_create(&labels).set(per_second.into());
+        // So that it is there, and zero, before the first one.
+        drop(self.limited.get_or_create(&labels));
+    }
+
+    /// Counts a request that was not looked at because of a limit.
+    pub fn limited(&self, limit: Limit) {
+        self.limited.get_or_create(&LimitLabels { limit: limit.as_str() }).inc();
     }
 
     /// All metrics as text.
@@ -156,6 +201,11 @@ struct RouteLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct AdapterLabels {
     adapter: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LimitLabels {
+    limit: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]

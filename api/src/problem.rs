@@ -24,6 +24,8 @@ use crate::ingest::BodyError;
 pub const MEDIA_TYPE: &str = "application/problem+json";
 /// The member of a problem that says which methods a path takes.
 const ALLOW: &str = "allow";
+/// The member of a problem that says after how many seconds to try again.
+const AFTER: &str = "retry_after";
 /// Seconds after which an overloaded server is worth another try.
 const RETRY_AFTER: &str = "1";
 
@@ -152,6 +154,12 @@ impl ApiError {
         self.with(ALLOW, methods.into())
     }
 
+    /// The same of what may be tried again after so many seconds.
+    #[must_use]
+    pub fn after(self, seconds: u64) -> Self {
+        self.with(AFTER, seconds.into())
+    }
+
     /// The same, with all that is wrong, one by one.
     #[must_use]
     pub fn with_errors(mut self, errors: impl IntoIterator<Item = Flaw>) -> Self {
@@ -207,8 +215,12 @@ impl IntoResponse for ApiError {
         let cause = self.cause.take();
         let allow = self.more.get(ALLOW).and_then(Value::as_str);
         let allow = allow.and_then(|allow| HeaderValue::from_str(allow).ok());
+        let after = self.more.get(AFTER).and_then(Value::as_u64);
         let problem = self.problem();
         let mut response = problem.response();
+        if let Some(after) = after {
+            response.headers_mut().insert(header::RETRY_AFTER, after.into());
+        }
         if let Some(allow) = allow {
             response.headers_mut().insert(header::ALLOW, allow);
         }
@@ -261,6 +273,7 @@ impl utoipa::IntoResponses for Problems {
             ("413", "The body, or an event in it, is too large."),
             ("415", "The body is in a form that is not taken."),
             ("422", "The request was read, and something in it is wrong."),
+            ("429", "Too much at once; try again after `Retry-After`. Nothing was looked at."),
             ("500", "The server failed; its log says why."),
             ("503", "Too busy, or the database cannot be reached; try again after `Retry-After`."),
         ];

@@ -16,6 +16,7 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::boundary;
 use crate::ingest::REQUEST_BYTES;
+use crate::limits;
 use crate::problem::{ApiError, Problem};
 use crate::routes::{
     access, adapters, claims, correlations, diff, events, evidence, follow_ups, lineage, log,
@@ -44,6 +45,7 @@ pub fn router(app: App) -> Router {
         .layer(RequestDecompressionLayer::new())
         .layer(RequestBodyLimitLayer::new(SENT_BYTES))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))
+        .layer(middleware::from_fn_with_state(app.clone(), limits::by_address))
         .layer(middleware::from_fn_with_state(app.clone(), boundary::answer))
         .with_state(app)
 }

@@ -130,6 +130,7 @@ impl Server {
         })?;
         app.set_exports(exports);
         let cosigning = cosigning(settings, &app)?;
+        app.set_limits(settings.limits.clone());
         let limits = Limits::with_connections(settings.connections);
         Ok(Server { app, listener, address, limits, signing, cosigning })
     }

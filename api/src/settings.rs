@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use runledger_ledger::store::StoreUrl;
 use runledger_ledger::store::trust::Danger;
 
+use crate::limits::{LimitSettings, PerSecond};
 use crate::workspaces::WorkspaceName;
 
 /// What a server needs to know before it starts.
@@ -36,6 +37,8 @@ pub struct Settings {
     pub waived: Vec<Danger>,
     /// The policy file that names the witnesses of the logs; none are asked without.
     pub witnesses: Option<PathBuf>,
+    /// How much may be asked for.
+    pub limits: LimitSettings,
     /// What adapters read.
     pub adapters: AdapterSettings,
 }
@@ -107,6 +110,22 @@ pub struct Flags {
     /// `witness` lines have a URL [env: RUNLEDGER_WITNESSES] [default: none]
     #[arg(long, value_name = "FILE")]
     pub witnesses: Option<String>,
+    /// How many requests a second the holder of a token may send, ten times as many at once, or
+    /// `off` [env: RUNLEDGER_TOKEN_REQUESTS] [default: 2000]
+    #[arg(long, value_name = "NUMBER")]
+    pub token_requests: Option<String>,
+    /// How many events a second the holder of a token may report, ten times as many at once, or
+    /// `off` [env: RUNLEDGER_TOKEN_EVENTS] [default: 20000]
+    #[arg(long, value_name = "NUMBER")]
+    pub token_events: Option<String>,
+    /// How many requests a second may come from an address, ten times as many at once, or `off`
+    /// [env: RUNLEDGER_ADDRESS_REQUESTS] [default: 4000]
+    #[arg(long, value_name = "NUMBER")]
+    pub address_requests: Option<String>,
+    /// The proxies whose X-Forwarded-For counts: addresses and networks with commas between them
+    /// [env: RUNLEDGER_TRUSTED_PROXIES] [default: none]
+    #[arg(long, value_name = "NETWORKS")]
+    pub trusted_proxies: Option<String>,
 }
 
 /// Why there are no settings.
@@ -191,7 +210,7 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// 1,024 files that a process may usually have open.
 const CONNECTIONS: &str = "800";
 /// The names of all settings, as they stand in the file.
-const NAMES: [&str; 11] = [
+const NAMES: [&str; 15] = [
     "listen",
     "data_dir",
     "database_url",
@@ -202,6 +221,10 @@ const NAMES: [&str; 11] = [
     "workspace",
     "allow_unsafe",
     "witnesses",
+    "token_requests",
+    "token_events",
+    "address_requests",
+    "trusted_proxies",
     ADAPTERS,
 ];
 /// The table of what adapters read, and its names.
@@ -233,6 +256,7 @@ impl Settings {
             workspace: sources.or("workspace", "main").read(WorkspaceName::FORM)?,
             waived: sources.or("allow_unsafe", "").waived()?,
             witnesses: sources.find("witnesses").map(|given| given.value.into()),
+            limits: limits(&sources)?,
             adapters: AdapterSettings {
                 domain_url: sources.find("domain_url").map(Given::domain_url).transpose()?,
                 probes: sources.find("probes").map(|given| given.value.into()),
@@ -252,6 +276,21 @@ fn default_data_dir(environment: Environment<'_>) -> Option<PathBuf> {
     let set = |name| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")))?;
     Some(base.join("runledger"))
+}
+
+/// How much may be asked for. An ordinary source is far from all of it.
+fn limits(sources: &Sources<'_>) -> Result<LimitSettings, SettingsError> {
+    let rate = |name, default| {
+        let wanted = "a whole number from 1 to 1000000, or off";
+        sources.or(name, default).read(wanted).map(|PerSecond(rate)| rate)
+    };
+    let proxies = "addresses and networks with commas between them, such as 10.0.0.0/8,192.0.2.1";
+    Ok(LimitSettings {
+        token_requests: rate("token_requests", "2000")?,
+        token_events: rate("token_events", "20000")?,
+        address_requests: rate("address_requests", "4000")?,
+        trusted_proxies: sources.or("trusted_proxies", "").read(proxies)?,
+    })
 }
 
 /// All places where a setting may be.
@@ -311,6 +350,10 @@ impl<'a> Sources<'a> {
             "workspace" => self.flags.workspace.as_ref(),
             "allow_unsafe" => self.flags.allow_unsafe.as_ref(),
             "witnesses" => self.flags.witnesses.as_ref(),
+            "token_requests" => self.flags.token_requests.as_ref(),
+            "token_events" => self.flags.token_events.as_ref(),
+            "address_requests" => self.flags.address_requests.as_ref(),
+            "trusted_proxies" => self.flags.trusted_proxies.as_ref(),
             _ => None,
         }
     }

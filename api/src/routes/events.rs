@@ -22,6 +22,7 @@ use crate::extract::{Path, Payload, Query, Workspace};
 use crate::ingest::ItemError;
 use crate::ingest::native::{self, Parsed};
 use crate::language;
+use crate::limits;
 use crate::policy::Action;
 use crate::problem::{ApiError, ApiResult, Problems};
 use crate::unless_proven::{self, Place};
@@ -111,6 +112,7 @@ pub async fn post_events(
     let alone = native::is_one(&payload.bytes, content_type);
     let mut new_run_id = || app.ledger().new_run_id();
     let items = native::parse_body(&payload.bytes, content_type, access.caller(), &mut new_run_id)?;
+    limits::events(&app, access.principal(), items.len());
     let items = items.into_iter().map(|item| allowed(&access, item?)).collect();
     let name = Name::new(&name).map_err(ApiError::internal)?;
     let place = Place { workspace, name: &name };

@@ -16,6 +16,7 @@ use crate::answer::{ItemResult, ItemStatus, Summary};
 use crate::app::App;
 use crate::extract::{Payload, Query, workspace};
 use crate::ingest::openlineage::{self, BatchResponse, Failure, Mapped};
+use crate::limits;
 use crate::problem::{ApiError, ApiResult, Problems};
 
 /// Whose log the events go into.
@@ -62,6 +63,7 @@ pub async fn lineage(
     payload: Payload,
 ) -> ApiResult<Response> {
     let workspace = target.find(&app).await?;
+    limits::events(&app, access.principal(), 1);
     let submission = match openlineage::parse(&payload.bytes, Some(access.actor()))? {
         Mapped::Signal(submission) => submission.within(access.within()),
         Mapped::Unrecorded(unrecorded) => {
@@ -107,6 +109,7 @@ pub async fn lineage_batch(
 ) -> ApiResult<axum::Json<BatchResponse>> {
     let workspace = target.find(&app).await?;
     let items = openlineage::parse_batch(&payload.bytes, Some(access.actor()))?;
+    limits::events(&app, access.principal(), items.len());
     // A place for each event: what cannot be read has its answer already, and what is not to be
     // recorded as well.
     let mut submissions: Vec<Submission> = Vec::new();

@@ -14,6 +14,7 @@ use crate::app::App;
 use crate::extract::{Json, Nothing, Path, Query, Workspace};
 use crate::ingest::ItemError;
 use crate::ingest::native::{self, Parsed};
+use crate::limits;
 use crate::problem::{ApiError, ApiResult, Problems};
 
 /// The subject that the path names.
@@ -67,6 +68,7 @@ pub async fn observe(
 ) -> ApiResult<Response> {
     let Parsed { submission, .. } = read(&access, subject, data)?;
     let submission = submission.within(access.within());
+    limits::events(&app, access.principal(), 1);
     Ok(app.submit_one(workspace, submission).await?.into_response())
 }
 

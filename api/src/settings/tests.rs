@@ -25,6 +25,22 @@ fn without_a_word_everything_has_a_default() {
     assert_eq!(settings.database, StoreUrl::SqliteFile(file));
     assert_eq!(settings.workspace.as_str(), "main");
     assert!(matches!(resolve(&Flags::default(), &[]), Err(SettingsError::NoDataDir)));
+    let limits = settings.limits;
+    assert_eq!(limits.token_events.map(crate::limits::Rate::per_second), Some(20_000));
+    assert_eq!(limits.trusted_proxies, crate::limits::Networks::default());
+}
+
+#[test]
+fn a_limit_is_a_number_or_off_and_anything_else_is_refused_by_name() {
+    let resolve = |value| resolve(&Flags::default(), &[HOME, ("RUNLEDGER_TOKEN_EVENTS", value)]);
+    assert_eq!(resolve("off").unwrap().limits.token_events, None);
+    let error = resolve("many").unwrap_err().to_string();
+    assert!(error.contains("RUNLEDGER_TOKEN_EVENTS") && error.contains("or off"), "{error}");
+    let proxies = &[HOME, ("RUNLEDGER_TRUSTED_PROXIES", "proxy.example")];
+    let error = super::Settings::resolve(&Flags::default(), &|name| {
+        proxies.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+    });
+    assert!(error.unwrap_err().to_string().contains("trusted_proxies"));
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::Path;
 
+use runledger::limits::LimitSettings;
 use runledger::server::Server;
 use runledger::settings::{AdapterSettings, LogFormat, Settings};
 use runledger_ledger::store::{Store, StoreUrl};
@@ -22,6 +23,7 @@ fn settings(data_dir: &Path) -> Settings {
         workspace: "main".parse().unwrap(),
         waived: Vec::new(),
         witnesses: None,
+        limits: LimitSettings::default(),
         adapters: AdapterSettings::default(),
     }
 }

@@ -13,6 +13,7 @@ mod events;
 mod evidence;
 mod follow_ups;
 mod life;
+mod limits;
 mod lineage;
 mod listening;
 mod log;

@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use rstest::rstest;
+use runledger::limits::LimitSettings;
 use runledger::listening;
 use runledger::server::Server;
 use runledger::settings::{AdapterSettings, LogFormat, Settings};
@@ -155,6 +156,7 @@ async fn a_running_server_gives_up_what_is_silent(#[values("sqlite", "postgresql
         workspace: "main".parse().unwrap(),
         waived: vec![Danger::Durability],
         witnesses: None,
+        limits: LimitSettings::default(),
         adapters: AdapterSettings::default(),
     };
     let server = Server::start(&settings).await.unwrap();

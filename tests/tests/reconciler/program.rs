@@ -5,6 +5,7 @@ use std::path::Path;
 use std::process::Output;
 use std::time::Duration;
 
+use runledger::limits::LimitSettings;
 use runledger::server::Server;
 use runledger::settings::{AdapterSettings, LogFormat, Settings};
 use runledger_ledger::run::{Named, Origin, Report, RunCommand, SignalReport};
@@ -46,6 +47,7 @@ fn settings(directory: &Path, domain_url: &str) -> Settings {
         workspace: "main".parse().unwrap(),
         waived: Vec::new(),
         witnesses: None,
+        limits: LimitSettings::default(),
         adapters: AdapterSettings { domain_url: Some(domain_url.to_owned()), probes: None },
     }
 }

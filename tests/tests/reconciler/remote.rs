@@ -5,6 +5,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use rstest::rstest;
+use runledger::limits::LimitSettings;
 use runledger::server::Server;
 use runledger::settings::{AdapterSettings, LogFormat, Settings};
 use runledger_ledger::ledger::Ledger;
@@ -41,6 +42,7 @@ fn settings(directory: &Path, database: StoreUrl) -> Settings {
         workspace: "main".parse().unwrap(),
         waived: vec![Danger::Durability],
         witnesses: None,
+        limits: LimitSettings::default(),
         adapters: AdapterSettings { domain_url: None, probes },
     }
 }

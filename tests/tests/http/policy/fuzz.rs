@@ -12,7 +12,7 @@ use crate::service::{Database, Service, run};
 /// In every text of the foreign workspace.
 const FOREIGN: &str = "marker-of-foreign";
 /// Requests of one fuzz; `RUNLEDGER_FUZZ_REQUESTS` asks for another number.
-const REQUESTS: usize = 2_500;
+const REQUESTS: usize = 50_000;
 
 /// Chooses, always the same from the same seed.
 struct Dice(Entropy);
