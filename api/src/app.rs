@@ -19,6 +19,7 @@ use crate::cosigners::Cosigners;
 use crate::exports::Exports;
 use crate::limits::{LimitSettings, Limits};
 use crate::metrics::Metrics;
+use crate::people::Passwords;
 use crate::reconciler::Reconciler;
 use crate::routes::system::LastLook;
 use crate::token::TokenHash;
@@ -51,6 +52,7 @@ struct Inner {
     /// What may be wrong with the database; none where nobody looks.
     waived: Option<Vec<Danger>>,
     sessions: Sessions,
+    passwords: Passwords,
     cosigners: OnceLock<Cosigners>,
     exports: OnceLock<Exports>,
     catalog: OnceLock<Arc<Catalog>>,
@@ -83,6 +85,7 @@ impl App {
             readiness: LastLook::default(),
             waived: None,
             sessions: Sessions::new(store, Entropy::system()),
+            passwords: Passwords::default(),
             cosigners: OnceLock::new(),
             exports: OnceLock::new(),
             catalog: OnceLock::new(),
@@ -216,6 +219,11 @@ impl App {
     /// The sessions of browsers.
     pub fn sessions(&self) -> &Sessions {
         &self.inner.sessions
+    }
+
+    /// Makes and checks the hashes of passwords.
+    pub(crate) fn passwords(&self) -> &Passwords {
+        &self.inner.passwords
     }
 
     /// True once the server has been told to end: what goes on for ever ends then.

@@ -18,6 +18,7 @@ mod log;
 mod maintenance;
 pub mod output;
 mod overview;
+mod people;
 mod progress;
 mod queues;
 mod reading;
@@ -90,6 +91,9 @@ enum Command {
     /// Show or change who has which role in a workspace.
     #[command(subcommand)]
     Roles(access::Roles),
+    /// Make, disable and remove the people who sign in, and end their sessions.
+    #[command(subcommand)]
+    Users(people::Users),
     Rebuild(maintenance::Rebuild),
     Replay(Box<replay::Replay>),
     /// Set a PostgreSQL database up, or see whether a database is safe for a ledger.
@@ -138,6 +142,7 @@ pub fn run() -> ExitCode {
         Command::Keys(command) => keys::run(&command),
         Command::Tokens(command) => access::tokens(&command),
         Command::Roles(command) => access::roles(&command),
+        Command::Users(command) => people::users(&command),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Database(command) => database::run(&command),
         Command::Rebuild(arguments) => maintenance::rebuild(&arguments),

@@ -22,6 +22,7 @@ pub mod listener;
 pub mod listening;
 pub mod metrics;
 pub mod pack;
+pub mod people;
 pub mod policy;
 mod private;
 pub mod problem;

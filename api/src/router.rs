@@ -20,7 +20,7 @@ use crate::limits;
 use crate::problem::{ApiError, Problem};
 use crate::routes::{
     access, adapters, claims, correlations, diff, events, evidence, follow_ups, lineage, log,
-    overview, packs, runs, subjects, system, timeline, workspaces,
+    overview, packs, people, runs, subjects, system, timeline, workspaces,
 };
 use crate::web;
 
@@ -92,6 +92,14 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(access::revoke_token))
         .routes(routes!(access::list_members, access::grant_role))
         .routes(routes!(access::remove_member))
+        .routes(routes!(people::list_people, people::add_person))
+        .routes(routes!(people::set_password))
+        .routes(routes!(people::disable_person))
+        .routes(routes!(people::enable_person))
+        .routes(routes!(people::remove_person))
+        .routes(routes!(people::list_sessions))
+        .routes(routes!(people::end_sessions))
+        .routes(routes!(people::end_session))
         .routes(routes!(system::get_metrics))
         .routes(routes!(system::openapi))
 }

@@ -12,6 +12,7 @@ pub mod lineage;
 pub mod log;
 pub mod overview;
 pub mod packs;
+pub mod people;
 pub mod runs;
 pub mod subjects;
 pub mod system;

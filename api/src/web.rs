@@ -39,6 +39,7 @@ use tower_http::compression::CompressionLayer;
 
 use crate::app::App;
 
+pub(crate) use session::is_there;
 pub use session::{Sessions, SignInCode};
 
 /// The pages, and what they are made of.

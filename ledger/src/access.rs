@@ -41,6 +41,24 @@ crate::words::words! {
     }
 }
 
+crate::words::words! {
+    /// What was done about a person (specs/0022).
+    PersonChange {
+        /// They were made.
+        Added = "added",
+        /// They cannot sign in any more, until they are enabled again.
+        Disabled = "disabled",
+        /// They can sign in again.
+        Enabled = "enabled",
+        /// They were given a password, or changed it themselves.
+        PasswordSet = "password_set",
+        /// Sessions of theirs were ended.
+        SessionsEnded = "sessions_ended",
+        /// They are gone, and their name is free.
+        Removed = "removed",
+    }
+}
+
 /// The environments that a role is narrowed to; none is the whole workspace.
 pub type Environments = Option<BTreeSet<Name>>;
 
@@ -118,6 +136,19 @@ pub struct MemberRemoved {
     pub reason: Note,
 }
 
+/// Who can sign in, or how, was changed. People belong to no workspace: it is recorded where they
+/// have a role, and in the workspace that the server means when none is named.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PersonChanged {
+    /// Who.
+    pub person: Name,
+    /// What was done.
+    pub change: PersonChange,
+    /// Why; none if they did it themselves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Note>,
+}
+
 /// A change of who may do what, to be recorded in the log of the workspace.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "the variants are the events")]
@@ -126,4 +157,5 @@ pub enum AccessChange {
     TokenRevoked(TokenRevoked),
     MemberGranted(MemberGranted),
     MemberRemoved(MemberRemoved),
+    PersonChanged(PersonChanged),
 }

@@ -371,6 +371,7 @@ fn decode_event(kind: EventType, data: &str) -> Result<AnyEvent, serde_json::Err
         EventType::TokenCreated => AnyEvent::Workspace(WorkspaceEvent::TokenCreated(read(data)?)),
         EventType::TokenRevoked => AnyEvent::Workspace(WorkspaceEvent::TokenRevoked(read(data)?)),
         EventType::MemberGranted => AnyEvent::Workspace(WorkspaceEvent::MemberGranted(read(data)?)),
+        EventType::PersonChanged => AnyEvent::Workspace(WorkspaceEvent::PersonChanged(read(data)?)),
         EventType::MemberRemoved => AnyEvent::Workspace(WorkspaceEvent::MemberRemoved(read(data)?)),
     })
 }

@@ -77,6 +77,8 @@ crate::words::words! {
         MemberGranted = "member.granted",
         /// Somebody's role was taken away.
         MemberRemoved = "member.removed",
+        /// Who can sign in, or how, was changed.
+        PersonChanged = "person.changed",
     }
 }
 
@@ -105,6 +107,7 @@ impl EventType {
             EventType::TokenRevoked => 44,
             EventType::MemberGranted => 45,
             EventType::MemberRemoved => 46,
+            EventType::PersonChanged => 50,
         }
     }
 }

@@ -33,6 +33,7 @@ pub use correlations::Claim;
 pub use error::StoreError;
 pub use evidence::SignedCheckpoint;
 pub use integrity::Integrity;
+pub use people::{Credential, Person};
 pub use pieces::pieces;
 pub use postgres::PgStore;
 pub use scope::{Begin, Scope};
@@ -334,6 +335,7 @@ mod background;
 mod correlations;
 mod evidence;
 mod integrity;
+mod people;
 mod sessions;
 
 const HEAD: &str = "SELECT size, last_recorded_at, frontier FROM heads WHERE workspace_id = $1";

@@ -3,7 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::{AccessChange, MemberGranted, MemberRemoved, TokenCreated, TokenRevoked};
+use crate::access::{
+    AccessChange, MemberGranted, MemberRemoved, PersonChanged, TokenCreated, TokenRevoked,
+};
 use crate::catalog::{Catalog, CatalogErrors};
 use crate::fact::{EventKind, EventType, Fact};
 use crate::time::Moment;
@@ -34,6 +36,9 @@ pub enum WorkspaceEvent {
     /// Somebody's role was taken away.
     #[serde(rename = "member.removed")]
     MemberRemoved(MemberRemoved),
+    /// Who can sign in, or how, was changed.
+    #[serde(rename = "person.changed")]
+    PersonChanged(PersonChanged),
 }
 
 impl EventKind for WorkspaceEvent {
@@ -46,6 +51,7 @@ impl EventKind for WorkspaceEvent {
             WorkspaceEvent::TokenRevoked(_) => EventType::TokenRevoked,
             WorkspaceEvent::MemberGranted(_) => EventType::MemberGranted,
             WorkspaceEvent::MemberRemoved(_) => EventType::MemberRemoved,
+            WorkspaceEvent::PersonChanged(_) => EventType::PersonChanged,
         }
     }
 }
@@ -156,6 +162,7 @@ impl Workspace {
                 AccessChange::TokenRevoked(event) => WorkspaceEvent::TokenRevoked(event),
                 AccessChange::MemberGranted(event) => WorkspaceEvent::MemberGranted(event),
                 AccessChange::MemberRemoved(event) => WorkspaceEvent::MemberRemoved(event),
+                AccessChange::PersonChanged(event) => WorkspaceEvent::PersonChanged(event),
             },
             WorkspaceCommand::PublishCatalog { text } => {
                 let catalog = Catalog::parse(text).map_err(WorkspaceRefusal::Catalog)?;
@@ -181,7 +188,8 @@ impl Workspace {
             | WorkspaceEvent::TokenCreated(_)
             | WorkspaceEvent::TokenRevoked(_)
             | WorkspaceEvent::MemberGranted(_)
-            | WorkspaceEvent::MemberRemoved(_) => {}
+            | WorkspaceEvent::MemberRemoved(_)
+            | WorkspaceEvent::PersonChanged(_) => {}
             WorkspaceEvent::CatalogPublished(event) => {
                 self.catalog_sha256 = Some(event.sha256.clone());
                 self.catalog = Some(event.content.clone());

@@ -51,12 +51,21 @@ impl Connection {
     /// The server that is meant, and the workspace: the one that is named, or the only one there
     /// is. Answers for people come in `language`.
     pub(super) async fn connect(&self, language: Option<&str>) -> anyhow::Result<Connected> {
+        let client = self.client(language)?;
+        let workspace = match self.workspace.clone().or_else(|| set("RUNLEDGER_WORKSPACE")) {
+            Some(workspace) => workspace,
+            None => only_workspace(&client).await?,
+        };
+        Ok(Connected { client, workspace })
+    }
+
+    /// The server that is meant, for what is of no workspace.
+    pub(super) fn client(&self, language: Option<&str>) -> anyhow::Result<Client> {
         let flags = Flags {
             config: self.config.clone(),
             data_dir: self.data_dir.clone(),
             ..Flags::default()
         };
-        let set = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let settings = Settings::resolve(&flags, &|name| std::env::var(name).ok())?;
         let url = self.url.clone().or_else(|| set("RUNLEDGER_URL"));
         let url = url.unwrap_or_else(|| format!("http://{}", reachable(settings.listen)));
@@ -65,13 +74,13 @@ impl Connection {
             (Some(file), _) => read_token(file)?,
             (None, None) => read_token(&settings.token_file())?,
         };
-        let client = Client::new(&url, token.trim(), language)?;
-        let workspace = match self.workspace.clone().or_else(|| set("RUNLEDGER_WORKSPACE")) {
-            Some(workspace) => workspace,
-            None => only_workspace(&client).await?,
-        };
-        Ok(Connected { client, workspace })
+        Ok(Client::new(&url, token.trim(), language)?)
     }
+}
+
+/// A variable of the environment that is set to something.
+fn set(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
 }
 
 #[derive(Deserialize)]

@@ -157,7 +157,7 @@ impl Sessions {
 }
 
 /// Whether a session is still there: not idle too long, and not too old.
-pub(super) fn is_there(session: &WebSession, now: Moment) -> bool {
+pub(crate) fn is_there(session: &WebSession, now: Moment) -> bool {
     now < session.seen_at.plus(IDLE) && now < session.began_at.plus(LONGEST)
 }
 

@@ -1,12 +1,11 @@
-//! Browsers that are signed in, and the passwords of people (specs/0018).
+//! Browsers that are signed in (specs/0018).
 
 use uuid::Uuid;
 
 use super::access::{Principal, SecretHash};
+use super::people::person;
 use super::{Scope, Store, StoreError};
-use crate::access::PrincipalKind;
 use crate::time::Moment;
-use crate::words::Name;
 
 /// A browser that is signed in.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,7 +26,8 @@ pub struct WebSession {
 
 const SESSION: &str = "SELECT s.session_id, s.principal_id, p.name, s.form_token, s.began_at, \
      s.seen_at, s.device FROM web_sessions AS s \
-     LEFT JOIN principals AS p ON p.principal_id = s.principal_id AND p.removed_at IS NULL \
+     LEFT JOIN principals AS p ON p.principal_id = s.principal_id \
+     AND p.removed_at IS NULL AND p.disabled_at IS NULL \
      WHERE s.hash = $1 AND (s.principal_id IS NULL OR p.principal_id IS NOT NULL)";
 const SESSIONS: &str = "SELECT s.session_id, s.principal_id, p.name, s.form_token, s.began_at, \
      s.seen_at, s.device FROM web_sessions AS s \
@@ -37,19 +37,20 @@ const SESSIONS: &str = "SELECT s.session_id, s.principal_id, p.name, s.form_toke
 type SessionRow = (Uuid, Option<Uuid>, Option<String>, String, i64, i64, String);
 const BEGIN: &str = "INSERT INTO web_sessions (hash, session_id, principal_id, form_token, \
      began_at, seen_at, device) VALUES ($1, $2, $3, $4, $5, $5, $6)";
+/// Of whoever can still sign in, and with the password that was looked at.
+const BEGIN_OF: &str = "INSERT INTO web_sessions (hash, session_id, principal_id, form_token, \
+     began_at, seen_at, device) SELECT $1, $2, p.principal_id, $4, $5, $5, $6 \
+     FROM principals AS p WHERE p.principal_id = $3 AND p.password = $7 \
+     AND p.removed_at IS NULL AND p.disabled_at IS NULL";
+const SIGNED_IN: &str = "UPDATE principals SET signed_in_at = $2 WHERE principal_id = $1 \
+     AND (signed_in_at IS NULL OR signed_in_at < $2)";
 const SEEN: &str = "UPDATE web_sessions SET seen_at = $2 WHERE hash = $1 AND seen_at < $2";
 const END: &str = "DELETE FROM web_sessions WHERE hash = $1";
 const END_ONE: &str = "DELETE FROM web_sessions WHERE session_id = $1 \
      AND (principal_id = $2 OR ($2 IS NULL AND principal_id IS NULL))";
-const END_ALL: &str = "DELETE FROM web_sessions WHERE principal_id = $1";
+const END_ALL: &str = "DELETE FROM web_sessions WHERE principal_id = $1 \
+     AND ($2 IS NULL OR session_id <> $2)";
 const SWEEP: &str = "DELETE FROM web_sessions WHERE began_at <= $1 OR seen_at <= $2";
-const PASSWORD: &str = "SELECT principal_id, name, password FROM principals \
-     WHERE name = $1 AND workspace_id IS NULL AND removed_at IS NULL";
-const SET_PASSWORD: &str =
-    "UPDATE principals SET password = $2 WHERE principal_id = $1 AND removed_at IS NULL";
-const PEOPLE: &str = "SELECT principal_id, name FROM principals \
-     WHERE workspace_id IS NULL AND removed_at IS NULL ORDER BY name";
-
 impl Store {
     /// The session that a cookie refers to, if whoever it is of is still there.
     pub async fn web_session(&self, hash: &SecretHash) -> Result<Option<WebSession>, StoreError> {
@@ -70,7 +71,7 @@ impl Store {
         rows.into_iter().map(session).collect()
     }
 
-    /// Begins a session.
+    /// Begins a session of the administrator.
     pub async fn begin_web_session(
         &self,
         hash: &SecretHash,
@@ -88,6 +89,36 @@ impl Store {
                 .await?;
         });
         Ok(())
+    }
+
+    /// Begins a session of a person whose password, as a PHC string, was found to be theirs. False if
+    /// they have another one by now, or cannot sign in any more.
+    pub async fn begin_web_session_of(
+        &self,
+        person: Uuid,
+        password: &str,
+        hash: &SecretHash,
+        session: &WebSession,
+    ) -> Result<bool, StoreError> {
+        let begun = on_both!(write self, Scope::Service, |connection| {
+            let begun = sqlx::query(BEGIN_OF)
+                .bind(&hash[..])
+                .bind(session.id)
+                .bind(person)
+                .bind(&session.form_token)
+                .bind(session.began_at.micros())
+                .bind(&session.device)
+                .bind(password)
+                .execute(&mut *connection)
+                .await?
+                .rows_affected();
+            if begun > 0 {
+                let query = sqlx::query(SIGNED_IN).bind(person).bind(session.began_at.micros());
+                query.execute(connection).await?;
+            }
+            begun
+        });
+        Ok(begun > 0)
     }
 
     /// Notes that somebody did something in a session.
@@ -124,12 +155,16 @@ impl Store {
         Ok(ended > 0)
     }
 
-    /// Ends all sessions of a person.
-    pub async fn end_web_sessions_of(&self, principal: Uuid) -> Result<(), StoreError> {
-        on_both!(write self, Scope::Service, |connection| {
-            sqlx::query(END_ALL).bind(principal).execute(connection).await?;
-        });
-        Ok(())
+    /// Ends the sessions of a person, all of them or all but one. How many there were.
+    pub async fn end_web_sessions_of(
+        &self,
+        principal: Uuid,
+        but: Option<Uuid>,
+    ) -> Result<u64, StoreError> {
+        Ok(on_both!(write self, Scope::Service, |connection| {
+            let query = sqlx::query(END_ALL).bind(principal).bind(but);
+            query.execute(connection).await?.rows_affected()
+        }))
     }
 
     /// Forgets sessions that began, or were last seen, at these moments or before.
@@ -140,39 +175,6 @@ impl Store {
         });
         Ok(())
     }
-
-    /// A person, and the PHC string of their password if they have one.
-    pub async fn person(
-        &self,
-        called: &str,
-    ) -> Result<Option<(Principal, Option<String>)>, StoreError> {
-        let row: Option<(Uuid, String, Option<String>)> = on_both!(read self, Scope::Service, |connection| {
-            sqlx::query_as(PASSWORD).bind(called).fetch_optional(connection).await?
-        });
-        row.map(|(id, name, password)| Ok((person(id, &name)?, password))).transpose()
-    }
-
-    /// Gives a person a password.
-    pub async fn set_password(&self, person: Uuid, phc: &str) -> Result<(), StoreError> {
-        on_both!(write self, Scope::Service, |connection| {
-            sqlx::query(SET_PASSWORD).bind(person).bind(phc).execute(connection).await?;
-        });
-        Ok(())
-    }
-
-    /// Everybody who can sign in, by name.
-    pub async fn people(&self) -> Result<Vec<Principal>, StoreError> {
-        let rows: Vec<(Uuid, String)> = on_both!(read self, Scope::Service, |connection| {
-            sqlx::query_as(PEOPLE).fetch_all(connection).await?
-        });
-        rows.into_iter().map(|(id, name)| person(id, &name)).collect()
-    }
-}
-
-fn person(id: Uuid, name: &str) -> Result<Principal, StoreError> {
-    let name = Name::new(name)
-        .map_err(|error| StoreError::Corrupt(format!("the name {name:?} {error}")))?;
-    Ok(Principal { id, kind: PrincipalKind::Person, workspace: None, name })
 }
 
 fn session(row: SessionRow) -> Result<WebSession, StoreError> {

@@ -2,6 +2,7 @@
 
 mod fuzz;
 mod narrowed;
+mod people;
 mod tokens;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,6 +80,8 @@ fn filled(route: &str, workspace: &str) -> String {
         .replace("{pack}", &run(9))
         .replace("{token}", &run(9))
         .replace("{member}", "nobody")
+        .replace("{person}", "nobody")
+        .replace("{session}", &run(9))
         .replace("{type}", "tenant")
         .replace("{id}", "7")
         .replace("{level}", "0")

@@ -1,0 +1,249 @@
+//! `runledger users`: who signs in to the dashboard, over the server (specs/0022).
+
+use std::io::{BufRead, IsTerminal, Read};
+
+use anyhow::Context;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::connection::Connection;
+use super::table::{Cell, Row, Table};
+use super::{Answer, Unusable, block_on, output};
+use crate::client::{Ask, Client};
+use crate::people::{LONGEST, Password};
+
+/// What may be done about people.
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Users {
+    List(Shown),
+    Add(Given),
+    Password(Given),
+    Disable(Meant),
+    Enable(Meant),
+    Remove(Meant),
+    Sessions(SessionsOf),
+    SignOut(SignOut),
+}
+
+/// Show who signs in.
+#[derive(Debug, clap::Args)]
+pub(super) struct Shown {
+    /// The server's answer as it came
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// A person and a password: `add` makes somebody who has no role yet, `password` gives another one and
+/// ends their sessions. The password is asked for, or read from standard input; it is no argument,
+/// which every program on the machine could see.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  runledger users add ada --reason \"joins the team\"
+  runledger roles grant ada operator --reason \"joins the team\"
+  pwgen -s 20 1 | runledger users password ada --reason \"forgot it\"")]
+pub(super) struct Given {
+    /// What they sign in with
+    name: String,
+    /// Why, for the log
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// `disable` keeps somebody from signing in and ends their sessions at once, `enable` takes that
+/// back, and `remove` takes their roles and their name as well.
+#[derive(Debug, clap::Args)]
+pub(super) struct Meant {
+    /// Who
+    name: String,
+    /// Why, for the log
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Show where somebody is signed in.
+#[derive(Debug, clap::Args)]
+pub(super) struct SessionsOf {
+    /// Who
+    name: String,
+    /// The server's answer as it came
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// Sign somebody out, everywhere or in one browser.
+#[derive(Debug, clap::Args)]
+pub(super) struct SignOut {
+    /// Who
+    name: String,
+    /// One session, as `runledger users sessions` shows it [default: all of them]
+    #[arg(long, value_name = "ID")]
+    session: Option<String>,
+    /// Why, for the log
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+#[derive(Deserialize)]
+struct Items<T> {
+    items: Vec<T>,
+}
+
+#[derive(Deserialize)]
+struct Person {
+    name: String,
+    state: String,
+    created_at: String,
+    signed_in_at: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Session {
+    id: String,
+    device: String,
+    began_at: String,
+    seen_at: String,
+}
+
+pub(super) fn users(command: &Users) -> anyhow::Result<Answer> {
+    block_on(async {
+        match command {
+            Users::List(shown) => list(shown).await,
+            Users::Add(given) => {
+                let body = json!({
+                    "name": given.name, "password": password()?, "reason": given.reason,
+                });
+                send(&given.connection, &["v1", "people"], &body).await?;
+                output::line(format!("{} can sign in now", given.name));
+                output::note("They have no role yet: runledger roles grant NAME ROLE --reason …");
+                Ok(Answer::Yes)
+            }
+            Users::Password(given) => {
+                let body = json!({ "password": password()?, "reason": given.reason });
+                let what = format!("{} has another password, and is signed out", given.name);
+                done(&given.connection, &given.name, &["password"], &body, &what).await
+            }
+            Users::Disable(meant) => {
+                change(meant, "disable", "cannot sign in any more, and is signed out").await
+            }
+            Users::Enable(meant) => change(meant, "enable", "can sign in again").await,
+            Users::Remove(meant) => change(meant, "remove", "is gone, with all roles").await,
+            Users::Sessions(of) => list_sessions(of).await,
+            Users::SignOut(sign_out) => {
+                let body = json!({ "reason": sign_out.reason });
+                let path = match &sign_out.session {
+                    Some(session) => vec!["sessions", session.as_str(), "end"],
+                    None => vec!["sessions", "end"],
+                };
+                let what = format!("{} is signed out", sign_out.name);
+                done(&sign_out.connection, &sign_out.name, &path, &body, &what).await
+            }
+        }
+    })
+}
+
+/// A password from whoever sits at the terminal, who does not see it; else the first line of standard
+/// input.
+fn password() -> anyhow::Result<String> {
+    let text = if std::io::stdin().is_terminal() {
+        let first = ask("Password: ")?;
+        if ask("Once more: ")? != first {
+            return Err(Unusable("the two are not the same; nothing was done".to_owned()).into());
+        }
+        first
+    } else {
+        let mut line = String::new();
+        // More than any password has.
+        let most = LONGEST as u64 * 4 + 2;
+        std::io::stdin().lock().take(most).read_line(&mut line).context("there is no password")?;
+        line.trim_end_matches(['\r', '\n']).to_owned()
+    };
+    Password::new(text.clone()).map_err(|unfit| Unusable(unfit.to_string()))?;
+    Ok(text)
+}
+
+fn ask(prompt: &str) -> anyhow::Result<String> {
+    let terminal = console::Term::stderr();
+    terminal.write_str(prompt)?;
+    terminal.read_secure_line().context("the terminal cannot be read")
+}
+
+async fn send(connection: &Connection, path: &[&str], body: &Value) -> anyhow::Result<()> {
+    let ask = Ask { path, query: &[] };
+    connection.client(None)?.post(ask, "application/json", body.to_string()).await?;
+    Ok(())
+}
+
+async fn done(
+    connection: &Connection,
+    name: &str,
+    path: &[&str],
+    body: &Value,
+    what: &str,
+) -> anyhow::Result<Answer> {
+    let whole = [&["v1", "people", name], path].concat();
+    send(connection, &whole, body).await?;
+    output::line(what);
+    Ok(Answer::Yes)
+}
+
+async fn change(meant: &Meant, path: &str, what: &str) -> anyhow::Result<Answer> {
+    let body = json!({ "reason": meant.reason });
+    let what = format!("{} {what}", meant.name);
+    done(&meant.connection, &meant.name, &[path], &body, &what).await
+}
+
+async fn get(client: &Client, path: &[&str]) -> anyhow::Result<String> {
+    Ok(client.get(Ask { path, query: &[] }).await?)
+}
+
+async fn list(shown: &Shown) -> anyhow::Result<Answer> {
+    let answer = get(&shown.connection.client(None)?, &["v1", "people"]).await?;
+    if shown.json {
+        output::body(&answer);
+        return Ok(Answer::Yes);
+    }
+    let Items { items } = serde_json::from_str::<Items<Person>>(&answer)?;
+    let mut table = Table::new(["NAME", "STATE", "SINCE", "LAST SIGNED IN"]);
+    for person in items {
+        table.row(Row::of([
+            Cell::new(person.name),
+            Cell::new(person.state),
+            Cell::new(person.created_at),
+            Cell::new(person.signed_in_at.unwrap_or_else(|| "not yet".to_owned())),
+        ]));
+    }
+    table.lines().iter().for_each(output::line);
+    Ok(Answer::Yes)
+}
+
+async fn list_sessions(of: &SessionsOf) -> anyhow::Result<Answer> {
+    let client = of.connection.client(None)?;
+    let answer = get(&client, &["v1", "people", of.name.as_str(), "sessions"]).await?;
+    if of.json {
+        output::body(&answer);
+        return Ok(Answer::Yes);
+    }
+    let Items { items } = serde_json::from_str::<Items<Session>>(&answer)?;
+    let mut table = Table::new(["LAST SEEN", "BEGAN", "BROWSER", "ID"]);
+    for session in items {
+        table.row(Row::of([
+            Cell::new(session.seen_at),
+            Cell::new(session.began_at),
+            Cell::new(session.device),
+            Cell::new(session.id).dim(),
+        ]));
+    }
+    table.lines().iter().for_each(output::line);
+    Ok(Answer::Yes)
+}
