@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::ingest::Caller;
 use crate::policy::{self, Action, Place, Verdict};
 use crate::problem::{ApiError, ApiResult, unknown_workspace};
+use crate::shares::Share;
 use crate::token::Secret;
 
 /// Most tokens that one server remembers between two requests.
@@ -165,6 +166,11 @@ impl Access {
         &self.sight
     }
 
+    /// What the workspace may take of what all share; none where no workspace is asked for.
+    pub(crate) fn share(&self, app: &App) -> Option<Arc<Share>> {
+        self.workspace.as_ref().map(|workspace| app.shares().of(workspace))
+    }
+
     /// The environments that they may report in; none is the whole workspace.
     pub fn within(&self) -> Option<Arc<BTreeSet<Name>>> {
         self.sight.environments.clone()
@@ -233,6 +239,7 @@ pub struct Directory {
     store: Store,
     alone: bool,
     known: Mutex<HashMap<SecretHash, Known>>,
+    asking: Mutex<HashMap<SecretHash, Arc<Asking>>>,
     changes: AtomicU64,
     used: Mutex<Used>,
 }
@@ -242,6 +249,37 @@ struct Known {
     principal: Arc<Principal>,
     token: Uuid,
     expires_at: Option<Moment>,
+}
+
+/// Those who ask of one token at the moment.
+#[derive(Debug, Default)]
+struct Asking {
+    came: AtomicU64,
+    looked: tokio::sync::Mutex<Looked>,
+}
+
+/// One of them. The last to go puts it away, also when a request is given up.
+struct Leaving<'a> {
+    all: &'a Mutex<HashMap<SecretHash, Arc<Asking>>>,
+    hash: SecretHash,
+    asking: Arc<Asking>,
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        let mut all = lock(self.all);
+        // Two hold it then: this one, and the list.
+        if Arc::strong_count(&self.asking) <= 2 {
+            all.remove(&self.hash);
+        }
+    }
+}
+
+/// What was found last, for those who had come until then.
+#[derive(Debug, Default)]
+struct Looked {
+    until: u64,
+    found: Option<Known>,
 }
 
 #[derive(Debug, Default)]
@@ -254,8 +292,8 @@ impl Directory {
     /// Of the principals in `store`.
     pub fn new(store: Store) -> Self {
         let alone = store.sqlite().is_some();
-        let (known, used) = (Mutex::default(), Mutex::default());
-        Directory { store, alone, known, changes: AtomicU64::new(0), used }
+        let (known, asking, used) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Directory { store, alone, known, asking, changes: AtomicU64::new(0), used }
     }
 
     /// Who holds `token`, if it is taken now. What cannot be a token asks no database.
@@ -265,12 +303,28 @@ impl Directory {
         let known = lock(&self.known).get(&hash).cloned();
         let known = match known {
             Some(known) => Some(known),
-            None => self.find(hash, now).await?,
+            None => self.find_together(hash, now).await?,
         };
         let taken = |known: &Known| known.expires_at.is_none_or(|ends| now < ends);
         let Some(known) = known.filter(taken) else { return Ok(None) };
         self.note(known.token, now);
         Ok(Some(known.principal))
+    }
+
+    /// The same for all who ask of one token at a time: one of them looks for those who came before
+    /// it began. Whoever comes later is not told what was true before they came, and however many
+    /// requests a token sends, it has one connection at most.
+    async fn find_together(&self, hash: SecretHash, now: Moment) -> ApiResult<Option<Known>> {
+        let asking = Arc::clone(lock(&self.asking).entry(hash).or_default());
+        let asking = Leaving { all: &self.asking, hash, asking };
+        let came = asking.asking.came.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut looked = asking.asking.looked.lock().await;
+        if looked.until < came {
+            let until = asking.asking.came.load(Ordering::SeqCst);
+            let found = self.find(hash, now).await?;
+            *looked = Looked { until, found };
+        }
+        Ok(looked.found.clone())
     }
 
     async fn find(&self, hash: SecretHash, now: Moment) -> ApiResult<Option<Known>> {

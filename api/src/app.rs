@@ -22,6 +22,7 @@ use crate::metrics::Metrics;
 use crate::people::Passwords;
 use crate::reconciler::Reconciler;
 use crate::routes::system::LastLook;
+use crate::shares::Shares;
 use crate::token::TokenHash;
 use crate::web::Sessions;
 use crate::workspaces::{WorkspaceName, Workspaces};
@@ -48,6 +49,7 @@ struct Inner {
     workspaces: Workspaces,
     metrics: Metrics,
     body_room: Arc<Semaphore>,
+    shares: Shares,
     readiness: LastLook,
     /// What may be wrong with the database; none where nobody looks.
     waived: Option<Vec<Danger>>,
@@ -82,6 +84,7 @@ impl App {
             workspaces: Workspaces::default(),
             metrics: Metrics::default(),
             body_room: Arc::new(Semaphore::new(BODY_BYTES)),
+            shares: Shares::default(),
             readiness: LastLook::default(),
             waived: None,
             sessions: Sessions::new(store, Entropy::system()),
@@ -234,6 +237,11 @@ impl App {
     /// Room for request bodies, in bytes.
     pub(crate) fn body_room(&self) -> &Arc<Semaphore> {
         &self.inner.body_room
+    }
+
+    /// What each workspace may take of what all of them share.
+    pub(crate) fn shares(&self) -> &Shares {
+        &self.inner.shares
     }
 
     /// What was last found of the database's readiness.

@@ -15,10 +15,12 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::access::Access;
 use crate::app::App;
 use crate::ingest::native::Object;
 use crate::ingest::{self, BodyError, REQUEST_BYTES};
 use crate::problem::{ApiError, unknown_workspace};
+use crate::shares::{Share, Turn};
 
 /// The workspace that the path names.
 #[derive(Clone, Copy, Debug)]
@@ -187,7 +189,23 @@ pub struct Payload {
     /// Its media type, as it was sent.
     pub content_type: Option<String>,
     /// Its share. Whoever hands on what is in it hands this on as well.
-    pub(crate) room: Option<OwnedSemaphorePermit>,
+    pub(crate) room: Vec<OwnedSemaphorePermit>,
+}
+
+/// From how many bytes on a body is worth waiting for the others of its workspace.
+const LARGE: usize = 16 * 1024;
+
+impl Payload {
+    /// Waits, with a large body, until no other of the same workspace is being read.
+    pub(crate) async fn turn_to_read(
+        &self,
+        app: &App,
+        access: &Access,
+        workspace: WorkspaceId,
+    ) -> Option<Turn> {
+        let share = access.share(app).filter(|_| self.bytes.len() >= LARGE)?;
+        share.turn_to_read(app.ledger().is_shared(workspace)).await
+    }
 }
 
 impl FromRequest<App> for Payload {
@@ -195,7 +213,9 @@ impl FromRequest<App> for Payload {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
         let content_type = content_type(request.headers());
-        let (bytes, room) = read(request.into_body(), app).await?;
+        let access = request.extensions().get::<Access>();
+        let share = access.and_then(|access| access.share(app));
+        let (bytes, room) = read(request.into_body(), app, share.as_deref()).await?;
         Ok(Payload { bytes, content_type, room })
     }
 }
@@ -205,32 +225,58 @@ impl FromRequest<App> for Payload {
 const BODY_PATIENCE: Duration = Duration::from_secs(25);
 
 /// Of a body that takes longer, nothing is done, and the memory that it held is free for others.
-async fn read(body: Body, app: &App) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
-    let read = tokio::time::timeout(BODY_PATIENCE, read_whole(body, app));
+async fn read(
+    body: Body,
+    app: &App,
+    share: Option<&Share>,
+) -> Result<(Bytes, Vec<OwnedSemaphorePermit>), ApiError> {
+    let read = tokio::time::timeout(BODY_PATIENCE, read_whole(body, app, share));
     read.await.unwrap_or_else(|_| Err(too_slow()))
 }
 
 async fn read_whole(
     body: Body,
     app: &App,
-) -> Result<(Bytes, Option<OwnedSemaphorePermit>), ApiError> {
+    share: Option<&Share>,
+) -> Result<(Bytes, Vec<OwnedSemaphorePermit>), ApiError> {
     let mut stream = body.into_data_stream();
     let mut bytes = BytesMut::new();
-    let mut room: Option<OwnedSemaphorePermit> = None;
+    let mut room = Room::default();
     while let Some(chunk) = stream.next().await {
         let chunk = chunk.map_err(cut_off)?;
         if bytes.len() + chunk.len() > REQUEST_BYTES {
             return Err(BodyError::TooLarge.into());
         }
-        let length = u32::try_from(chunk.len()).unwrap_or(u32::MAX);
-        let more = app.body_room().clone().try_acquire_many_owned(length).map_err(|_| busy())?;
-        match &mut room {
-            Some(room) => room.merge(more),
-            None => room = Some(more),
-        }
+        room.take(chunk.len(), app, share)?;
         bytes.extend_from_slice(&chunk);
     }
-    Ok((bytes.freeze(), room))
+    Ok((bytes.freeze(), room.of_all.into_iter().chain(room.of_share).collect()))
+}
+
+/// What a body holds of the memory for bodies.
+#[derive(Default)]
+struct Room {
+    of_all: Option<OwnedSemaphorePermit>,
+    of_share: Option<OwnedSemaphorePermit>,
+}
+
+impl Room {
+    fn take(&mut self, bytes: usize, app: &App, share: Option<&Share>) -> Result<(), ApiError> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        if let Some(share) = share {
+            merge(&mut self.of_share, share.room(bytes).ok_or_else(busy)?);
+        }
+        let more = app.body_room().clone().try_acquire_many_owned(bytes).map_err(|_| busy())?;
+        merge(&mut self.of_all, more);
+        Ok(())
+    }
+}
+
+fn merge(held: &mut Option<OwnedSemaphorePermit>, more: OwnedSemaphorePermit) {
+    match held {
+        Some(held) => held.merge(more),
+        None => *held = Some(more),
+    }
 }
 
 fn busy() -> ApiError {

@@ -34,6 +34,7 @@ pub mod scenario;
 pub mod schema;
 pub mod server;
 pub mod settings;
+mod shares;
 pub mod signer;
 pub mod signing_key;
 pub mod token;

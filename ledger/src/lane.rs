@@ -11,22 +11,28 @@
 mod cache;
 mod draft;
 mod jobs;
+mod rounds;
 mod stored;
+mod waiting;
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::time::Instant;
 
 use self::cache::RunCache;
 use self::draft::Draft;
 use self::jobs::Jobs;
+use self::rounds::{Part, rounds};
 pub(crate) use self::stored::{decode, fold_runs};
+use self::waiting::Waiting;
 use crate::catalog::Catalog;
 use crate::event::{AggregateType, AnyEvent, Stream};
 use crate::fact::{EventType, Fact};
 use crate::ledger::{Inner, LogGrew, SubmitError};
+use crate::pace::Pace;
 use crate::store::{Appended, Batch, Head, StoreError, Turn};
 use crate::submission::{Answer, Submission};
 use crate::words::{RunId, WorkspaceId};
@@ -53,7 +59,7 @@ pub(crate) struct Job {
     pub(crate) answer: oneshot::Sender<Result<Vec<Answer>, SubmitError>>,
     pub(crate) _room: OwnedSemaphorePermit,
     /// What the caller's memory is counted by. A caller may go away, and its job stays.
-    pub(crate) held: Option<OwnedSemaphorePermit>,
+    pub(crate) _held: Vec<OwnedSemaphorePermit>,
 }
 
 /// Serves `waiting` until nobody can send any more, or nothing has come for a while.
@@ -62,7 +68,8 @@ pub(crate) async fn run(
     workspace: WorkspaceId,
     mut waiting: mpsc::Receiver<Job>,
 ) {
-    let mut lane = Lane { inner, workspace, known: None, runs: RunCache::default() };
+    let mut lane =
+        Lane { inner, workspace, known: None, runs: RunCache::default(), pace: Pace::default() };
     let mut expected = 0;
     loop {
         let first = match tokio::time::timeout(IDLE, waiting.recv()).await {
@@ -79,7 +86,8 @@ pub(crate) async fn run(
         };
         let mut jobs = Jobs::default();
         jobs.add(first);
-        jobs.gather(&mut waiting, expected).await;
+        let most = if lane.is_shared() { lane.pace.most() } else { BATCH };
+        jobs.gather(&mut waiting, expected, most).await;
         let answered = jobs.len();
         lane.serve(jobs.into_inner()).await;
         expected = waiting.len() + answered;
@@ -99,33 +107,58 @@ struct Lane {
     workspace: WorkspaceId,
     known: Option<Known>,
     runs: RunCache,
+    pace: Pace,
 }
 
 impl Lane {
+    /// Serves jobs in as many rounds as it takes. Each is answered when its last part is durable.
     async fn serve(&mut self, jobs: Vec<Job>) {
+        let shared = self.is_shared();
+        let most = if shared { self.pace.most() } else { usize::MAX };
+        let sizes: Vec<(usize, bool)> =
+            jobs.iter().map(|job| (job.submissions.len(), job.atomic)).collect();
+        let mut waiting: Vec<Waiting> = jobs.into_iter().map(Waiting::new).collect();
+        for parts in rounds(&sizes, most) {
+            let count = parts.iter().map(|part| part.range.len()).sum();
+            let begun = Instant::now();
+            self.serve_round(&mut waiting, parts).await;
+            if shared {
+                tokio::time::sleep(self.pace.learn(count, begun.elapsed())).await;
+            }
+        }
+    }
+
+    /// Whether another workspace has had work lately: then turns are short (specs/0023).
+    fn is_shared(&self) -> bool {
+        self.inner.crowd.is_beside(self.workspace, self.inner.clock.now())
+    }
+
+    async fn serve_round(&mut self, waiting: &mut [Waiting], mut parts: Vec<Part>) {
+        parts.retain(|part| waiting[part.request].is_unanswered());
         let requests: Vec<(&[Submission], bool)> =
-            jobs.iter().map(|job| (&job.submissions[..], job.atomic)).collect();
+            parts.iter().map(|part| waiting[part.request].part(part)).collect();
         match self.round(&requests).await {
             Ok(answers) => {
-                for (job, answers) in jobs.into_iter().zip(answers) {
-                    // A caller that has gone away does not need its answer.
-                    let _ = job.answer.send(Ok(answers));
+                for (part, answers) in parts.iter().zip(answers) {
+                    waiting[part.request].take(answers);
                 }
             }
             // One request that the database cannot take must not harm those that came with it.
             Err(Failure::Store(error))
-                if jobs.len() > 1 && !matches!(*error, StoreError::Unavailable(_)) =>
+                if parts.len() > 1 && !matches!(*error, StoreError::Unavailable(_)) =>
             {
-                for job in jobs {
-                    let answers = self.round(&[(&job.submissions, job.atomic)]).await;
-                    let answers = answers.map(|mut all| all.pop().unwrap_or_default());
-                    let _ = job.answer.send(answers.map_err(Failure::into_error));
+                for part in parts {
+                    let answers = self.round(&[waiting[part.request].part(&part)]).await;
+                    match answers.map(|mut all| all.pop().unwrap_or_default()) {
+                        Ok(answers) => waiting[part.request].take(answers),
+                        Err(failure) => waiting[part.request].fail(failure.into_error()),
+                    }
                 }
             }
             Err(failure) => {
                 tracing::error!(workspace = %self.workspace, ?failure, "append failed");
-                for job in jobs {
-                    let _ = job.answer.send(Err(failure.clone().into_error()));
+                for part in parts {
+                    waiting[part.request].fail(failure.clone().into_error());
                 }
             }
         }

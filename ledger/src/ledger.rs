@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use crate::catalog::Catalog;
 use crate::clock::{Clock, Entropy, NoEntropy};
+use crate::crowd::Crowd;
 use crate::lane::{self, Job};
 use crate::store::{Store, StoreError};
 use crate::submission::{Answer, Command, Refusal, Submission};
@@ -41,6 +42,7 @@ pub(crate) struct Inner {
     pub(crate) entropy: Entropy,
     pub(crate) appended: broadcast::Sender<LogGrew>,
     pub(crate) catalogs: Mutex<HashMap<String, Arc<Catalog>>>,
+    pub(crate) crowd: Crowd,
 }
 
 #[derive(Clone, Debug)]
@@ -110,8 +112,8 @@ impl Ledger {
     pub fn new(store: Store, clock: Clock, entropy: Entropy) -> Self {
         let (appended, _) = broadcast::channel(1_024);
         let (readable, store) = (store.clone(), store.writing());
-        let catalogs = Mutex::default();
-        let inner = Inner { store, readable, clock, entropy, appended, catalogs };
+        let (catalogs, crowd) = (Mutex::default(), Crowd::default());
+        let inner = Inner { store, readable, clock, entropy, appended, catalogs, crowd };
         Ledger { inner: Arc::new(inner), lanes: Arc::default(), halted: Arc::default() }
     }
 
@@ -185,7 +187,7 @@ impl Ledger {
         submissions: Vec<Submission>,
         atomic: bool,
     ) -> Result<Vec<Answer>, SubmitError> {
-        self.submit_holding(workspace, submissions, atomic, None).await
+        self.submit_holding(workspace, submissions, atomic, Vec::new()).await
     }
 
     /// The same. `held` is given back only when the submissions are out of memory again, even if
@@ -195,7 +197,7 @@ impl Ledger {
         workspace: WorkspaceId,
         submissions: Vec<Submission>,
         atomic: bool,
-        held: Option<OwnedSemaphorePermit>,
+        held: Vec<OwnedSemaphorePermit>,
     ) -> Result<Vec<Answer>, SubmitError> {
         if let Some(why) = self.halted(workspace) {
             return Err(SubmitError::Halted(why));
@@ -206,6 +208,7 @@ impl Ledger {
         if submissions.is_empty() {
             return Ok(Vec::new());
         }
+        self.inner.crowd.note(workspace, self.now());
         let count = u32::try_from(submissions.len()).map_err(|_| SubmitError::TooMany)?;
         let (mut submissions, mut held) = (submissions, held);
         // A lane that was idle may close between being found and being used; then there is a new
@@ -216,10 +219,10 @@ impl Ledger {
                 .try_acquire_many_owned(count)
                 .map_err(|_| SubmitError::Overloaded)?;
             let (answer, answered) = oneshot::channel();
-            let job = Job { submissions, atomic, answer, _room: room, held };
+            let job = Job { submissions, atomic, answer, _room: room, _held: held };
             match lane.jobs.send(job).await {
                 Ok(()) => return answered.await.map_err(|_| SubmitError::Closing)?,
-                Err(unsent) => (submissions, held) = (unsent.0.submissions, unsent.0.held),
+                Err(unsent) => (submissions, held) = (unsent.0.submissions, unsent.0._held),
             }
         }
     }
@@ -249,6 +252,11 @@ impl Ledger {
         let lane = Lane { jobs, room: Arc::new(tokio::sync::Semaphore::new(MOST_WAITING)) };
         lanes.insert(workspace, lane.clone());
         lane
+    }
+
+    /// Whether another workspace has had work lately, so that this one's is done in short turns.
+    pub fn is_shared(&self, workspace: WorkspaceId) -> bool {
+        self.inner.crowd.is_beside(workspace, self.now())
     }
 
     /// The catalog of a workspace: the last one published.

@@ -23,6 +23,11 @@ impl Ahead {
         Ahead { source: source.clone(), workspace, page, next: None }
     }
 
+    /// From now on pages have at most this many events.
+    pub(crate) const fn set_page(&mut self, page: u32) {
+        self.page = page;
+    }
+
     /// The page that begins at `from` and ends before `to`. Empty at the end of the log.
     pub(crate) async fn page(
         &mut self,
@@ -39,7 +44,7 @@ impl Ahead {
         };
         let after = from + events.len() as u64;
         // A full page: there is probably more.
-        if events.len() as u64 == u64::from(self.page) && after < to {
+        if events.len() as u64 >= u64::from(self.page) && after < to {
             let (source, workspace, page) = (self.source.clone(), self.workspace, self.page);
             let reading = tokio::spawn(read(source, workspace, after, to, page));
             self.next = Some((after, to, reading));

@@ -7,6 +7,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use runledger_ledger::pace::Pace;
 use runledger_ledger::store::{Scope, Store, StoreError};
 use runledger_ledger::time::Span;
 use runledger_ledger::words::WorkspaceId;
@@ -171,12 +172,20 @@ async fn fold(
     mut shutdown: watch::Receiver<bool>,
 ) {
     let mut ahead = Ahead::new(inner.ledger.writing_store(), workspace, PAGE);
+    let mut pace = Pace::default();
     while !*shutdown.borrow() {
         let begun = Instant::now();
+        let shared = inner.ledger.is_shared(workspace);
+        ahead.set_page(if shared { u32::try_from(pace.most()).unwrap_or(PAGE) } else { PAGE });
         match step(inner, &mut ahead).await {
-            Ok(Step::Folded) => {
+            Ok(Step::Folded { events }) => {
+                // Over SQLite the others wait for the same writer.
+                let rest = match shared {
+                    true => tokio::time::sleep(pace.learn(events, begun.elapsed())),
+                    false => tokio::time::sleep_until(begun + PACE),
+                };
                 tokio::select! {
-                    () = tokio::time::sleep_until(begun + PACE) => {}
+                    () = rest => {}
                     () = stopped(&mut shutdown) => {}
                 }
             }
@@ -206,7 +215,10 @@ async fn fold(
 }
 
 enum Step {
-    Folded,
+    /// A page of so many events.
+    Folded {
+        events: usize,
+    },
     Nothing,
 }
 
@@ -217,7 +229,7 @@ async fn step(inner: &Inner, ahead: &mut Ahead) -> Result<Step, ProjectionError>
         Some(live) => live,
         None => {
             Checkpoint::create(store, Model { workspace, generation: 1 }, true).await?;
-            return Ok(Step::Folded);
+            return Ok(Step::Folded { events: 0 });
         }
     };
     if checkpoint.version > VERSION {
@@ -226,14 +238,15 @@ async fn step(inner: &Inner, ahead: &mut Ahead) -> Result<Step, ProjectionError>
     if checkpoint.version < VERSION {
         // A new version is built beside the old one, which answers until then.
         rebuild::rebuild(inner, workspace, &|_| {}).await?;
-        return Ok(Step::Folded);
+        return Ok(Step::Folded { events: 0 });
     }
     let advanced = advance(ahead, store, &checkpoint, u64::MAX).await?;
     if advanced.position == checkpoint.position {
         return Ok(Step::Nothing);
     }
     inner.moved.note(workspace, advanced.position);
-    Ok(Step::Folded)
+    let events = advanced.position.saturating_sub(checkpoint.position);
+    Ok(Step::Folded { events: usize::try_from(events).unwrap_or(usize::MAX) })
 }
 
 /// Folds one page of the log that begins at the checkpoint, up to position `to`, into the read
@@ -268,7 +281,7 @@ pub(crate) async fn catch_up(
     let mut ahead = Ahead::new(inner.ledger.writing_store(), workspace, PAGE);
     loop {
         match step(inner, &mut ahead).await {
-            Ok(Step::Folded) | Err(ProjectionError::NotAlone) => {}
+            Ok(Step::Folded { .. }) | Err(ProjectionError::NotAlone) => {}
             Ok(Step::Nothing) => {
                 let live = inner.live(workspace).await?;
                 return live.map(|live| live.position).ok_or(ProjectionError::NoModel);

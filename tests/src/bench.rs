@@ -5,6 +5,7 @@ pub mod append;
 pub mod baseline;
 pub mod copy;
 pub mod evidence;
+pub mod fairness;
 pub mod http;
 pub mod lag;
 pub mod pages;

@@ -111,7 +111,10 @@ pub async fn post_events(
     let content_type = payload.content_type.as_deref();
     let alone = native::is_one(&payload.bytes, content_type);
     let mut new_run_id = || app.ledger().new_run_id();
-    let items = native::parse_body(&payload.bytes, content_type, access.caller(), &mut new_run_id)?;
+    let items = {
+        let _turn = payload.turn_to_read(&app, &access, workspace).await;
+        native::parse_body(&payload.bytes, content_type, access.caller(), &mut new_run_id)?
+    };
     limits::events(&app, access.principal(), items.len());
     let items = items.into_iter().map(|item| allowed(&access, item?)).collect();
     let name = Name::new(&name).map_err(ApiError::internal)?;
@@ -157,7 +160,7 @@ async fn record(
     place: Place<'_>,
     items: Vec<Result<Parsed, ItemError>>,
     modes: Modes,
-    room: Option<OwnedSemaphorePermit>,
+    room: Vec<OwnedSemaphorePermit>,
 ) -> ApiResult<Vec<ItemResult>> {
     let (mut runs, mut submissions, mut asking) = (Vec::new(), Vec::new(), Vec::new());
     let mut results: Vec<Option<ItemResult>> = Vec::with_capacity(items.len());

@@ -108,7 +108,10 @@ pub async fn lineage_batch(
     payload: Payload,
 ) -> ApiResult<axum::Json<BatchResponse>> {
     let workspace = target.find(&app).await?;
-    let items = openlineage::parse_batch(&payload.bytes, Some(access.actor()))?;
+    let items = {
+        let _turn = payload.turn_to_read(&app, &access, workspace).await;
+        openlineage::parse_batch(&payload.bytes, Some(access.actor()))?
+    };
     limits::events(&app, access.principal(), items.len());
     // A place for each event: what cannot be read has its answer already, and what is not to be
     // recorded as well.

@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use super::{BATCH, Job};
+use super::Job;
 
 /// How often in a row everybody else is let run, and brings nothing, before a batch is complete. A
 /// turn of which nobody makes use takes about a microsecond.
@@ -28,12 +28,17 @@ impl Jobs {
     /// they get to run: were they not let run, they would be half of one batch and half of the
     /// next, and every commit would do half of what it could. So as long as fewer have come than
     /// are `expected`, those who were answered last and those who waited then, everybody else gets
-    /// many turns to run, and then two.
-    pub(super) async fn gather(&mut self, waiting: &mut mpsc::Receiver<Job>, expected: usize) {
+    /// many turns to run, and then two. No more is added once there are `most` submissions.
+    pub(super) async fn gather(
+        &mut self,
+        waiting: &mut mpsc::Receiver<Job>,
+        expected: usize,
+        most: usize,
+    ) {
         let mut idle = 0;
-        while self.submissions < BATCH {
+        while self.submissions < most {
             let before = self.jobs.len();
-            while self.submissions < BATCH
+            while self.submissions < most
                 && let Ok(job) = waiting.try_recv()
             {
                 self.add(job);
@@ -66,7 +71,7 @@ mod tests {
     fn job() -> Job {
         let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let (answer, _) = oneshot::channel();
-        Job { submissions: Vec::new(), atomic: false, answer, _room: room, held: None }
+        Job { submissions: Vec::new(), atomic: false, answer, _room: room, _held: Vec::new() }
     }
 
     /// How many are gathered when `expected` are, one waits, and two come after `turns` turns.
@@ -83,7 +88,7 @@ mod tests {
             }
             send
         });
-        jobs.gather(&mut waiting, expected).await;
+        jobs.gather(&mut waiting, expected, 100).await;
         // It stays open until then.
         drop(coming.await);
         jobs.len()

@@ -20,6 +20,7 @@ use crate::process::ServerProcess;
 pub struct Connection {
     stream: BufReader<TcpStream>,
     head: String,
+    events: String,
 }
 
 /// A status and a body.
@@ -31,20 +32,38 @@ impl Connection {
     /// # Errors
     /// When it does not answer.
     pub async fn open(server: &ServerProcess) -> anyhow::Result<Self> {
-        let address = server.url.strip_prefix("http://").context("an address")?;
-        let stream = TcpStream::connect(address).await?;
-        stream.set_nodelay(true)?;
-        let head = format!("Host: {address}\r\nAuthorization: Bearer {}\r\n", server.token);
-        Ok(Connection { stream: BufReader::with_capacity(64 * 1024, stream), head })
+        Connection::open_as(&server.url, &server.token, "main").await
     }
 
-    /// Posts `body` to the events of the workspace `main`.
+    /// Connects with a token of a workspace.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn open_as(url: &str, token: &str, workspace: &str) -> anyhow::Result<Self> {
+        let address = url.strip_prefix("http://").context("an address")?;
+        let stream = TcpStream::connect(address).await?;
+        stream.set_nodelay(true)?;
+        let head = format!("Host: {address}\r\nAuthorization: Bearer {token}\r\n");
+        let events = format!("/v1/workspaces/{workspace}/events");
+        Ok(Connection { stream: BufReader::with_capacity(64 * 1024, stream), head, events })
+    }
+
+    /// Posts `body` to the events of the workspace.
     ///
     /// # Errors
     /// When the connection breaks.
     pub async fn post_events(&mut self, kind: &str, body: &[u8]) -> anyhow::Result<Answer> {
+        let path = self.events.clone();
+        self.post(&path, kind, body).await
+    }
+
+    /// Posts `body` to `path`.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub async fn post(&mut self, path: &str, kind: &str, body: &[u8]) -> anyhow::Result<Answer> {
         let head = format!(
-            "POST /v1/workspaces/main/events HTTP/1.1\r\n{}Content-Type: {kind}\r\n\
+            "POST {path} HTTP/1.1\r\n{}Content-Type: {kind}\r\n\
              Content-Length: {}\r\n\r\n",
             self.head,
             body.len()

@@ -21,7 +21,7 @@ use runledger_tests::bench::report::{Aim, BASELINE, COPY, Report, Unit};
 use runledger_tests::bench::server::Served;
 use runledger_tests::bench::sizes::Sizes;
 use runledger_tests::bench::stand::{Database, Stand};
-use runledger_tests::bench::{evidence, http, lag, project, reconcile, traffic};
+use runledger_tests::bench::{evidence, fairness, http, lag, project, reconcile, traffic};
 use runledger_tests::database::drop_database;
 use tokio::time::Instant;
 
@@ -62,6 +62,8 @@ enum Part {
     Http,
     /// How far the read models are behind at half of the maximum
     Lag,
+    /// Acknowledgements of a quiet workspace beside a noisy one
+    Fairness,
     /// Deriving the read models again
     Rebuild,
     /// The overview and lists over a small and a large history
@@ -127,6 +129,12 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
         if wanted(Part::Lag) {
             say("watching the read models");
             lag(&stand, database, &sizes, &mut report).await?;
+        }
+    }
+    if wanted(Part::Fairness) {
+        for database in Database::ALL {
+            say(&format!("listening through the noise on {}", database.name()));
+            fair(&stand, database, &sizes, &mut report).await?;
         }
     }
     if wanted(Part::Rebuild) {
@@ -281,6 +289,29 @@ async fn lag(
         }
     }
     site.close().await
+}
+
+/// The p99 of the quiet workspace beside the noise, by its p99 alone, both of one run.
+async fn fair(
+    stand: &Stand,
+    database: Database,
+    sizes: &Sizes,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let name = |what: &str| format!("{}: fairness, {what}", database.name());
+    for _ in 0..sizes.repetitions {
+        let served = Served::start(stand, database).await?;
+        let measured = fairness::measure(&served, sizes.watched).await?;
+        let [alone, beside] =
+            [&measured.alone, &measured.beside].map(|taken| millis(percentile(taken, 99)));
+        report.add(name("quiet workspace alone, p99"), Unit::Millis, alone);
+        report.add(name("quiet workspace beside a noisy one, p99"), Unit::Millis, beside);
+        report.add(name("beside by alone, p99"), Unit::Times, beside / alone);
+        report.add(name("events of the noisy workspace"), Unit::Rate, measured.noise);
+        served.stop().await?.close().await?;
+    }
+    report.aim(&name("beside by alone, p99"), Aim::AtMost(2.0));
+    Ok(())
 }
 
 /// What is read over a history: filling a large one takes longest, so it is filled once for both.

@@ -18,6 +18,7 @@ mod log;
 mod lost_answers;
 mod reports;
 mod rows;
+mod sharing;
 mod tree;
 mod trust;
 mod two_servers;
