@@ -6,6 +6,7 @@
 //! know nothing of all this.
 
 mod error;
+mod functions;
 mod pieces;
 mod postgres;
 pub mod protection;

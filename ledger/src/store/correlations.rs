@@ -13,11 +13,7 @@ use crate::words::{RunId, WorkspaceId};
 pub type Claim = (CorrelationKey, RunId);
 
 /// However many runs claim a key, only so many of them are read.
-const CLAIMS_OF: &str = "\
-SELECT asked.key, claim.run_id FROM UNNEST($2::bytea[]) AS asked (key), LATERAL (
-    SELECT run_id FROM correlations WHERE workspace_id = $1 AND key = asked.key
-    ORDER BY run_id LIMIT $3
-) AS claim";
+const CLAIMS_OF: &str = "SELECT * FROM claims_of_keys($1, $2, $3)";
 const DROP: &str = "\
 DELETE FROM correlations AS claim USING UNNEST($2::bytea[], $3::uuid[]) AS gone (key, run_id)
 WHERE claim.workspace_id = $1 AND claim.key = gone.key AND claim.run_id = gone.run_id";
@@ -53,13 +49,8 @@ impl Store {
         let rows: Vec<(Vec<u8>, Uuid)> = match self {
             Store::Postgres(store) => {
                 let keys: Vec<&[u8]> = keys.iter().map(|key| &key.0[..]).collect();
-                let mut transaction = store.begin_reading(workspace.into()).await?;
-                sqlx::query_as(CLAIMS_OF)
-                    .bind(workspace.0)
-                    .bind(keys)
-                    .bind(most())
-                    .fetch_all(&mut *transaction)
-                    .await?
+                let query = sqlx::query_as(CLAIMS_OF).bind(workspace.0).bind(keys).bind(most());
+                query.fetch_all(store.pool()).await?
             }
             Store::Sqlite(store) => claims_on_sqlite(store.readers(), workspace, keys).await?,
         };

@@ -34,6 +34,9 @@ pub struct PgStore {
 
 /// How long the reason why nobody answers is waited for.
 const ONCE_MORE: std::time::Duration = std::time::Duration::from_secs(2);
+/// For so long a connection that was just used is not asked whether it is still there: that would be
+/// a round trip before each statement.
+const TRUSTED: std::time::Duration = std::time::Duration::from_millis(50);
 /// Connections of a server for readers.
 const READERS: u32 = 10;
 /// Connections of a server for lanes, followers, marks and leases. No reader takes them: however
@@ -71,8 +74,8 @@ const APPLIED: &str = "SELECT version, checksum FROM _sqlx_migrations WHERE succ
 /// compiling it would pay.
 const SESSION: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off";
 
-/// The append, see [`protection`]: in one round trip without a transaction of its own, because it
-/// names its workspace itself.
+/// The append, see [`super::functions`]: in one round trip without a transaction of its own, because
+/// it names its workspace itself.
 const APPEND: &str = "SELECT append_events($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, \
      $14, $15, $16, $17, $18, $19)";
 // A server that is cut off in its turn must not keep the others waiting: the database ends the
@@ -86,31 +89,10 @@ SELECT $1, key, run_id FROM UNNEST($2::bytea[], $3::uuid[]) AS taken (key, run_i
 ON CONFLICT (workspace_id, key) DO UPDATE SET run_id = excluded.run_id";
 const FREE_RESERVATIONS: &str =
     "DELETE FROM reservations WHERE workspace_id = $1 AND key = ANY($2)";
-// Each stream and each id is looked up by itself. Every index begins with the workspace, and a
-// planner that has not counted the rows, or not those of a new workspace, would take one index for
-// as good as the other, and compare each event of the workspace with each key.
-const LOAD_STREAMS: &str = "\
-SELECT event.position, event.body, event.leaf_hash, event.recorded_at
-FROM UNNEST($3::uuid[]) AS asked (id), LATERAL (
-    SELECT position, body, leaf_hash, recorded_at, sequence FROM events
-    WHERE workspace_id = $1 AND aggregate_type = $2 AND aggregate_id = asked.id
-    ORDER BY sequence OFFSET 0
-) AS event
-ORDER BY asked.id, event.sequence";
-const LAST_SEQUENCES: &str = "\
-SELECT kind, id, (SELECT max(sequence) FROM events
-                  WHERE workspace_id = $1 AND aggregate_type = kind AND aggregate_id = id)
-FROM UNNEST($2::smallint[], $3::uuid[]) AS asked (kind, id)";
-const KNOWN_IDS: &str = "\
-SELECT event.source, event.event_id, position, content_hash, aggregate_type, aggregate_id
-FROM UNNEST($2::text[], $3::text[]) AS asked (source, event_id), LATERAL (
-    SELECT * FROM events
-    WHERE workspace_id = $1 AND source = asked.source AND event_id = asked.event_id
-      AND event_id IS NOT NULL
-    OFFSET 0
-) AS event";
-const RESERVATIONS: &str =
-    "SELECT key, run_id FROM reservations WHERE workspace_id = $1 AND key = ANY($2)";
+const LOAD_STREAMS: &str = "SELECT * FROM events_of_streams($1, $2, $3)";
+const LAST_SEQUENCES: &str = "SELECT * FROM last_sequences($1, $2, $3)";
+const KNOWN_IDS: &str = "SELECT * FROM events_by_ids($1, $2, $3)";
+const RESERVATIONS: &str = "SELECT * FROM held_reservations($1, $2)";
 const CREATE_WORKSPACE: &str = "\
 WITH made AS (
     INSERT INTO workspaces (workspace_id, name, created_at) VALUES ($1, $2, $3)
@@ -129,6 +111,15 @@ impl PgStore {
             PgPoolOptions::new()
                 .max_connections(connections)
                 .acquire_timeout(std::time::Duration::from_secs(5))
+                .test_before_acquire(false)
+                .before_acquire(|connection, known| {
+                    Box::pin(async move {
+                        if known.idle_for > TRUSTED {
+                            connection.ping().await?;
+                        }
+                        Ok(true)
+                    })
+                })
                 .after_connect(|connection, _| {
                     Box::pin(async move { connection.execute(SESSION).await.map(drop) })
                 })
@@ -306,7 +297,6 @@ impl PgStore {
         streams: &[Stream],
     ) -> Result<Vec<StoredEvent>, StoreError> {
         let mut events = Vec::new();
-        let mut transaction = self.begin_reading(workspace.into()).await?;
         for kind in AggregateType::ALL {
             let ids: Vec<Uuid> =
                 streams.iter().filter(|stream| stream.kind == *kind).map(|s| s.id).collect();
@@ -317,7 +307,7 @@ impl PgStore {
                 .bind(workspace.0)
                 .bind(kind.number())
                 .bind(ids)
-                .fetch_all(&mut *transaction)
+                .fetch_all(&self.pool)
                 .await?;
             events.extend(found);
         }
@@ -331,12 +321,11 @@ impl PgStore {
     ) -> Result<Vec<(Stream, u64)>, StoreError> {
         let (kinds, ids): (Vec<i16>, Vec<Uuid>) =
             streams.iter().map(|stream| (stream.kind.number(), stream.id)).unzip();
-        let mut transaction = self.begin_reading(workspace.into()).await?;
         let rows: Vec<(i16, Uuid, Option<i64>)> = sqlx::query_as(LAST_SEQUENCES)
             .bind(workspace.0)
             .bind(kinds)
             .bind(ids)
-            .fetch_all(&mut *transaction)
+            .fetch_all(&self.pool)
             .await?;
         rows.into_iter().map(super::counted).collect()
     }
@@ -348,12 +337,11 @@ impl PgStore {
     ) -> Result<Vec<KnownId>, StoreError> {
         let (sources, ids): (Vec<&str>, Vec<&str>) =
             ids.iter().map(|(source, id)| (source.as_str(), id.as_str())).unzip();
-        let mut transaction = self.begin_reading(workspace.into()).await?;
         let rows: Vec<(String, String, i64, Vec<u8>, i16, Uuid)> = sqlx::query_as(KNOWN_IDS)
             .bind(workspace.0)
             .bind(sources)
             .bind(ids)
-            .fetch_all(&mut *transaction)
+            .fetch_all(&self.pool)
             .await?;
         rows.into_iter().map(known_id).collect()
     }
@@ -364,12 +352,8 @@ impl PgStore {
         keys: &[ReservationKey],
     ) -> Result<Vec<(ReservationKey, RunId)>, StoreError> {
         let keys: Vec<&[u8]> = keys.iter().map(|key| &key.0[..]).collect();
-        let mut transaction = self.begin_reading(workspace.into()).await?;
-        let rows: Vec<(Vec<u8>, Uuid)> = sqlx::query_as(RESERVATIONS)
-            .bind(workspace.0)
-            .bind(keys)
-            .fetch_all(&mut *transaction)
-            .await?;
+        let rows: Vec<(Vec<u8>, Uuid)> =
+            sqlx::query_as(RESERVATIONS).bind(workspace.0).bind(keys).fetch_all(&self.pool).await?;
         rows.into_iter()
             .map(|(key, run)| Ok((ReservationKey(super::hash(&key)?), RunId(run))))
             .collect()

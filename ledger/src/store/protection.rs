@@ -4,7 +4,7 @@
 use sha2::{Digest, Sha256};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection};
 
-use super::StoreError;
+use super::{StoreError, functions};
 
 /// Owns everything; nobody signs in as it.
 pub const OWNER: &str = "runledger_owner";
@@ -94,44 +94,6 @@ pub const TABLES: &[(&str, Rights)] = &[
     ("web_sessions", Rights::Access),
 ];
 
-/// The append: it names its workspace itself, so that a batch is one round trip, and one statement
-/// does it all. The head is advanced if it still has the expected size, and only then the rows go in,
-/// and what belongs to them: claims of external ids, and hashes of tiles that they complete.
-const APPEND: &str = "\
-CREATE OR REPLACE FUNCTION append_events(
-    of_workspace uuid, expected bigint, next bigint, at bigint, edge bytea, kinds smallint[], ids uuid[],
-    sequences bigint[], types smallint[], bodies bytea[], leaves bytea[], sources text[],
-    event_ids text[], contents bytea[], claimed bytea[], claimants uuid[], levels smallint[],
-    places bigint[], hashes bytea[]
-) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE added bigint;
-BEGIN
-    PERFORM set_config('runledger.workspace', of_workspace::text, true);
-    UPDATE heads SET size = next, last_recorded_at = at, frontier = edge
-    WHERE workspace_id = of_workspace AND size = expected;
-    IF NOT FOUND THEN RETURN 0; END IF;
-    INSERT INTO events (workspace_id, position, aggregate_type, aggregate_id, sequence, event_type,
-                        recorded_at, body, leaf_hash, source, event_id, content_hash)
-    SELECT of_workspace, expected + item.place - 1, item.kind, item.id, item.sequence, item.type,
-           at, item.body, item.leaf, item.source, item.event_id, item.content
-    FROM UNNEST(kinds, ids, sequences, types, bodies, leaves, sources, event_ids, contents)
-         WITH ORDINALITY AS item (kind, id, sequence, type, body, leaf, source, event_id, content, place);
-    GET DIAGNOSTICS added = ROW_COUNT;
-    IF cardinality(claimed) > 0 THEN
-        INSERT INTO correlations (workspace_id, key, run_id)
-        SELECT of_workspace, claim.key, claim.run FROM UNNEST(claimed, claimants) AS claim (key, run)
-        ON CONFLICT DO NOTHING;
-    END IF;
-    IF cardinality(levels) > 0 THEN
-        INSERT INTO tile_hashes (workspace_id, level, place, hash)
-        SELECT of_workspace, tile.level, tile.place, tile.hash
-        FROM UNNEST(levels, places, hashes) AS tile (level, place, hash)
-        ON CONFLICT DO NOTHING;
-    END IF;
-    RETURN added;
-END $$;
-REVOKE ALL ON FUNCTION append_events FROM PUBLIC;
-";
 /// Statistics, of the columns by which rows are looked for; the wide ones say nothing and cost most.
 /// Only an owner may gather them, so this runs as the owner.
 const COUNT_ROWS: &str = "\
@@ -169,14 +131,20 @@ const BESIDE_GRANTS: &str = "\
 GRANT SELECT ON cqrs_events, _sqlx_migrations TO runledger_app, runledger_reader;
 GRANT SELECT ON runledger_v1_workspaces, runledger_v1_runs, runledger_v1_follow_ups,
     runledger_v1_run_counts, runledger_v1_queues, runledger_v1_checkpoints TO runledger_reader;
-GRANT EXECUTE ON FUNCTION append_events, count_rows TO runledger_app;
+GRANT EXECUTE ON FUNCTION append_events, events_of_streams, last_sequences, events_by_ids,
+    claims_of_keys, held_reservations, count_rows TO runledger_app;
 ";
 /// The functions that stand behind them.
-pub(super) const FUNCTIONS: [&str; 10] = [
+pub(super) const FUNCTIONS: [&str; 15] = [
     "events_are_immutable",
     "checkpoints_are_immutable",
     "logs_only_grow",
     "append_events",
+    "events_of_streams",
+    "last_sequences",
+    "events_by_ids",
+    "claims_of_keys",
+    "held_reservations",
     "count_rows",
     "runledger_v1_moment",
     "runledger_v1_status",
@@ -218,7 +186,7 @@ async fn in_force(connection: &mut PgConnection) -> Result<Option<String>, Store
 
 /// All of it, for a database whose cluster has the roles or has not.
 fn statements(roles: bool) -> String {
-    let mut all = [BESIDE, APPEND, COUNT_ROWS].concat();
+    let mut all = [BESIDE, functions::APPEND, functions::READS, COUNT_ROWS].concat();
     for (table, rights) in TABLES {
         let rule = if OF_SERVICE.contains(table) { SERVICE } else { WORKSPACE };
         all += &format!(
