@@ -4,7 +4,7 @@ mod rows;
 
 use std::path::Path;
 
-use runledger_ledger::store::{Begin, Store, StoreError};
+use runledger_ledger::store::{Begin, Scope, Store, StoreError};
 use runledger_ledger::words::WorkspaceId;
 use sqlx::{PgPool, Postgres, Sqlite, Transaction};
 
@@ -32,10 +32,13 @@ impl Tx {
     /// Begins to read the rows of one workspace: everything that is read in it is of one moment of
     /// the database.
     pub(crate) async fn read(store: &Store, workspace: WorkspaceId) -> Result<Self, StoreError> {
+        Tx::read_in(store, workspace.into()).await
+    }
+
+    /// The same, in a scope.
+    pub(crate) async fn read_in(store: &Store, scope: Scope) -> Result<Self, StoreError> {
         Ok(match store {
-            Store::Postgres(store) => {
-                Tx::Postgres(store.begin_in(Begin::Snapshot, workspace.into()).await?)
-            }
+            Store::Postgres(store) => Tx::Postgres(store.begin_in(Begin::Snapshot, scope).await?),
             Store::Sqlite(store) => Tx::Sqlite(store.readers().begin().await?),
         })
     }

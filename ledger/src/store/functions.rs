@@ -1,6 +1,7 @@
-//! What a lane asks PostgreSQL, as functions of the database. Each names its workspace itself
-//! (specs/0019), and so is one round trip without a transaction around it: a batch that waits three
-//! times instead of twice for the database is a third slower.
+//! What is asked of PostgreSQL by functions of the database, which name the workspace themselves
+//! (specs/0019): what a lane asks, so that it is one round trip without a transaction around it (a
+//! batch that waits three times instead of twice is a third slower), and what is asked of several
+//! workspaces, so that it is one question however many they are.
 
 /// The append: one statement does it all. The head is advanced if it still has the expected size,
 /// and only then the rows go in, and what belongs to them: claims of external ids, and hashes of
@@ -113,4 +114,71 @@ BEGIN
 END $$;
 REVOKE ALL ON FUNCTION events_of_streams, last_sequences, events_by_ids, claims_of_keys,
     held_reservations FROM PUBLIC;
+";
+/// Several workspaces at a glance. No row of two is seen at a time: they are gone through one by one.
+pub(super) const GLANCE: &str = "\
+CREATE OR REPLACE FUNCTION runs_at_a_glance(workspaces uuid[])
+RETURNS TABLE (of_workspace uuid, of_status smallint, of_outcome smallint, of_actionability smallint,
+               counted bigint)
+LANGUAGE plpgsql AS $$
+DECLARE one uuid;
+BEGIN
+    FOR one IN SELECT DISTINCT asked FROM UNNEST(workspaces) AS asked LOOP
+        PERFORM set_config('runledger.workspace', one::text, true);
+        RETURN QUERY
+        SELECT one, c.status, c.outcome, c.actionability, sum(c.runs)::bigint
+        FROM projections AS p JOIN run_counts AS c
+          ON c.workspace_id = p.workspace_id AND c.generation = p.generation
+        WHERE p.workspace_id = one AND p.live AND c.runs > 0
+        GROUP BY c.status, c.outcome, c.actionability;
+    END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION active_at_a_glance(workspaces uuid[], until bigint)
+RETURNS TABLE (of_workspace uuid, overdue bigint, unknown bigint)
+LANGUAGE plpgsql AS $$
+DECLARE one uuid;
+BEGIN
+    FOR one IN SELECT DISTINCT asked FROM UNNEST(workspaces) AS asked LOOP
+        PERFORM set_config('runledger.workspace', one::text, true);
+        RETURN QUERY
+        SELECT one,
+               (SELECT count(*) FROM runs AS r WHERE r.workspace_id = one
+                  AND r.generation = p.generation AND r.status < 2 AND r.deadline <= until),
+               (SELECT count(*) FROM runs AS r WHERE r.workspace_id = one
+                  AND r.generation = p.generation AND r.status < 2 AND r.deadline IS NULL)
+        FROM projections AS p WHERE p.workspace_id = one AND p.live;
+    END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION items_at_a_glance(workspaces uuid[])
+RETURNS TABLE (of_workspace uuid, of_actionability smallint, counted bigint, oldest bigint)
+LANGUAGE plpgsql AS $$
+DECLARE one uuid;
+BEGIN
+    FOR one IN SELECT DISTINCT asked FROM UNNEST(workspaces) AS asked LOOP
+        PERFORM set_config('runledger.workspace', one::text, true);
+        RETURN QUERY
+        SELECT one, c.actionability, c.items,
+               (SELECT i.first_settled_at FROM follow_up_items AS i
+                WHERE i.workspace_id = one AND i.generation = c.generation
+                  AND i.environment = c.environment AND i.actionability = c.actionability
+                ORDER BY i.first_settled_at LIMIT 1)
+        FROM projections AS p JOIN item_counts AS c
+          ON c.workspace_id = p.workspace_id AND c.generation = p.generation
+        WHERE p.workspace_id = one AND p.live AND c.items > 0;
+    END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION signed_at_a_glance(workspaces uuid[])
+RETURNS TABLE (of_workspace uuid, of_size bigint, at bigint)
+LANGUAGE plpgsql AS $$
+DECLARE one uuid;
+BEGIN
+    FOR one IN SELECT DISTINCT asked FROM UNNEST(workspaces) AS asked LOOP
+        PERFORM set_config('runledger.workspace', one::text, true);
+        RETURN QUERY
+        SELECT one, max(c.size), max(c.signed_at) FROM checkpoints AS c
+        WHERE c.workspace_id = one HAVING count(*) > 0;
+    END LOOP;
+END $$;
+REVOKE ALL ON FUNCTION runs_at_a_glance, active_at_a_glance, items_at_a_glance, signed_at_a_glance
+    FROM PUBLIC;
 ";

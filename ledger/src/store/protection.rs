@@ -132,10 +132,11 @@ GRANT SELECT ON cqrs_events, _sqlx_migrations TO runledger_app, runledger_reader
 GRANT SELECT ON runledger_v1_workspaces, runledger_v1_runs, runledger_v1_follow_ups,
     runledger_v1_run_counts, runledger_v1_queues, runledger_v1_checkpoints TO runledger_reader;
 GRANT EXECUTE ON FUNCTION append_events, events_of_streams, last_sequences, events_by_ids,
-    claims_of_keys, held_reservations, count_rows TO runledger_app;
+    claims_of_keys, held_reservations, runs_at_a_glance, active_at_a_glance, items_at_a_glance,
+    signed_at_a_glance, count_rows TO runledger_app;
 ";
 /// The functions that stand behind them.
-pub(super) const FUNCTIONS: [&str; 15] = [
+pub(super) const FUNCTIONS: [&str; 19] = [
     "events_are_immutable",
     "checkpoints_are_immutable",
     "logs_only_grow",
@@ -145,6 +146,10 @@ pub(super) const FUNCTIONS: [&str; 15] = [
     "events_by_ids",
     "claims_of_keys",
     "held_reservations",
+    "runs_at_a_glance",
+    "active_at_a_glance",
+    "items_at_a_glance",
+    "signed_at_a_glance",
     "count_rows",
     "runledger_v1_moment",
     "runledger_v1_status",
@@ -186,7 +191,8 @@ async fn in_force(connection: &mut PgConnection) -> Result<Option<String>, Store
 
 /// All of it, for a database whose cluster has the roles or has not.
 fn statements(roles: bool) -> String {
-    let mut all = [BESIDE, functions::APPEND, functions::READS, COUNT_ROWS].concat();
+    let mut all =
+        [BESIDE, functions::APPEND, functions::READS, functions::GLANCE, COUNT_ROWS].concat();
     for (table, rights) in TABLES {
         let rule = if OF_SERVICE.contains(table) { SERVICE } else { WORKSPACE };
         all += &format!(

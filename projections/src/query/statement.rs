@@ -87,6 +87,15 @@ impl Statement {
         self.push(if values.is_empty() { "(NULL)" } else { ")" })
     }
 
+    /// An array of PostgreSQL of all ids, repeated like those of a list.
+    pub(crate) fn array(&mut self, ids: &[Uuid]) -> &mut Self {
+        self.push("ARRAY[");
+        for (place, id) in padded(ids).enumerate() {
+            self.push(if place == 0 { "" } else { ", " }).bind(*id);
+        }
+        self.push("]::uuid[]")
+    }
+
     /// `(VALUES (…, …), …)` of all pairs, repeated like those of a list.
     pub(crate) fn pairs(&mut self, values: &[(String, String)]) -> &mut Self {
         for (place, (first, second)) in padded(values).enumerate() {
