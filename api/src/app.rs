@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::access::{Directory, Principal};
 use crate::answer::{ItemResult, Summary};
 use crate::cosigners::Cosigners;
+use crate::erasing::Erasing;
 use crate::exports::Exports;
 use crate::limits::{LimitSettings, Limits};
 use crate::metrics::Metrics;
@@ -57,6 +58,7 @@ struct Inner {
     passwords: Passwords,
     cosigners: OnceLock<Cosigners>,
     exports: OnceLock<Exports>,
+    erasing: Erasing,
     catalog: OnceLock<Arc<Catalog>>,
     limits: OnceLock<Limits>,
     closing: watch::Sender<bool>,
@@ -91,6 +93,7 @@ impl App {
             passwords: Passwords::default(),
             cosigners: OnceLock::new(),
             exports: OnceLock::new(),
+            erasing: Erasing::default(),
             catalog: OnceLock::new(),
             limits: OnceLock::new(),
             closing: watch::Sender::new(false),
@@ -195,6 +198,11 @@ impl App {
     pub fn set_exports(&self, exports: Exports) {
         // There is one place for them as long as the process lives.
         let _ = self.inner.exports.set(exports);
+    }
+
+    /// The erasures that are carried out here.
+    pub fn erasing(&self) -> &Erasing {
+        &self.inner.erasing
     }
 
     /// Says once which catalog new workspaces begin with, if it is not the built-in one.

@@ -11,6 +11,7 @@ mod connection;
 mod database;
 mod demo;
 mod dry_run;
+mod erase;
 mod events;
 mod follow_ups;
 mod keys;
@@ -94,6 +95,9 @@ enum Command {
     /// Make, disable and remove the people who sign in, and end their sessions.
     #[command(subcommand)]
     Users(people::Users),
+    /// Have events forgotten, by two people, and keep every proof.
+    #[command(subcommand)]
+    Erase(Box<erase::Command>),
     Rebuild(maintenance::Rebuild),
     Replay(Box<replay::Replay>),
     /// Set a PostgreSQL database up, or see whether a database is safe for a ledger.
@@ -143,6 +147,7 @@ pub fn run() -> ExitCode {
         Command::Tokens(command) => access::tokens(&command),
         Command::Roles(command) => access::roles(&command),
         Command::Users(command) => people::users(&command),
+        Command::Erase(command) => erase::run(&command),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Database(command) => database::run(&command),
         Command::Rebuild(arguments) => maintenance::rebuild(&arguments),

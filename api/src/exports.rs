@@ -107,7 +107,7 @@ pub enum State {
     Failed,
     /// The server ended before it was made. Ask for it again.
     Interrupted,
-    /// It was made, and its file was removed when its time was over.
+    /// It was made, and its file was removed: its time was over, or something was erased since.
     Expired,
 }
 
@@ -312,6 +312,23 @@ impl Exports {
         made.await.context("the export was cut off")?
     }
 
+    /// Removes the packs of a workspace that were asked for before something was erased in it: they
+    /// may still hold it.
+    pub fn forget(&self, workspace: WorkspaceId, erased: Moment) {
+        let ready: Vec<Export> = {
+            let known = self.known();
+            let is_older = |export: &&Export| {
+                let asked = export.asked_at.parse().unwrap_or(Moment::EPOCH);
+                let is_here = export.workspace == workspace && export.state == State::Ready;
+                is_here && asked <= erased
+            };
+            known.values().filter(is_older).cloned().collect()
+        };
+        for export in ready {
+            self.expire(export);
+        }
+    }
+
     /// Removes the files whose time is over.
     fn sweep(&self, now: Moment) {
         let over: Vec<Export> = {
@@ -322,14 +339,18 @@ impl Exports {
             };
             known.values().filter(is_over).cloned().collect()
         };
-        for mut export in over {
-            export.state = State::Expired;
-            match std::fs::remove_file(self.file(export.id)) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    tracing::warn!(export = %export.id, %error, "an old audit pack was not removed");
-                }
-                _ => self.change(&export),
+        for export in over {
+            self.expire(export);
+        }
+    }
+
+    fn expire(&self, mut export: Export) {
+        export.state = State::Expired;
+        match std::fs::remove_file(self.file(export.id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                tracing::warn!(export = %export.id, %error, "an old audit pack was not removed");
             }
+            _ => self.change(&export),
         }
     }
 

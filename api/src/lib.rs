@@ -13,6 +13,7 @@ pub mod cli;
 pub mod client;
 pub mod cosigners;
 pub mod demo;
+pub mod erasing;
 pub mod exports;
 pub mod extract;
 pub mod ingest;

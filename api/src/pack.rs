@@ -14,7 +14,7 @@ use std::io::Write;
 use anyhow::{Context, bail};
 use runledger_ledger::canonical;
 use runledger_ledger::checkpoints::Keys;
-use runledger_ledger::event::{AnyEvent, Recorded};
+use runledger_ledger::event::{AggregateType, AnyEvent, Recorded};
 use runledger_ledger::run::RunEvent;
 use runledger_ledger::store::{SignedCheckpoint, Store};
 use runledger_ledger::time::Moment;
@@ -30,7 +30,7 @@ use sha2::{Digest, Sha256};
 
 use self::derived::Derived;
 use self::spool::{Growing, Spool};
-use crate::routes::evidence::tile_bytes;
+use crate::routes::evidence::{hash_of_erased, tile_bytes};
 
 /// Events that are read in one go.
 const PAGE: u32 = 1_000;
@@ -184,7 +184,8 @@ impl Pack {
                 if chosen && !whole {
                     let index = stored.position;
                     let proof = tree::inclusion(store, workspace, index, size).await?;
-                    let receipt = Receipt { extra: None, index, proof, note: note.clone() };
+                    let extra = hash_of_erased(stored);
+                    let receipt = Receipt { extra, index, proof, note: note.clone() };
                     self.files.add(pack::proof_path(index), receipt.to_string().as_bytes())?;
                     lines.add(&stored.body)?;
                     lines.add(b"\n")?;
@@ -284,6 +285,10 @@ impl Scope {
 
     /// Whether an event is asked for. `runs` are those of the operation, as far as they are known.
     fn holds(&self, event: &Recorded, runs: &mut HashSet<RunId>) -> bool {
+        // What is missing, and who wanted that, belongs to every answer.
+        if event.stream.kind == AggregateType::Erasure {
+            return true;
+        }
         let run = event.stream.run_id();
         if let AnyEvent::Run(RunEvent::Dispatched(dispatched)) = &event.fact.event
             && self.operation.as_deref() == Some(dispatched.operation.as_str())

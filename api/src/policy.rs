@@ -44,6 +44,8 @@ pub enum Action {
     ReadAccess,
     /// Change who may do what here.
     ManageAccess,
+    /// Have something forgotten, together with somebody else.
+    Erase,
 }
 
 /// How far a role must reach for an action.
@@ -61,7 +63,7 @@ enum Reach {
 
 impl Action {
     /// Every action.
-    pub const ALL: [Action; 16] = [
+    pub const ALL: [Action; 17] = [
         Action::AskOfSelf,
         Action::ReadServer,
         Action::RunServer,
@@ -78,6 +80,7 @@ impl Action {
         Action::PublishCatalog,
         Action::ReadAccess,
         Action::ManageAccess,
+        Action::Erase,
     ];
 
     const fn reach(self) -> Reach {
@@ -96,7 +99,8 @@ impl Action {
             | Action::Judge
             | Action::PublishCatalog
             | Action::ReadAccess
-            | Action::ManageAccess => Reach::Workspace,
+            | Action::ManageAccess
+            | Action::Erase => Reach::Workspace,
         }
     }
 
@@ -276,6 +280,11 @@ pub const ROUTES: &[Rule] = &[
     ("GET", "/v1/people/{person}/sessions", Action::RunServer),
     ("POST", "/v1/people/{person}/sessions/end", Action::RunServer),
     ("POST", "/v1/people/{person}/sessions/{session}/end", Action::RunServer),
+    ("GET", "/v1/workspaces/{workspace}/erasures", Action::ReadAccess),
+    ("POST", "/v1/workspaces/{workspace}/erasures", Action::Erase),
+    ("GET", "/v1/workspaces/{workspace}/erasures/{erasure}", Action::ReadAccess),
+    ("POST", "/v1/workspaces/{workspace}/erasures/{erasure}/approve", Action::Erase),
+    ("POST", "/v1/workspaces/{workspace}/erasures/{erasure}/run", Action::Erase),
     ("POST", "/api/v1/lineage", Action::Report),
     ("POST", "/api/v1/lineage/batch", Action::Report),
     ("GET", "/metrics", Action::ReadServer),
@@ -338,6 +347,7 @@ mod tests {
             Action::Judge,
             Action::PublishCatalog,
             Action::ManageAccess,
+            Action::Erase,
         ] {
             assert!(!action.is_for(Role::Auditor) && !action.is_for(Role::Viewer), "{action:?}");
         }

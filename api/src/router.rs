@@ -19,8 +19,8 @@ use crate::ingest::REQUEST_BYTES;
 use crate::limits;
 use crate::problem::{ApiError, Problem};
 use crate::routes::{
-    access, adapters, claims, correlations, diff, events, evidence, follow_ups, lineage, log,
-    overview, packs, people, runs, subjects, system, timeline, workspaces,
+    access, adapters, claims, correlations, diff, erasures, events, evidence, follow_ups, lineage,
+    log, overview, packs, people, runs, subjects, system, timeline, workspaces,
 };
 use crate::web;
 
@@ -85,6 +85,10 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(packs::list_packs, packs::make_pack))
         .routes(routes!(packs::read_pack))
         .routes(routes!(packs::download_pack))
+        .routes(routes!(erasures::list_erasures, erasures::request_erasure))
+        .routes(routes!(erasures::read_erasure))
+        .routes(routes!(erasures::approve_erasure))
+        .routes(routes!(erasures::run_erasure))
         .routes(routes!(lineage::lineage))
         .routes(routes!(lineage::lineage_batch))
         .routes(routes!(access::list_tokens, access::new_token))

@@ -5,6 +5,7 @@ pub mod adapters;
 pub mod claims;
 pub mod correlations;
 pub mod diff;
+pub mod erasures;
 pub mod events;
 pub mod evidence;
 pub mod follow_ups;

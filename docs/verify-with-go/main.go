@@ -8,6 +8,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/base64"
 	"encoding/binary"
 	"fmt"
@@ -29,8 +30,11 @@ func main() {
 	verifier, err := note.NewVerifier(os.Args[2])
 	check(err)
 	size, root := open(read(filepath.Join(os.Args[1], "checkpoint")), verifier)
-	verifyTiles(os.Args[1], size, root)
+	erased := verifyTiles(os.Args[1], size, root)
 	fmt.Printf("intact: %d entries, root %v\n", size, root)
+	if erased > 0 {
+		fmt.Printf("of %d of them, tombstones are left\n", erased)
+	}
 	if len(os.Args) == 5 {
 		verifyProof(read(os.Args[3]), read(os.Args[4]), verifier)
 	}
@@ -51,7 +55,8 @@ func open(signed []byte, verifier note.Verifier) (int64, tlog.Hash) {
 	return size, root
 }
 
-func verifyTiles(directory string, size int64, root tlog.Hash) {
+// verifyTiles says how many entries were erased: of these, the hash is left, and a tombstone.
+func verifyTiles(directory string, size int64, root tlog.Hash) (erased int64) {
 	var stored []tlog.Hash
 	reader := tlog.HashReaderFunc(func(indexes []int64) ([]tlog.Hash, error) {
 		hashes := make([]tlog.Hash, len(indexes))
@@ -71,12 +76,16 @@ func verifyTiles(directory string, size int64, root tlog.Hash) {
 			length := int(binary.BigEndian.Uint16(bundle))
 			entry := bundle[2 : 2+length]
 			bundle = bundle[2+length:]
-			hashes, err := tlog.StoredHashes(start+place, entry, reader)
+			leaf := tlog.Hash(*(*[32]byte)(leaves[32*place : 32*place+32]))
+			if tlog.RecordHash(entry) != leaf {
+				if !bytes.Contains(entry, []byte(`"erased":{`)) {
+					fail(fmt.Sprintf("the entry at position %d is not the one that the tree holds", start+place))
+				}
+				erased++
+			}
+			hashes, err := tlog.StoredHashesForRecordHash(start+place, leaf, reader)
 			check(err)
 			stored = append(stored, hashes...)
-			if string(hashes[0][:]) != string(leaves[32*place:32*place+32]) {
-				fail(fmt.Sprintf("the entry at position %d is not the one that the tree holds", start+place))
-			}
 		}
 		if len(bundle) != 0 {
 			fail("a bundle holds more entries than it should")
@@ -88,6 +97,7 @@ func verifyTiles(directory string, size int64, root tlog.Hash) {
 		fail("the entries are not those of the checkpoint")
 	}
 	verifyLevels(directory, size, stored)
+	return erased
 }
 
 // verifyLevels compares the tiles above the lowest with what follows from the entries.
@@ -142,9 +152,9 @@ func path(kind string, index, count int64) string {
 }
 
 func read(name string) []byte {
-	bytes, err := os.ReadFile(name)
+	contents, err := os.ReadFile(name)
 	check(err)
-	return bytes
+	return contents
 }
 
 func check(err error) {

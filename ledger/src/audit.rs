@@ -3,8 +3,9 @@
 
 mod signed;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
+use runledger_proof::erasure::{Erasures, Settled};
 use runledger_proof::tile::{self, HEIGHT, Of, TileHash};
 use serde_json::Value;
 
@@ -37,6 +38,8 @@ pub struct Audit {
     pub flaws: Vec<Flaw>,
     /// How many more flaws there are.
     pub more: u64,
+    /// Positions whose bodies two people have had erased, each with its erasure. That is no flaw.
+    pub erased: BTreeMap<u64, String>,
 }
 
 /// Something that is wrong with a log.
@@ -62,6 +65,12 @@ pub enum Problem {
         /// The hash of the stored bytes.
         actual: String,
     },
+    /// Its bytes were replaced by a tombstone, and nobody has ordered that.
+    #[error(
+        "its bytes were replaced by a tombstone that no approved erasure in the log names: it was \
+         tampered with"
+    )]
+    NotOrdered,
     /// Its bytes are not in canonical form.
     #[error("its bytes are not in canonical form")]
     NotCanonical,
@@ -184,6 +193,7 @@ struct Walk {
     frontier: Frontier,
     /// The hashes of tiles that follow, and were not compared yet.
     tiles: Vec<TileHash>,
+    erasures: Erasures,
     flaws: Vec<Flaw>,
     more: u64,
 }
@@ -196,6 +206,7 @@ impl Walk {
             last_recorded_at: i64::MIN,
             frontier: Frontier::default(),
             tiles: Vec::new(),
+            erasures: Erasures::default(),
             flaws: Vec::new(),
             more: 0,
         }
@@ -236,7 +247,9 @@ impl Walk {
     fn event(&mut self, row: &LogRow) {
         let position = Some(row.position);
         let actual = leaf_hash(&row.body);
-        if row.leaf_hash != actual {
+        if row.leaf_hash == actual {
+            self.erasures.intact(&row.body);
+        } else if !self.erasures.changed(row.position, &row.body) {
             let (stored, actual) = (hex::encode(&row.leaf_hash), hex::encode(actual));
             self.flaw(position, Problem::LeafHash { stored, actual });
         }
@@ -358,10 +371,14 @@ impl Walk {
         }
     }
 
-    fn finish(self) -> Audit {
+    fn finish(mut self) -> Audit {
+        let Settled { erased, unexplained } = std::mem::take(&mut self.erasures).settle();
+        for position in unexplained {
+            self.flaw(Some(position), Problem::NotOrdered);
+        }
         let Walk { next, frontier, mut flaws, more, .. } = self;
         flaws.sort_by_key(|flaw| flaw.position.unwrap_or(u64::MAX));
-        Audit { size: next, root: frontier.root(), flaws, more }
+        Audit { size: next, root: frontier.root(), flaws, more, erased }
     }
 }
 

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::canonical::{self, CanonicalError};
+use crate::erasure::ErasureEvent;
 use crate::fact::{EventKind, EventType, Fact};
 use crate::merkle::{Hash, leaf_hash};
 use crate::run::RunEvent;
@@ -32,6 +33,8 @@ pub enum AnyEvent {
     Worker(WorkerEvent),
     /// Of the workspace itself.
     Workspace(WorkspaceEvent),
+    /// Of an erasure.
+    Erasure(ErasureEvent),
 }
 
 impl EventKind for AnyEvent {
@@ -41,6 +44,7 @@ impl EventKind for AnyEvent {
             AnyEvent::Subject(event) => event.event_type(),
             AnyEvent::Worker(event) => event.event_type(),
             AnyEvent::Workspace(event) => event.event_type(),
+            AnyEvent::Erasure(event) => event.event_type(),
         }
     }
 }
@@ -68,10 +72,16 @@ macro_rules! into_any {
         })+
     };
 }
-into_any!(RunEvent => Run, SubjectEvent => Subject, WorkerEvent => Worker, WorkspaceEvent => Workspace);
+into_any!(
+    RunEvent => Run,
+    SubjectEvent => Subject,
+    WorkerEvent => Worker,
+    WorkspaceEvent => Workspace,
+    ErasureEvent => Erasure
+);
 
 words! {
-    /// The four kinds of streams.
+    /// The five kinds of streams.
     AggregateType {
         /// One run.
         Run = "run",
@@ -81,6 +91,8 @@ words! {
         Worker = "worker",
         /// The workspace itself.
         Workspace = "workspace",
+        /// One erasure.
+        Erasure = "erasure",
     }
 }
 
@@ -92,6 +104,7 @@ impl AggregateType {
             AggregateType::Subject => 2,
             AggregateType::Worker => 3,
             AggregateType::Workspace => 4,
+            AggregateType::Erasure => 5,
         }
     }
 
@@ -133,6 +146,11 @@ impl Stream {
         let connection = key.connection.as_ref().map(Name::as_str);
         let id = named_id(&[connection, Some(key.worker.as_str())]);
         Stream { kind: AggregateType::Worker, id }
+    }
+
+    /// The stream of an erasure.
+    pub const fn erasure(id: Uuid) -> Self {
+        Stream { kind: AggregateType::Erasure, id }
     }
 
     /// The run whose stream it is, if it is one of a run.
@@ -265,12 +283,13 @@ fn number(out: &mut Vec<u8>, name: &str, value: impl std::fmt::Display) {
     out.extend_from_slice(value.to_string().as_bytes());
 }
 
-fn data(event: &AnyEvent) -> Value {
+pub(crate) fn data(event: &AnyEvent) -> Value {
     let tagged = match event {
         AnyEvent::Run(event) => serde_json::to_value(event),
         AnyEvent::Subject(event) => serde_json::to_value(event),
         AnyEvent::Worker(event) => serde_json::to_value(event),
         AnyEvent::Workspace(event) => serde_json::to_value(event),
+        AnyEvent::Erasure(event) => serde_json::to_value(event),
     };
     tagged.map(|mut tagged| tagged["data"].take()).unwrap_or_default()
 }
@@ -373,6 +392,10 @@ fn decode_event(kind: EventType, data: &str) -> Result<AnyEvent, serde_json::Err
         EventType::MemberGranted => AnyEvent::Workspace(WorkspaceEvent::MemberGranted(read(data)?)),
         EventType::PersonChanged => AnyEvent::Workspace(WorkspaceEvent::PersonChanged(read(data)?)),
         EventType::MemberRemoved => AnyEvent::Workspace(WorkspaceEvent::MemberRemoved(read(data)?)),
+        EventType::ErasureRequested => AnyEvent::Erasure(ErasureEvent::Requested(read(data)?)),
+        EventType::ErasureApproved => AnyEvent::Erasure(ErasureEvent::Approved(read(data)?)),
+        EventType::ErasureExecuted => AnyEvent::Erasure(ErasureEvent::Executed(read(data)?)),
+        EventType::ErasureCompleted => AnyEvent::Erasure(ErasureEvent::Completed(read(data)?)),
     })
 }
 

@@ -79,6 +79,14 @@ crate::words::words! {
         MemberRemoved = "member.removed",
         /// Who can sign in, or how, was changed.
         PersonChanged = "person.changed",
+        /// Somebody asked for an erasure.
+        ErasureRequested = "erasure.requested",
+        /// Somebody else approved it.
+        ErasureApproved = "erasure.approved",
+        /// Which bodies give way to which tombstones.
+        ErasureExecuted = "erasure.executed",
+        /// They have, and so have the copies.
+        ErasureCompleted = "erasure.completed",
     }
 }
 
@@ -108,6 +116,10 @@ impl EventType {
             EventType::MemberGranted => 45,
             EventType::MemberRemoved => 46,
             EventType::PersonChanged => 50,
+            EventType::ErasureRequested => 60,
+            EventType::ErasureApproved => 61,
+            EventType::ErasureExecuted => 62,
+            EventType::ErasureCompleted => 63,
         }
     }
 }

@@ -287,12 +287,17 @@ impl Lane {
     /// After a write: what was decided is now what is known.
     fn keep(&mut self, draft: Draft<'_>) {
         let grew = !draft.rows().is_empty();
+        let erasing = draft.rows().iter().any(|row| row.stream.kind == AggregateType::Erasure);
         let (known, runs) = draft.into_parts();
         let size = known.head.size();
         for (id, run) in runs {
             self.runs.put(id, run);
         }
         self.known = Some(known);
+        if erasing {
+            // What it remembers of runs may be what is to be forgotten.
+            self.forget();
+        }
         if grew {
             // Nobody listening is no failure: followers also look for themselves.
             let _ = self.inner.appended.send(LogGrew { workspace: self.workspace, size });
@@ -387,7 +392,8 @@ impl Lane {
             match stream.kind {
                 AggregateType::Run => drop(self.runs.take(RunId(stream.id))),
                 // What is loaded anew is that of a later head, and the runs must not be older.
-                AggregateType::Workspace => {
+                // Nor must anything be remembered that was erased.
+                AggregateType::Workspace | AggregateType::Erasure => {
                     self.forget();
                     return Ok(());
                 }

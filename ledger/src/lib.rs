@@ -10,6 +10,7 @@ pub mod clock;
 pub mod correlation;
 pub mod cqrs;
 mod crowd;
+pub mod erasure;
 pub mod event;
 pub mod fact;
 mod lane;

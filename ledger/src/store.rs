@@ -334,6 +334,7 @@ mod access;
 mod audit;
 mod background;
 mod correlations;
+mod erasure;
 mod evidence;
 mod integrity;
 mod people;

@@ -61,6 +61,8 @@ struct State {
     workspace: WorkspaceId,
     /// Events that it holds once it is replayed.
     size: u64,
+    /// When something was last erased before it was derived.
+    erased: Option<Moment>,
     /// Nothing while it is being replayed. Closed without anything if that failed.
     replayed: watch::Receiver<Option<Replayed>>,
 }
@@ -112,8 +114,9 @@ impl Past {
         workspace: WorkspaceId,
         size: u64,
     ) -> Result<Option<Replayed>, ProjectionError> {
+        let erased = source.last_erasure(workspace).await?;
         loop {
-            let (done, base) = match self.find(workspace, size) {
+            let (done, base) = match self.find(workspace, size, erased) {
                 Found::Full => return Ok(None),
                 Found::Kept(mut kept) => {
                     let replayed = kept.wait_for(Option::is_some).await;
@@ -137,9 +140,11 @@ impl Past {
         }
     }
 
-    fn find(&self, workspace: WorkspaceId, size: u64) -> Found {
+    fn find(&self, workspace: WorkspaceId, size: u64, erased: Option<Moment>) -> Found {
         let mut states = self.states.lock().unwrap_or_else(PoisonError::into_inner);
-        states.retain(|state| !state.has_failed());
+        // What was derived before something was erased may still hold it.
+        let is_old = |state: &State| state.workspace == workspace && state.erased < erased;
+        states.retain(|state| !state.has_failed() && !is_old(state));
         let wanted = |state: &State| state.workspace == workspace && state.size == size;
         if let Some(place) = states.iter().position(wanted) {
             let state = states.remove(place);
@@ -161,7 +166,7 @@ impl Past {
             states.remove(oldest);
         }
         let (done, replayed) = watch::channel(None);
-        states.push(State { workspace, size, replayed });
+        states.push(State { workspace, size, erased, replayed });
         Found::Missing(done, base)
     }
 }
@@ -229,7 +234,7 @@ mod tests {
     const WORKSPACE: WorkspaceId = WorkspaceId(Uuid::nil());
 
     fn missing(past: &Past, size: u64) -> watch::Sender<Option<Replayed>> {
-        match past.find(WORKSPACE, size) {
+        match past.find(WORKSPACE, size, None) {
             Found::Missing(done, _) => done,
             Found::Kept(_) => panic!("the state after {size} events is there"),
             Found::Full => panic!("there is no room for the state after {size} events"),
@@ -237,16 +242,27 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_derived_before_an_erasure_is_dropped() {
+        let past = Past::default();
+        let Ok(replayed) = begin(WORKSPACE).await else { panic!("no scratch database") };
+        missing(&past, 3).send_replace(Some(replayed));
+        assert!(matches!(past.find(WORKSPACE, 3, None), Found::Kept(_)));
+        let later = Some(Moment::from_micros(1));
+        assert!(matches!(past.find(WORKSPACE, 4, later), Found::Missing(_, None)));
+        assert!(matches!(past.find(WORKSPACE, 3, later), Found::Missing(..)));
+    }
+
+    #[tokio::test]
     async fn few_replays_are_pending_and_none_is_dropped_before_it_is_done() {
         let past = Past::default();
         let mut pending: Vec<_> = (1..=4).map(|size| missing(&past, size)).collect();
-        assert!(matches!(past.find(WORKSPACE, 5), Found::Full));
+        assert!(matches!(past.find(WORKSPACE, 5, None), Found::Full));
         // Who asks about the same moment waits for the same replay.
-        assert!(matches!(past.find(WORKSPACE, 1), Found::Kept(_)));
+        assert!(matches!(past.find(WORKSPACE, 1, None), Found::Kept(_)));
         // A replay that failed makes room, and is tried again by the next who asks.
         drop(pending.pop());
         pending.push(missing(&past, 4));
-        assert!(matches!(past.find(WORKSPACE, 5), Found::Full));
+        assert!(matches!(past.find(WORKSPACE, 5, None), Found::Full));
         // Done ones make room as well, and only they go when there are too many.
         let Ok(replayed) = begin(WORKSPACE).await else { panic!("no scratch database") };
         pending.pop().into_iter().for_each(|done| drop(done.send_replace(Some(replayed.clone()))));
@@ -254,7 +270,7 @@ mod tests {
             missing(&past, size).send_replace(Some(replayed.clone()));
         }
         for size in 1..=3 {
-            assert!(matches!(past.find(WORKSPACE, size), Found::Kept(_)), "{size}");
+            assert!(matches!(past.find(WORKSPACE, size, None), Found::Kept(_)), "{size}");
         }
         assert!(past.states.lock().is_ok_and(|states| states.len() == KEPT));
     }

@@ -4,6 +4,7 @@
 mod beside;
 mod rows;
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use runledger_ledger::audit::{self, Audit};
@@ -44,6 +45,10 @@ pub struct Verification {
     pub differences: Vec<Difference>,
     /// How many more there are.
     pub more: u64,
+    /// Positions whose bodies two people have had erased, each with its erasure. That is as it
+    /// should be.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub erased: BTreeMap<u64, String>,
 }
 
 impl Verification {
@@ -162,6 +167,7 @@ impl Projections {
             events: log.size,
             root: hex::encode(log.root),
             more: log.more,
+            erased: log.erased,
             ..Verification::default()
         };
         let Audit { flaws, .. } = log;

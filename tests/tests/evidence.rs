@@ -291,3 +291,70 @@ async fn a_pack_that_a_server_makes_is_downloaded_and_verifies_without_it() {
     let verify = ["verify", "pack", "made.zip", "--policy", "trust.policy"];
     Audit::check(audit.says(&verify).await, 0, "intact; 602 of 602 events");
 }
+
+#[tokio::test]
+async fn two_people_erase_and_every_verification_says_intact_and_names_what() {
+    const SECRET: &str = "anna.secret@example.test";
+    let audit = Audit::new().await;
+    let server = audit.serve().await;
+    std::fs::write(audit.path("token"), &server.token).unwrap();
+    let run = "0195f3c0-0000-7000-8000-000000000001";
+    let events = json!([
+        {"type": "run.dispatched", "run_id": run, "data": {"operation": "backup.create"}},
+        {"type": "run.failed", "run_id": run, "data": {"reason_code": "full", "message": SECRET}},
+    ]);
+    let post = client().post(format!("{}/v1/workspaces/main/events", server.url));
+    let post = post.bearer_auth(&server.token).header("content-type", "application/json");
+    assert!(post.body(events.to_string()).send().await.unwrap().status().is_success());
+    let url = server.url.clone();
+    let of = |token: &'static str| ["--url", &url, "--workspace", "main", "--token-file", token];
+    let bert = ["tokens", "new", "bert", "--role", "admin", "--reason", "a second person"];
+    let bert = audit.ask(&[&bert[..], &of("token")].concat()).await.stdout;
+    std::fs::write(audit.path("bert"), bert).unwrap();
+
+    let why = ["--reason", "she asked for it", "--legal-basis", "GDPR Art. 17(1)(b)"];
+    let asked = ["erase", "request", "--run", run];
+    let asked = audit.ask(&[&asked[..], &why, &of("token")].concat()).await;
+    let id = String::from_utf8(asked.stdout).unwrap();
+    let id = id.trim();
+    let alone = audit.says(&[&["erase", "approve", id][..], &of("token")].concat()).await;
+    Audit::check(alone, 3, "may not approve it");
+    let early = audit.says(&[&["erase", "run", id][..], &of("token")].concat()).await;
+    Audit::check(early, 3, "nobody has approved it yet");
+    let approved = audit.says(&[&["erase", "approve", id][..], &of("bert")].concat()).await;
+    Audit::check(approved, 0, "is approved: 2 events");
+    let done = audit.says(&[&["erase", "run", id][..], &of("token")].concat()).await;
+    Audit::check(done, 0, "2 bodies are erased; every proof still holds");
+    let listed = audit.says(&[&["erase", "list"][..], &of("token")].concat()).await;
+    Audit::check(listed, 0, "completed");
+    end(server).await;
+
+    let file = std::fs::read(audit.path("data/ledger.db")).unwrap();
+    assert!(!file.windows(SECRET.len()).any(|part| part == SECRET.as_bytes()));
+    let named = format!("erased at 602 to 603, by {id}");
+    let server = audit.serve().await;
+    let log = format!("{}/v1/workspaces/main/log", server.url);
+    let verify = ["verify", "url", &log, "--token-file", "token", "--policy", "trust.policy"];
+    let said = audit.says(&verify).await;
+    Audit::check(said.clone(), 0, "intact");
+    Audit::check(said, 0, &named);
+    end(server).await;
+    Audit::check(audit.says(&["verify", "database"]).await, 0, &named);
+    let export = ["audit", "export", "-w", "main", "-o", "erased.zip"];
+    Audit::check(audit.says(&export).await, 0, "erased.zip");
+    let pack = ["verify", "pack", "erased.zip", "--policy", "trust.policy"];
+    Audit::check(audit.says(&pack).await, 0, &named);
+    let part = ["audit", "export", "--run", run, "-w", "main", "-o", "run.zip"];
+    Audit::check(audit.says(&part).await, 0, "run.zip");
+    let pack = ["verify", "pack", "run.zip", "--policy", "trust.policy"];
+    Audit::check(audit.says(&pack).await, 0, &named);
+    // The same body in another place, or a body that nobody ordered to go, is tampering.
+    audit
+        .on_file(&[
+            "DROP TRIGGER events_no_update",
+            "UPDATE events SET body = (SELECT body FROM events WHERE position = 603) \
+             WHERE position = 30",
+        ])
+        .await;
+    Audit::check(audit.says(&["verify", "database"]).await, 1, "the event at position 30:");
+}

@@ -233,6 +233,11 @@ event-worker-stopped = Worker fort
 event-workspace-created = Arbeitsbereich angelegt
 event-workspace-ledger-blind = Das Protokoll konnte nicht zuhören
 event-catalog-published = Katalog in Kraft
+event-erasure-requested = Löschung beantragt
+event-erasure-approved = Löschung genehmigt
+event-erasure-executed = Löschung ausgeführt
+event-erasure-completed = Löschung abgeschlossen
+event-erased = gelöscht
 event-other = Ereignis
 
 ## Das Wort einer Person

@@ -233,6 +233,11 @@ event-worker-stopped = Worker gone
 event-workspace-created = Workspace made
 event-workspace-ledger-blind = The ledger could not listen
 event-catalog-published = Catalog in force
+event-erasure-requested = Erasure asked for
+event-erasure-approved = Erasure approved
+event-erasure-executed = Erasure carried out
+event-erasure-completed = Erasure completed
+event-erased = erased
 event-other = Event
 
 ## A person's word

@@ -9,9 +9,11 @@ mod pack;
 mod receipt;
 mod url;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use runledger_proof::erasure::Settled;
 use runledger_proof::policy::{Distrust, Policy};
 use runledger_proof::witness::Seen;
 
@@ -99,6 +101,16 @@ fn kept(files: &[PathBuf], policy: Option<&Policy>) -> anyhow::Result<Vec<(Strin
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
 struct Unbelieved(Distrust);
+
+/// Says which events were erased: that is no damage, and is not kept quiet about either.
+fn print_erased(erased: &BTreeMap<u64, String>) {
+    let settled = Settled { erased: erased.clone(), unexplained: Vec::new() };
+    if let Some(positions) = settled.in_words() {
+        let erasures: BTreeSet<&String> = erased.values().collect();
+        let by: Vec<&str> = erasures.into_iter().map(String::as_str).collect();
+        output::line(format!("  erased at {positions}, by {}", by.join(", ")));
+    }
+}
 
 /// What the shell is told of a checkpoint that is not believed; standard output says why.
 fn distrusted(what: &str, distrust: &Distrust) -> Answer {

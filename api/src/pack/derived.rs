@@ -12,6 +12,7 @@ use runledger_ledger::time::Moment;
 use runledger_ledger::words::RunId;
 use runledger_ledger::workspace::WorkspaceEvent;
 use runledger_projections::{Derivation, VERSION};
+use runledger_proof::erasure;
 use runledger_proof::merkle::leaf_hash;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -184,8 +185,16 @@ fn row(body: &[u8], event: &Recorded) -> String {
         event.fact.event.event_type().as_str().to_owned(),
         format!("{} {}", event.stream.kind, event.stream.id),
         actor(event).unwrap_or_default(),
-        hex::encode(leaf_hash(body)),
+        leaf(body),
     ])
+}
+
+/// The leaf hash of a body; of a tombstone, whose hash is another one, that it is one.
+fn leaf(body: &[u8]) -> String {
+    match erasure::mark(body) {
+        None => hex::encode(leaf_hash(body)),
+        Some(mark) => format!("erased {}", mark.erasure),
+    }
 }
 
 fn actor(event: &Recorded) -> Option<String> {

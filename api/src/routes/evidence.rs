@@ -4,10 +4,11 @@
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use runledger_ledger::store::{SignedCheckpoint, Store, StoreError};
+use runledger_ledger::store::{SignedCheckpoint, Store, StoreError, StoredEvent};
 use runledger_ledger::time::Moment;
 use runledger_ledger::tree;
 use runledger_ledger::words::WorkspaceId;
+use runledger_proof::erasure;
 use runledger_proof::note::Note;
 use runledger_proof::policy::Witness;
 use runledger_proof::receipt::Receipt;
@@ -23,7 +24,8 @@ use crate::problem::{ApiError, ApiResult, Problems};
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const BYTES: HeaderValue = HeaderValue::from_static("application/octet-stream");
-/// What never changes. Only who asked may keep it: it was asked for with a token.
+/// What never changes, but for an erasure: entries may give way to tombstones (specs/0024). Only
+/// who asked may keep it: it was asked for with a token.
 const FOR_EVER: HeaderValue = HeaderValue::from_static("private, max-age=31536000, immutable");
 const NOT_AT_ALL: HeaderValue = HeaderValue::from_static("no-cache");
 
@@ -140,7 +142,8 @@ pub async fn tile_bytes(
 
 /// A proof that an event is in the log (C2SP tlog-proof), with the checkpoint that it leads to.
 ///
-/// Whoever keeps it can show without the server that the event was recorded, and with what bytes.
+/// Whoever keeps it can show without the server that the event was recorded, and with what bytes. Of
+/// an event that was erased, `extra` is the leaf hash.
 #[utoipa::path(
     get,
     path = "/v1/workspaces/{workspace}/log/events/{position}/proof",
@@ -161,18 +164,25 @@ pub async fn event_proof(
     _: Query<Nothing>,
 ) -> ApiResult<Response> {
     let store = app.ledger().store();
-    if store.recorded_at(workspace, position).await?.is_none() {
+    let found = store.log(workspace, position, position.saturating_add(1), 1).await?;
+    let Some(event) = found.into_iter().next() else {
         let detail = format!("the log has no event at position {position}");
         return Err(ApiError::not_found("unknown_event", detail));
-    }
+    };
     let Some(checkpoint) = store.checkpoint_of(workspace, position).await? else {
         let detail = "no checkpoint holds the event yet; one is signed at least every 10 seconds";
         return Err(ApiError::not_found("not_signed_yet", detail));
     };
     let proof = tree::inclusion(store, workspace, position, checkpoint.size).await?;
     let note = note(&checkpoint)?;
-    let receipt = Receipt { extra: None, index: position, proof, note };
+    let receipt = Receipt { extra: hash_of_erased(&event), index: position, proof, note };
     Ok(bytes(TEXT, NOT_AT_ALL, receipt.to_string().into_bytes()))
+}
+
+/// The leaf hash of an event whose body was erased: what its proof is a proof of. None of any other,
+/// whose bytes say it.
+pub(crate) fn hash_of_erased(event: &StoredEvent) -> Option<Vec<u8>> {
+    erasure::mark(&event.body).map(|_| event.leaf_hash.clone())
 }
 
 /// A proof that the log only grew between two sizes, as the request that a witness takes (C2SP

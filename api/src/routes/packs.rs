@@ -106,6 +106,7 @@ pub async fn list_packs(
     Workspace(workspace): Workspace,
     _: Query<Nothing>,
 ) -> ApiResult<axum::Json<Packs>> {
+    forget(&app, workspace).await?;
     let items = exports(&app)?.list(workspace, app.ledger().now());
     Ok(axum::Json(Packs { items }))
 }
@@ -127,7 +128,7 @@ pub async fn read_pack(
     Path(PackPath { pack }): Path<PackPath>,
     _: Query<Nothing>,
 ) -> ApiResult<axum::Json<Export>> {
-    Ok(axum::Json(find(&app, workspace, pack)?))
+    Ok(axum::Json(find(&app, workspace, pack).await?))
 }
 
 /// Download an audit pack that is ready.
@@ -150,7 +151,7 @@ pub async fn download_pack(
     Path(PackPath { pack }): Path<PackPath>,
     _: Query<Nothing>,
 ) -> ApiResult<Response> {
-    let export = find(&app, workspace, pack)?;
+    let export = find(&app, workspace, pack).await?;
     if export.state != Stand::Ready {
         let detail = "the pack is not ready, or was removed; its `state` says which";
         return Err(ApiError::new(StatusCode::CONFLICT, "pack_not_ready", detail));
@@ -172,7 +173,16 @@ fn exports(app: &App) -> ApiResult<&Exports> {
     })
 }
 
-fn find(app: &App, workspace: WorkspaceId, id: RunId) -> ApiResult<Export> {
+/// Packs that hold what was erased since are handed out by no server.
+async fn forget(app: &App, workspace: WorkspaceId) -> ApiResult<()> {
+    if let Some(erased) = app.ledger().store().last_erasure(workspace).await? {
+        exports(app)?.forget(workspace, erased);
+    }
+    Ok(())
+}
+
+async fn find(app: &App, workspace: WorkspaceId, id: RunId) -> ApiResult<Export> {
+    forget(app, workspace).await?;
     exports(app)?.find(workspace, id, app.ledger().now()).ok_or_else(|| {
         let detail = "no such audit pack was asked for on this server";
         ApiError::not_found("unknown_pack", detail)

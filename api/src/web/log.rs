@@ -57,6 +57,8 @@ pub(super) struct EventView {
     pub(super) actor: Option<String>,
     pub(super) source: Option<String>,
     pub(super) leaf_hash: String,
+    /// Whether its words were erased, and a tombstone is left.
+    pub(super) erased: bool,
     /// What is stored, laid out for reading.
     pub(super) body: String,
 }
@@ -160,6 +162,7 @@ impl EventView {
             actor: recorded.actor.map(|actor| actor.id.to_string()),
             source: recorded.source.map(|source| source.to_string()),
             leaf_hash: hex::encode(&stored.leaf_hash),
+            erased: value.get("erased").is_some(),
             body: serde_json::to_string_pretty(&value).map_err(ApiError::internal)?,
         })
     }
@@ -190,6 +193,10 @@ pub(super) fn what(kind: &str) -> &'static str {
         "workspace.created" => "event-workspace-created",
         "workspace.ledger_blind" => "event-workspace-ledger-blind",
         "catalog.published" => "event-catalog-published",
+        "erasure.requested" => "event-erasure-requested",
+        "erasure.approved" => "event-erasure-approved",
+        "erasure.executed" => "event-erasure-executed",
+        "erasure.completed" => "event-erasure-completed",
         _ => "event-other",
     }
 }

@@ -225,6 +225,7 @@ fn event() -> EventView {
         actor: Some("ada".to_owned()),
         source: None,
         leaf_hash: "ab".repeat(32),
+        erased: true,
         body: "{}".to_owned(),
     }
 }

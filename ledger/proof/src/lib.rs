@@ -5,6 +5,7 @@
 //! size that it may have at most, and nothing panics.
 
 pub mod checkpoint;
+pub mod erasure;
 pub mod merkle;
 pub mod note;
 pub mod pack;

@@ -11,12 +11,13 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::checkpoint::Checkpoint;
+use crate::erasure::{self, Erasures, Settled};
 use crate::merkle::{self, Hash, leaf_hash};
 use crate::note::{Note, SignerKey};
 use crate::policy::{Distrust, Policy};
 use crate::receipt::Receipt;
 use crate::tile::{self, Of, Tile};
-use crate::walk::Walk;
+use crate::walk::{Difference, Walk};
 use crate::witness::{AddCheckpoint, Seen};
 use crate::zip::{self, ZipError};
 
@@ -83,6 +84,8 @@ pub struct Verified {
     pub events: u64,
     /// How many checkpoints were.
     pub checkpoints: u64,
+    /// Events whose bodies two people have had erased. That is no difference.
+    pub erased: Settled,
     /// What differs; nothing, if the pack is intact.
     pub differences: Vec<String>,
 }
@@ -117,7 +120,13 @@ pub fn verify(pack: &[u8], policy: &Policy) -> Result<Verified, PackError> {
     let checkpoint = believed.checkpoint;
     signed_by(&checkpoint.origin, file("manifest.note")?, bytes, policy)
         .map_err(distrust("the manifest"))?;
-    let mut look = Look { files: &files, policy, checkpoint: &checkpoint, differences: Vec::new() };
+    let mut look = Look {
+        files: &files,
+        policy,
+        checkpoint: &checkpoint,
+        erasures: Erasures::default(),
+        differences: Vec::new(),
+    };
     look.manifest(&manifest);
     let checkpoints = look.history();
     let whole = manifest.scope.is_empty();
@@ -128,8 +137,9 @@ pub fn verify(pack: &[u8], policy: &Policy) -> Result<Verified, PackError> {
             manifest.events
         ));
     }
+    let erased = look.erasures();
     let differences = look.differences;
-    Ok(Verified { manifest, events, checkpoints, differences })
+    Ok(Verified { manifest, events, checkpoints, erased, differences })
 }
 
 /// Whether a key of the log has signed these bytes.
@@ -147,6 +157,7 @@ struct Look<'a> {
     files: &'a BTreeMap<&'a str, &'a [u8]>,
     policy: &'a Policy,
     checkpoint: &'a Checkpoint,
+    erasures: Erasures,
     differences: Vec<String>,
 }
 
@@ -223,7 +234,8 @@ impl Look<'_> {
             };
             for (place, entry) in entries.into_iter().enumerate() {
                 let leaf = leaves.get(place).copied().unwrap_or_default();
-                if let Err(difference) = walk.entry(entry, Some(&leaf)) {
+                let took = walk.entry_or_tombstone(entry, Some(&leaf), &mut self.erasures);
+                if let Err(difference) = took {
                     self.differs(difference.to_string());
                 }
                 for completed in walk.completed() {
@@ -249,6 +261,15 @@ impl Look<'_> {
         tile::hashes(bytes, tile.width).unwrap_or_default()
     }
 
+    /// What was erased; that nobody has ordered what stands in its place is a difference.
+    fn erasures(&mut self) -> Settled {
+        let settled = std::mem::take(&mut self.erasures).settle();
+        for position in &settled.unexplained {
+            self.differs(Difference::NotOrdered(*position).to_string());
+        }
+        settled
+    }
+
     /// Every event that was asked for, by its own proof.
     fn selection(&mut self) -> u64 {
         let files = self.files;
@@ -256,14 +277,21 @@ impl Look<'_> {
         let mut lines = lines.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
         let mut count = 0;
         for (name, bytes) in files.iter().filter(|(name, _)| name.starts_with("proofs/")) {
-            let leaf = lines.next().map(leaf_hash);
+            let line = lines.next();
             count += 1;
-            let proved = Receipt::parse(bytes).ok().is_some_and(|receipt| {
+            let proved = Receipt::parse(bytes).ok().zip(line).is_some_and(|(receipt, line)| {
                 let Checkpoint { size, root, .. } = self.checkpoint;
-                let Receipt { index, proof, .. } = &receipt;
-                let proved = leaf.is_some_and(|leaf| {
-                    merkle::verify_inclusion(*index, *size, &leaf, proof, root).is_ok()
-                });
+                let Receipt { index, proof, extra, .. } = &receipt;
+                // Of an erased event the proof names the hash, and its body is a tombstone.
+                let erased = erasure::mark(line).is_some();
+                let named = extra.as_deref().filter(|_| erased);
+                let leaf = named.and_then(|hash| Hash::try_from(hash).ok());
+                let leaf = leaf.unwrap_or_else(|| leaf_hash(line));
+                match leaf_hash(line) == leaf {
+                    true => self.erasures.intact(line),
+                    false => drop(self.erasures.changed(*index, line)),
+                }
+                let proved = merkle::verify_inclusion(*index, *size, &leaf, proof, root).is_ok();
                 proved && **name == proof_path(*index)
             });
             if !proved {

@@ -1,6 +1,7 @@
 //! A walk over a whole log, entry by entry, that notices where it is not what was signed.
 
 use crate::checkpoint::Checkpoint;
+use crate::erasure::Erasures;
 use crate::merkle::{Frontier, Hash, leaf_hash};
 use crate::tile::{TileHash, push};
 
@@ -18,6 +19,12 @@ pub enum Difference {
     /// An entry is not the one whose hash is in the tree.
     #[error("the entry at position {0} is not the one that the tree holds")]
     Entry(u64),
+    /// An entry was replaced by a tombstone, and nobody has ordered that.
+    #[error(
+        "the entry at position {0} was replaced by a tombstone that no approved erasure in the log \
+         names"
+    )]
+    NotOrdered(u64),
     /// A hash of a tile is not that of what lies below it.
     #[error("hash {1} of level {0} is not that of the entries below it")]
     Hash(u32, u64),
@@ -57,6 +64,31 @@ impl Walk {
             return Err(Difference::Entry(position));
         }
         Ok(())
+    }
+
+    /// The same, where an entry may have been erased: then its place in the tree is that of the
+    /// stored hash, and `erasures` judges at the end whether two people had ordered that.
+    ///
+    /// # Errors
+    /// [`Difference::Entry`] if they differ, and the entry says nothing of an erasure.
+    pub fn entry_or_tombstone(
+        &mut self,
+        bytes: &[u8],
+        stored: Option<&Hash>,
+        erasures: &mut Erasures,
+    ) -> Result<(), Difference> {
+        match stored {
+            Some(stored) if leaf_hash(bytes) == *stored => {
+                erasures.intact(bytes);
+                self.leaf(*stored);
+                Ok(())
+            }
+            Some(stored) if erasures.changed(self.size(), bytes) => {
+                self.leaf(*stored);
+                Ok(())
+            }
+            stored => self.entry(bytes, stored),
+        }
     }
 
     /// Takes the hash of the next entry.

@@ -14,7 +14,7 @@ pub const MIGRATOR: &str = "runledger_migrator";
 pub const APP: &str = "runledger_app";
 /// Reads, one workspace at a time.
 pub const READER: &str = "runledger_reader";
-/// Will erase bodies.
+/// Puts tombstones in the place of bodies that the log orders to be erased (specs/0024).
 pub const ERASER: &str = "runledger_eraser";
 /// All of them, none of which signs in.
 pub const ROLES: [&str; 5] = [OWNER, MIGRATOR, APP, READER, ERASER];
@@ -134,6 +134,8 @@ GRANT SELECT ON runledger_v1_workspaces, runledger_v1_runs, runledger_v1_follow_
 GRANT EXECUTE ON FUNCTION append_events, events_of_streams, last_sequences, events_by_ids,
     claims_of_keys, held_reservations, runs_at_a_glance, active_at_a_glance, items_at_a_glance,
     signed_at_a_glance, count_rows TO runledger_app;
+GRANT SELECT ON _sqlx_migrations, events, heads, workspaces TO runledger_eraser;
+GRANT UPDATE (body, source, event_id, content_hash) ON events TO runledger_eraser;
 ";
 /// The functions that stand behind them.
 pub(super) const FUNCTIONS: [&str; 19] = [

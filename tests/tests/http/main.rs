@@ -9,6 +9,7 @@ mod bridges;
 mod claims;
 mod correlations;
 mod description;
+mod erasures;
 mod events;
 mod evidence;
 mod follow_ups;

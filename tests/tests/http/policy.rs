@@ -31,7 +31,7 @@ fn allowed(action: Action) -> &'static [&'static str] {
         Action::Report => &["admin", "operator", "reporter"],
         Action::FollowUp | Action::AskAdapter | Action::KeepViews => &["admin", "operator"],
         Action::Judge => &["admin", "adapter"],
-        Action::PublishCatalog | Action::ManageAccess => &["admin"],
+        Action::PublishCatalog | Action::ManageAccess | Action::Erase => &["admin"],
     }
 }
 
@@ -78,6 +78,7 @@ fn filled(route: &str, workspace: &str) -> String {
         .replace("{adapter}", ADAPTER)
         .replace("{claim}", &run(9))
         .replace("{pack}", &run(9))
+        .replace("{erasure}", &run(9))
         .replace("{token}", &run(9))
         .replace("{member}", "nobody")
         .replace("{person}", "nobody")

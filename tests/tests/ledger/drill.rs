@@ -88,35 +88,8 @@ impl Drill {
         flaws.iter().any(|flaw| flaw.position == Some(position))
     }
 
-    /// As the owner of the database, past every trigger.
     async fn tamper(&self, statements: &[&str]) {
-        match self.bed.store() {
-            Store::Postgres(store) => {
-                let mut connection = superuser_of(store.pool()).await;
-                for table in ["events", "checkpoints", "heads"] {
-                    let off = format!("ALTER TABLE {table} DISABLE TRIGGER ALL");
-                    sqlx::query(AssertSqlSafe(off)).execute(&mut connection).await.unwrap();
-                }
-                for statement in statements {
-                    let statement = AssertSqlSafe((*statement).to_owned());
-                    sqlx::query(statement).execute(&mut connection).await.unwrap();
-                }
-            }
-            Store::Sqlite(store) => {
-                let mut connection = store.writer().acquire().await.unwrap();
-                let triggers = "SELECT name FROM sqlite_schema WHERE type = 'trigger'";
-                let triggers: Vec<String> =
-                    sqlx::query_scalar(triggers).fetch_all(&mut *connection).await.unwrap();
-                for name in triggers {
-                    let off = AssertSqlSafe(format!("DROP TRIGGER {name}"));
-                    sqlx::query(off).execute(&mut *connection).await.unwrap();
-                }
-                for statement in statements {
-                    let statement = AssertSqlSafe((*statement).to_owned());
-                    sqlx::query(statement).execute(&mut *connection).await.unwrap();
-                }
-            }
-        }
+        tamper(self.bed.store(), statements).await;
     }
 
     async fn bodies(&self) -> Vec<Vec<u8>> {
@@ -152,7 +125,38 @@ impl Drill {
     }
 }
 
-fn literal(store: &Store, bytes: &[u8]) -> String {
+/// As the owner of the database, past every trigger.
+pub(crate) async fn tamper(store: &Store, statements: &[&str]) {
+    match store {
+        Store::Postgres(store) => {
+            let mut connection = superuser_of(store.pool()).await;
+            for table in ["events", "checkpoints", "heads"] {
+                let off = format!("ALTER TABLE {table} DISABLE TRIGGER ALL");
+                sqlx::query(AssertSqlSafe(off)).execute(&mut connection).await.unwrap();
+            }
+            for statement in statements {
+                let statement = AssertSqlSafe((*statement).to_owned());
+                sqlx::query(statement).execute(&mut connection).await.unwrap();
+            }
+        }
+        Store::Sqlite(store) => {
+            let mut connection = store.writer().acquire().await.unwrap();
+            let triggers = "SELECT name FROM sqlite_schema WHERE type = 'trigger'";
+            let triggers: Vec<String> =
+                sqlx::query_scalar(triggers).fetch_all(&mut *connection).await.unwrap();
+            for name in triggers {
+                let off = AssertSqlSafe(format!("DROP TRIGGER {name}"));
+                sqlx::query(off).execute(&mut *connection).await.unwrap();
+            }
+            for statement in statements {
+                let statement = AssertSqlSafe((*statement).to_owned());
+                sqlx::query(statement).execute(&mut *connection).await.unwrap();
+            }
+        }
+    }
+}
+
+pub(crate) fn literal(store: &Store, bytes: &[u8]) -> String {
     match store {
         Store::Postgres(_) => format!("'\\x{}'::bytea", hex::encode(bytes)),
         Store::Sqlite(_) => format!("x'{}'", hex::encode(bytes)),

@@ -10,6 +10,7 @@ mod bed;
 mod correlations;
 mod crowd;
 mod drill;
+mod erasure;
 mod framework;
 mod ids;
 mod immutable;

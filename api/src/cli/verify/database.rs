@@ -179,6 +179,7 @@ async fn log_alone(store: &Store, id: WorkspaceId) -> anyhow::Result<Verificatio
         root: hex::encode(log.root),
         differences: log.flaws.into_iter().map(difference).collect(),
         more: log.more,
+        erased: log.erased,
         ..Verification::default()
     })
 }
@@ -241,6 +242,7 @@ impl Found {
             };
             output::line(format!("{workspace}: intact; {events} events, {rows}"));
             output::line(Cell::new(format!("  root {root}")).dim());
+            super::print_erased(&verification.erased);
             signed.print();
             self.print_lag();
             return;

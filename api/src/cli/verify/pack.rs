@@ -59,6 +59,7 @@ pub(super) fn run(arguments: &OfPack) -> anyhow::Result<Answer> {
         output::line(format!("  only {word} {value}"));
     }
     output::line(format!("  root {}", manifest.root));
+    super::print_erased(&verified.erased.erased);
     output::line(format!("  {} files were derived again from the events", derived.same));
     for not in &derived.not {
         output::line(format!("  not derived again: {not}"));

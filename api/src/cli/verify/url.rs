@@ -5,9 +5,10 @@ use std::path::PathBuf;
 
 use runledger_ledger::event::Recorded;
 use runledger_proof::checkpoint::Checkpoint;
+use runledger_proof::erasure::Erasures;
 use runledger_proof::merkle::Hash;
 use runledger_proof::tile::{self, Of, Tile};
-use runledger_proof::walk::Walk;
+use runledger_proof::walk::{Difference, Walk};
 use runledger_proof::witness::Seen;
 
 use super::super::connection::token;
@@ -72,6 +73,7 @@ struct Look<'a> {
     checkpoint: &'a Checkpoint,
     kept: Vec<Seen>,
     walk: Walk,
+    erasures: Erasures,
     /// The hashes of tiles above the lowest that follow from the entries, level by level.
     above: BTreeMap<u32, Vec<Hash>>,
     differences: Vec<String>,
@@ -80,8 +82,8 @@ struct Look<'a> {
 
 impl<'a> Look<'a> {
     fn new(client: &'a Client, checkpoint: &'a Checkpoint, kept: Vec<Seen>) -> Self {
-        let (walk, above) = (Walk::default(), BTreeMap::new());
-        Look { client, checkpoint, kept, walk, above, differences: Vec::new(), more: 0 }
+        let (walk, above, erasures) = (Walk::default(), BTreeMap::new(), Erasures::default());
+        Look { client, checkpoint, kept, walk, erasures, above, differences: Vec::new(), more: 0 }
     }
 
     fn differs(&mut self, difference: String) {
@@ -123,7 +125,8 @@ impl<'a> Look<'a> {
 
     fn entry(&mut self, entry: &[u8], leaf: Option<&Hash>) {
         let position = self.walk.size();
-        if let Err(difference) = self.walk.entry(entry, Some(leaf.unwrap_or(&[0; 32]))) {
+        let leaf = Some(leaf.unwrap_or(&[0; 32]));
+        if let Err(difference) = self.walk.entry_or_tombstone(entry, leaf, &mut self.erasures) {
             self.differs(difference.to_string());
         } else if Recorded::decode(entry).is_ok_and(|event| event.position != position) {
             self.differs(format!("the entry at position {position} says that it is another one"));
@@ -148,7 +151,7 @@ impl<'a> Look<'a> {
                 for (place, hash) in derived.iter().enumerate().skip(start).take(256) {
                     if stored.get(place - start) != Some(hash) {
                         let place = place as u64;
-                        let differs = runledger_proof::walk::Difference::Hash(level, place);
+                        let differs = Difference::Hash(level, place);
                         self.differs(differs.to_string());
                     }
                 }
@@ -161,6 +164,10 @@ impl<'a> Look<'a> {
         if let Err(difference) = self.walk.is(self.checkpoint) {
             self.differs(difference.to_string());
         }
+        let settled = std::mem::take(&mut self.erasures).settle();
+        for position in &settled.unexplained {
+            self.differs(Difference::NotOrdered(*position).to_string());
+        }
         let size = self.checkpoint.size;
         let beyond = self.kept.iter().map(|seen| seen.size).filter(|kept| *kept > size).max();
         if let Some(kept) = beyond {
@@ -170,6 +177,7 @@ impl<'a> Look<'a> {
         if self.differences.is_empty() {
             output::line(format!("{origin}: intact; {size} events"));
             output::line(format!("  root {}", hex::encode(self.checkpoint.root)));
+            super::print_erased(&settled.erased);
             return Answer::Yes;
         }
         for difference in &self.differences {

@@ -56,10 +56,43 @@ struct Made {
     source: &'static str,
 }
 
-const EVENTS: &str = "
+const EVENTS: &str = r#"
+DECLARE
+    mark json;
+    asked json;
+    approved json;
+    part json;
+    of_erasure text;
 BEGIN
+    IF TG_OP = 'UPDATE' THEN
+        IF (NEW.workspace_id, NEW.position, NEW.aggregate_type, NEW.aggregate_id, NEW.sequence,
+            NEW.event_type, NEW.recorded_at, NEW.leaf_hash)
+           IS NOT DISTINCT FROM
+           (OLD.workspace_id, OLD.position, OLD.aggregate_type, OLD.aggregate_id, OLD.sequence,
+            OLD.event_type, OLD.recorded_at, OLD.leaf_hash)
+           AND NEW.source IS NULL AND NEW.event_id IS NULL AND NEW.content_hash IS NULL
+           AND OLD.aggregate_type IN (1, 2, 3)
+           AND position('"erased"'::bytea in NEW.body) > 0 THEN
+            mark := convert_from(NEW.body, 'UTF8')::json -> 'erased';
+            of_erasure := format('SELECT convert_from(body, ''UTF8'')::json FROM %I.%I WHERE workspace_id = $1 '
+                'AND aggregate_type = 5 AND aggregate_id = $2 AND sequence = $3 AND event_type = $4',
+                TG_TABLE_SCHEMA, TG_TABLE_NAME);
+            EXECUTE of_erasure INTO asked
+                USING NEW.workspace_id, (mark ->> 'erasure')::uuid, 1::bigint, 60::smallint;
+            EXECUTE of_erasure INTO approved
+                USING NEW.workspace_id, (mark ->> 'erasure')::uuid, 2::bigint, 61::smallint;
+            EXECUTE of_erasure INTO part
+                USING NEW.workspace_id, (mark ->> 'erasure')::uuid, (mark ->> 'part')::bigint + 2, 62::smallint;
+            IF asked -> 'actor' ->> 'id' <> approved -> 'actor' ->> 'id'
+               AND EXISTS (SELECT FROM json_array_elements(part -> 'data' -> 'bodies') AS named
+                           WHERE (named ->> 'position')::bigint = NEW.position
+                             AND named ->> 'tombstone' = encode(sha256(NEW.body), 'hex')) THEN
+                RETURN NEW;
+            END IF;
+        END IF;
+    END IF;
     RAISE EXCEPTION 'events are immutable: % is refused', TG_OP USING ERRCODE = 'integrity_constraint_violation';
-END ";
+END "#;
 const CHECKPOINTS: &str = "
 BEGIN
     RAISE EXCEPTION 'checkpoints are immutable: % is refused', TG_OP;
