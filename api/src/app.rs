@@ -23,6 +23,7 @@ use crate::metrics::Metrics;
 use crate::people::Passwords;
 use crate::reconciler::Reconciler;
 use crate::routes::system::LastLook;
+use crate::scanners::Scanners;
 use crate::shares::Shares;
 use crate::token::TokenHash;
 use crate::web::Sessions;
@@ -61,6 +62,7 @@ struct Inner {
     erasing: Erasing,
     catalog: OnceLock<Arc<Catalog>>,
     limits: OnceLock<Limits>,
+    scanners: OnceLock<Scanners>,
     closing: watch::Sender<bool>,
 }
 
@@ -96,6 +98,7 @@ impl App {
             erasing: Erasing::default(),
             catalog: OnceLock::new(),
             limits: OnceLock::new(),
+            scanners: OnceLock::new(),
             closing: watch::Sender::new(false),
         };
         Ok(App { inner: Arc::new(inner) })
@@ -225,6 +228,17 @@ impl App {
     pub fn set_limits(&self, limits: LimitSettings) {
         // They stay what they are as long as the process lives.
         let _ = self.inner.limits.set(Limits::new(limits, self.metrics()));
+    }
+
+    /// Who may report tokens that were found, if anybody may.
+    pub fn scanners(&self) -> Option<&Scanners> {
+        self.inner.scanners.get()
+    }
+
+    /// Names once who may report tokens that were found, before the first request.
+    pub fn set_scanners(&self, scanners: Scanners) {
+        // They stay the same as long as the process lives.
+        let _ = self.inner.scanners.set(scanners);
     }
 
     /// The sessions of browsers.

@@ -20,7 +20,7 @@ use crate::limits;
 use crate::problem::{ApiError, Problem};
 use crate::routes::{
     access, adapters, claims, correlations, diff, erasures, events, evidence, follow_ups, lineage,
-    log, overview, packs, people, runs, subjects, system, timeline, workspaces,
+    log, overview, packs, people, runs, secret_scanning, subjects, system, timeline, workspaces,
 };
 use crate::web;
 
@@ -110,7 +110,10 @@ fn routes() -> OpenApiRouter<App> {
 
 /// The routes that anybody may ask.
 fn open_routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(system::healthz)).routes(routes!(system::readyz))
+    OpenApiRouter::new()
+        .routes(routes!(system::healthz))
+        .routes(routes!(system::readyz))
+        .routes(routes!(secret_scanning::report_found))
 }
 
 /// The description of all routes, as `/openapi.json` gives it.

@@ -15,6 +15,7 @@ pub mod overview;
 pub mod packs;
 pub mod people;
 pub mod runs;
+pub mod secret_scanning;
 pub mod subjects;
 pub mod system;
 pub mod timeline;

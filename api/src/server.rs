@@ -31,6 +31,7 @@ use crate::listener::{self, Limits};
 use crate::listening;
 use crate::reconciler::Reconciler;
 use crate::router::router;
+use crate::scanners::Scanners;
 use crate::settings::Settings;
 use crate::signer::Signing;
 use crate::signing_key::KeySource;
@@ -131,6 +132,9 @@ impl Server {
         app.set_exports(exports);
         let cosigning = cosigning(settings, &app)?;
         app.set_limits(settings.limits.clone());
+        if let Some(scanners) = scanners(settings)? {
+            app.set_scanners(scanners);
+        }
         let limits = Limits::with_connections(settings.connections);
         Ok(Server { app, listener, address, limits, signing, cosigning })
     }
@@ -278,6 +282,16 @@ pub(crate) fn catalog(settings: &Settings) -> anyhow::Result<Arc<Catalog>> {
     let catalog = Catalog::parse(&text)
         .map_err(|errors| CannotUse::new(format!("the catalog {name} is wrong"), errors))?;
     Ok(Arc::new(catalog))
+}
+
+/// Who may report tokens that were found, if the settings name anybody.
+fn scanners(settings: &Settings) -> anyhow::Result<Option<Scanners>> {
+    let Some(path) = &settings.scanners else { return Ok(None) };
+    let name = path.display();
+    let unusable = || format!("{name}, which says who scans for secrets, cannot be used");
+    let bytes = std::fs::read(path).map_err(|error| CannotUse::new(unusable(), error))?;
+    let scanners = Scanners::parse(&bytes).map_err(|error| CannotUse::new(unusable(), error))?;
+    Ok(Some(scanners))
 }
 
 /// Who asks the witnesses that the settings name, if they name any.

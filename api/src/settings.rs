@@ -37,6 +37,8 @@ pub struct Settings {
     pub waived: Vec<Danger>,
     /// The policy file that names the witnesses of the logs; none are asked without.
     pub witnesses: Option<PathBuf>,
+    /// The public keys of those who may report tokens that were found; nobody may without.
+    pub scanners: Option<PathBuf>,
     /// How much may be asked for.
     pub limits: LimitSettings,
     /// What adapters read.
@@ -126,6 +128,10 @@ pub struct Flags {
     /// [env: RUNLEDGER_TRUSTED_PROXIES] [default: none]
     #[arg(long, value_name = "NETWORKS")]
     pub trusted_proxies: Option<String>,
+    /// The public keys of secret scanners that may report tokens they found, which revokes them: a
+    /// JSON file as they publish it [env: RUNLEDGER_SECRET_SCANNING_KEYS] [default: none]
+    #[arg(long, value_name = "FILE")]
+    pub secret_scanning_keys: Option<String>,
 }
 
 /// Why there are no settings.
@@ -210,7 +216,7 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// 1,024 files that a process may usually have open.
 const CONNECTIONS: &str = "800";
 /// The names of all settings, as they stand in the file.
-const NAMES: [&str; 15] = [
+const NAMES: [&str; 16] = [
     "listen",
     "data_dir",
     "database_url",
@@ -225,6 +231,7 @@ const NAMES: [&str; 15] = [
     "token_events",
     "address_requests",
     "trusted_proxies",
+    "secret_scanning_keys",
     ADAPTERS,
 ];
 /// The table of what adapters read, and its names.
@@ -256,6 +263,7 @@ impl Settings {
             workspace: sources.or("workspace", "main").read(WorkspaceName::FORM)?,
             waived: sources.or("allow_unsafe", "").waived()?,
             witnesses: sources.find("witnesses").map(|given| given.value.into()),
+            scanners: sources.find("secret_scanning_keys").map(|given| given.value.into()),
             limits: limits(&sources)?,
             adapters: AdapterSettings {
                 domain_url: sources.find("domain_url").map(Given::domain_url).transpose()?,
@@ -354,6 +362,7 @@ impl<'a> Sources<'a> {
             "token_events" => self.flags.token_events.as_ref(),
             "address_requests" => self.flags.address_requests.as_ref(),
             "trusted_proxies" => self.flags.trusted_proxies.as_ref(),
+            "secret_scanning_keys" => self.flags.secret_scanning_keys.as_ref(),
             _ => None,
         }
     }

@@ -149,6 +149,15 @@ pub struct PersonChanged {
     pub reason: Option<Note>,
 }
 
+/// An audit pack was read.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct AuditPackRead {
+    /// Which one: the run that made it.
+    pub pack: Uuid,
+    /// Why.
+    pub reason: Note,
+}
+
 /// A change of who may do what, to be recorded in the log of the workspace.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "the variants are the events")]
@@ -158,4 +167,5 @@ pub enum AccessChange {
     MemberGranted(MemberGranted),
     MemberRemoved(MemberRemoved),
     PersonChanged(PersonChanged),
+    AuditPackRead(AuditPackRead),
 }

@@ -79,6 +79,8 @@ crate::words::words! {
         MemberRemoved = "member.removed",
         /// Who can sign in, or how, was changed.
         PersonChanged = "person.changed",
+        /// An audit pack was read.
+        AuditPackRead = "audit_pack.read",
         /// Somebody asked for an erasure.
         ErasureRequested = "erasure.requested",
         /// Somebody else approved it.
@@ -116,6 +118,7 @@ impl EventType {
             EventType::MemberGranted => 45,
             EventType::MemberRemoved => 46,
             EventType::PersonChanged => 50,
+            EventType::AuditPackRead => 51,
             EventType::ErasureRequested => 60,
             EventType::ErasureApproved => 61,
             EventType::ErasureExecuted => 62,

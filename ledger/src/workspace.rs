@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::access::{
-    AccessChange, MemberGranted, MemberRemoved, PersonChanged, TokenCreated, TokenRevoked,
+    AccessChange, AuditPackRead, MemberGranted, MemberRemoved, PersonChanged, TokenCreated,
+    TokenRevoked,
 };
 use crate::catalog::{Catalog, CatalogErrors};
 use crate::fact::{EventKind, EventType, Fact};
@@ -39,6 +40,9 @@ pub enum WorkspaceEvent {
     /// Who can sign in, or how, was changed.
     #[serde(rename = "person.changed")]
     PersonChanged(PersonChanged),
+    /// An audit pack was read.
+    #[serde(rename = "audit_pack.read")]
+    AuditPackRead(AuditPackRead),
 }
 
 impl EventKind for WorkspaceEvent {
@@ -52,6 +56,7 @@ impl EventKind for WorkspaceEvent {
             WorkspaceEvent::MemberGranted(_) => EventType::MemberGranted,
             WorkspaceEvent::MemberRemoved(_) => EventType::MemberRemoved,
             WorkspaceEvent::PersonChanged(_) => EventType::PersonChanged,
+            WorkspaceEvent::AuditPackRead(_) => EventType::AuditPackRead,
         }
     }
 }
@@ -163,6 +168,7 @@ impl Workspace {
                 AccessChange::MemberGranted(event) => WorkspaceEvent::MemberGranted(event),
                 AccessChange::MemberRemoved(event) => WorkspaceEvent::MemberRemoved(event),
                 AccessChange::PersonChanged(event) => WorkspaceEvent::PersonChanged(event),
+                AccessChange::AuditPackRead(event) => WorkspaceEvent::AuditPackRead(event),
             },
             WorkspaceCommand::PublishCatalog { text } => {
                 let catalog = Catalog::parse(text).map_err(WorkspaceRefusal::Catalog)?;
@@ -189,7 +195,8 @@ impl Workspace {
             | WorkspaceEvent::TokenRevoked(_)
             | WorkspaceEvent::MemberGranted(_)
             | WorkspaceEvent::MemberRemoved(_)
-            | WorkspaceEvent::PersonChanged(_) => {}
+            | WorkspaceEvent::PersonChanged(_)
+            | WorkspaceEvent::AuditPackRead(_) => {}
             WorkspaceEvent::CatalogPublished(event) => {
                 self.catalog_sha256 = Some(event.sha256.clone());
                 self.catalog = Some(event.content.clone());

@@ -4,11 +4,14 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use runledger_ledger::access::{AccessChange, AuditPackRead};
+use runledger_ledger::submission::{Command, Submission};
 use runledger_ledger::time::Moment;
-use runledger_ledger::words::{RunId, WorkspaceId};
+use runledger_ledger::words::{Note, RunId, WorkspaceId};
+use runledger_ledger::workspace::WorkspaceCommand;
 use serde::{Deserialize, Serialize};
 use tokio_util::io::ReaderStream;
-use utoipa::ToSchema;
+use utoipa::{IntoParams, ToSchema};
 
 use crate::access::Access;
 use crate::app::App;
@@ -16,6 +19,9 @@ use crate::exports::{Export, Exports, NoExport, State as Stand};
 use crate::extract::{Json, Nothing, Path, Query, Workspace};
 use crate::pack::{Order, Scope};
 use crate::problem::{ApiError, ApiResult, Problems};
+
+/// What the log says of a read for which nobody gave a reason.
+const NO_REASON: &str = "no reason was given";
 
 /// The pack that the path names.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -131,7 +137,17 @@ pub async fn read_pack(
     Ok(axum::Json(find(&app, workspace, pack).await?))
 }
 
-/// Download an audit pack that is ready.
+/// Why a pack is read.
+#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
+#[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Because {
+    /// Why, for the log of the workspace.
+    #[param(value_type = Option<String>)]
+    reason: Option<Note>,
+}
+
+/// Download an audit pack that is ready. The log of the workspace says who read it, and why.
 #[utoipa::path(
     get,
     path = "/v1/workspaces/{workspace}/audit-packs/{pack}/file",
@@ -139,6 +155,7 @@ pub async fn read_pack(
     params(
         ("workspace" = String, Path, description = "The name of the workspace."),
         ("pack" = Uuid, Path, description = "The `id` of the pack."),
+        Because,
     ),
     responses(
         (status = 200, description = "A zip file.", body = Vec<u8>, content_type = "application/zip"),
@@ -147,9 +164,10 @@ pub async fn read_pack(
 )]
 pub async fn download_pack(
     State(app): State<App>,
+    access: Access,
     Workspace(workspace): Workspace,
     Path(PackPath { pack }): Path<PackPath>,
-    _: Query<Nothing>,
+    Query(Because { reason }): Query<Because>,
 ) -> ApiResult<Response> {
     let export = find(&app, workspace, pack).await?;
     if export.state != Stand::Ready {
@@ -158,12 +176,34 @@ pub async fn download_pack(
     }
     let file = tokio::fs::File::open(exports(&app)?.file(pack)).await;
     let file = file.map_err(ApiError::internal)?;
+    // Before it is: a pack that nobody knows to be read is read by nobody.
+    note_read(&app, &access, workspace, pack, reason).await?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static("application/zip")),
         (header::CONTENT_LENGTH, HeaderValue::from(export.bytes.unwrap_or_default())),
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-store")),
     ];
     Ok((headers, Body::from_stream(ReaderStream::new(file))).into_response())
+}
+
+async fn note_read(
+    app: &App,
+    access: &Access,
+    workspace: WorkspaceId,
+    pack: RunId,
+    reason: Option<Note>,
+) -> ApiResult<()> {
+    let reason = match reason {
+        Some(reason) => reason,
+        None => Note::new(NO_REASON).map_err(ApiError::internal)?,
+    };
+    let read = AccessChange::AuditPackRead(AuditPackRead { pack: pack.0, reason });
+    let command = Command::Workspace(WorkspaceCommand::NoteAccess(read));
+    let submission = Submission::new(command).by(access.actor().clone());
+    match app.submit_one(workspace, submission).await?.problem {
+        Some(problem) => Err(ApiError::new(problem.status, problem.code, problem.detail)),
+        None => Ok(()),
+    }
 }
 
 fn exports(app: &App) -> ApiResult<&Exports> {

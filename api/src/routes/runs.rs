@@ -10,8 +10,8 @@ use runledger_ledger::run::{FollowUpAction, FollowUpCommand, RunCommand};
 use runledger_ledger::store::{StoreError, StoredEvent};
 use runledger_ledger::submission::{Command, Submission};
 use runledger_ledger::words::{Name, Note, RunId};
-use runledger_projections::Page;
 use runledger_projections::rules::standing::Standing;
+use runledger_projections::{AsOf, Page};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -23,6 +23,7 @@ use crate::extract::{Json, Nothing, Path, Query, Workspace};
 use crate::problem::{ApiError, ApiResult, Problems};
 use crate::question::{Answer, Limit, LogQuestion, Question, When};
 use crate::schema::answers::{RunEventsShape, RunShape, RunsShape};
+use crate::unseen::without_unseen;
 
 pub use query::RunQuery;
 pub(super) use query::actionability;
@@ -79,7 +80,8 @@ pub struct RunEventView {
     recorded_at: String,
     /// The RFC 6962 leaf hash of the bytes of `event`, in hexadecimal.
     leaf_hash: String,
-    /// The event as it is stored, byte for byte.
+    /// The event as it is stored, byte for byte. Who is held to environments is given it without what
+    /// leads to runs that they do not see; then it does not have this hash.
     #[schema(value_type = Object)]
     event: Box<RawValue>,
 }
@@ -167,7 +169,12 @@ pub async fn run_events(
     let store = app.ledger().store();
     let stream = Stream::run(run);
     let mut items = Vec::new();
-    for stored in store.stream(*workspace, stream, after, limit).await? {
+    let mut events = store.stream(*workspace, stream, after, limit).await?;
+    if access.sight().is_narrowed() {
+        let view = app.projections().view(*workspace, AsOf::Now).await?;
+        events = without_unseen(&view.seen_with(access.sight().clone()), events).await?;
+    }
+    for stored in events {
         let recorded = decode(&stored)?;
         if recorded.position >= *size {
             break;

@@ -31,6 +31,7 @@ use crate::policy::Action;
 use crate::problem::{ApiError, ApiResult};
 use crate::question::NameOrNone;
 use crate::reconciler::Preview;
+use crate::unseen::without_unseen;
 use crate::when;
 
 /// Most events that the page shows; the API has the rest.
@@ -103,7 +104,8 @@ async fn run_page(app: &App, asked: Asked<RunQuery>, id: RunId) -> Page<RunPage>
     let store = app.ledger().store();
     let stored = match shell.may(Action::ReadEvents) {
         true => {
-            store.stream(workspace, Stream::run(id), 0, EVENTS).await.map_err(ApiError::from)?
+            let all = store.stream(workspace, Stream::run(id), 0, EVENTS).await;
+            without_unseen(&view, all.map_err(ApiError::from)?).await?
         }
         false => Vec::new(),
     };

@@ -45,10 +45,7 @@ impl View {
         }
         let mut reading = self.read().await?;
         let ids: Vec<Uuid> = ids.iter().take(RUNS).map(|id| id.0).collect();
-        let mut statement = Statement::select("SELECT run_id FROM runs", reading.model());
-        statement.push(" AND run_id IN ").list(&ids).seen("environment", &reading.sight);
-        let rows: Vec<(Uuid,)> = statement.fetch(&mut reading.tx).await?;
-        Ok(rows.into_iter().map(|(id,)| RunId(id)).collect())
+        Ok(reading.there(&ids).await?)
     }
 }
 
@@ -72,7 +69,35 @@ impl Reading {
         let queues: Vec<QueueKey> = rows.iter().filter_map(queue_key).collect();
         let truths = QueueTruths::of(self, &queues).await?;
         let standings = rows.iter().map(|row| self.standing(row, &truths));
-        Ok(standings.collect::<Result<_, StoreError>>()?)
+        let mut standings = standings.collect::<Result<Vec<_>, StoreError>>()?;
+        self.hide_unseen(&mut standings).await?;
+        Ok(standings)
+    }
+
+    /// Takes out what leads to runs that the reader does not see, or that are not there: nobody is told
+    /// which. One more statement a page, and only for who is held to environments.
+    async fn hide_unseen(&mut self, standings: &mut [Standing]) -> Result<(), StoreError> {
+        if !self.sight.is_narrowed() {
+            return Ok(());
+        }
+        let leads = standings.iter().flat_map(|standing| standing.recorded.leads());
+        let ids: Vec<Uuid> = leads.map(|run| run.0).collect::<BTreeSet<_>>().into_iter().collect();
+        let mut seen = BTreeSet::new();
+        for ids in ids.chunks(RUNS) {
+            seen.extend(self.there(ids).await?);
+        }
+        for standing in standings {
+            standing.recorded.keep_leads(|run| seen.contains(&run));
+        }
+        Ok(())
+    }
+
+    /// Which of these runs, [`RUNS`] at most, are there and seen.
+    async fn there(&mut self, ids: &[Uuid]) -> Result<BTreeSet<RunId>, StoreError> {
+        let mut statement = Statement::select("SELECT run_id FROM runs", self.model());
+        statement.push(" AND run_id IN ").list(ids).seen("environment", &self.sight);
+        let rows: Vec<(Uuid,)> = statement.fetch(&mut self.tx).await?;
+        Ok(rows.into_iter().map(|(id,)| RunId(id)).collect())
     }
 
     fn standing(&self, row: &RunRow, queues: &QueueTruths) -> Result<Standing, StoreError> {

@@ -24,6 +24,7 @@ fn settings(data_dir: &Path) -> Settings {
         waived: Vec::new(),
         witnesses: None,
         limits: LimitSettings::default(),
+        scanners: None,
         adapters: AdapterSettings::default(),
     }
 }

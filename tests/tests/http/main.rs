@@ -23,6 +23,7 @@ mod packs;
 mod policy;
 mod question;
 mod runs;
+mod secret_scanning;
 mod service;
 mod sql_views;
 mod subjects;

@@ -303,12 +303,28 @@ async fn a_pack_is_made_in_the_background_as_a_run_of_the_log(#[case] database: 
     let id = asked["id"].as_str().unwrap();
     let made = ended(&signed, id).await;
     assert_eq!((&made["state"], &made["events"]), (&json!("ready"), &json!(32)), "{made}");
-    let file = signed.service.get(&format!("{PACKS}/{id}/file")).await;
+    let read = format!("{PACKS}/{id}/file?reason=yearly%20audit");
+    let file = signed.service.get(&read).await;
     assert_eq!(file.headers["content-type"], "application/zip");
     assert_eq!(file.body.len() as u64, made["bytes"].as_u64().unwrap());
     let verified = intact(&file.body, &signed.policy());
     assert_eq!(verified.manifest.requester, "jane@auditors.example");
     assert!(file.body == export(&signed, Some(32), Scope::default()).await);
+    signed.service.get(&format!("{PACKS}/{id}/file")).await;
+    let log = signed.service.get("/v1/workspaces/main/log?from=32").await;
+    let log = String::from_utf8(log.body.to_vec()).unwrap();
+    let told = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let told = told.filter(|line| line["event"]["type"] == "audit_pack.read").map(|line| {
+        let event = &line["event"];
+        (
+            event["actor"]["id"].clone(),
+            event["data"]["pack"].clone(),
+            event["data"]["reason"].clone(),
+        )
+    });
+    let read = |why: &str| (json!("administrator"), json!(id), json!(why));
+    let told: Vec<_> = told.collect();
+    assert_eq!(told, [read("yearly audit"), read("no reason was given")]);
 
     let events = signed.service.get(&format!("/v1/workspaces/main/runs/{id}/events")).await.ok(200);
     let kinds: Vec<&Value> =

@@ -1,5 +1,6 @@
 //! Every route with every role, in the own and in a foreign workspace and environment.
 
+mod alike;
 mod fuzz;
 mod narrowed;
 mod people;

@@ -157,6 +157,7 @@ async fn a_running_server_gives_up_what_is_silent(#[values("sqlite", "postgresql
         waived: vec![Danger::Durability],
         witnesses: None,
         limits: LimitSettings::default(),
+        scanners: None,
         adapters: AdapterSettings::default(),
     };
     let server = Server::start(&settings).await.unwrap();

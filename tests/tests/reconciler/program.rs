@@ -48,6 +48,7 @@ fn settings(directory: &Path, domain_url: &str) -> Settings {
         waived: Vec::new(),
         witnesses: None,
         limits: LimitSettings::default(),
+        scanners: None,
         adapters: AdapterSettings { domain_url: Some(domain_url.to_owned()), probes: None },
     }
 }

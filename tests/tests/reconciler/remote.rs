@@ -43,6 +43,7 @@ fn settings(directory: &Path, database: StoreUrl) -> Settings {
         waived: vec![Danger::Durability],
         witnesses: None,
         limits: LimitSettings::default(),
+        scanners: None,
         adapters: AdapterSettings { domain_url: None, probes },
     }
 }

@@ -208,6 +208,19 @@ impl Recorded {
     }
 }
 
+impl Recorded {
+    /// The runs that it leads to, which may be of any scope.
+    pub(crate) fn leads(&self) -> impl Iterator<Item = RunId> {
+        self.parent_run_id.into_iter().chain(self.retry_of)
+    }
+
+    /// Keeps of these what leads to a run that is to be `kept`.
+    pub(crate) fn keep_leads(&mut self, kept: impl Fn(RunId) -> bool) {
+        self.parent_run_id = self.parent_run_id.filter(|run| kept(*run));
+        self.retry_of = self.retry_of.filter(|run| kept(*run));
+    }
+}
+
 /// The name that was recorded, which a later catalog may no longer call canonical.
 fn recorded_operation(run: &Run, operation: &Operation<'_>) -> String {
     run.operation.as_ref().map_or(operation.name, Name::as_str).to_owned()
