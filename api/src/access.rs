@@ -106,9 +106,10 @@ impl Principal {
         }
     }
 
-    /// The first workspace that it has a role in.
-    pub(crate) fn first_workspace(&self) -> Option<&str> {
-        self.grants.as_ref()?.first().map(|granted| granted.grant.workspace_name.as_str())
+    /// The workspaces that it has a role in, by name.
+    pub(crate) fn workspaces(&self) -> impl Iterator<Item = &str> {
+        let all = self.grants.as_deref().unwrap_or_default();
+        all.iter().map(|granted| granted.grant.workspace_name.as_str())
     }
 }
 

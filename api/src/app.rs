@@ -20,7 +20,7 @@ use crate::erasing::Erasing;
 use crate::exports::Exports;
 use crate::limits::{LimitSettings, Limits};
 use crate::metrics::Metrics;
-use crate::people::Passwords;
+use crate::people::{Passwords, Throttle};
 use crate::reconciler::Reconciler;
 use crate::routes::system::LastLook;
 use crate::scanners::Scanners;
@@ -57,6 +57,7 @@ struct Inner {
     waived: Option<Vec<Danger>>,
     sessions: Sessions,
     passwords: Passwords,
+    throttle: Throttle,
     cosigners: OnceLock<Cosigners>,
     exports: OnceLock<Exports>,
     erasing: Erasing,
@@ -93,6 +94,7 @@ impl App {
             waived: None,
             sessions: Sessions::new(store, Entropy::system()),
             passwords: Passwords::default(),
+            throttle: Throttle::default(),
             cosigners: OnceLock::new(),
             exports: OnceLock::new(),
             erasing: Erasing::default(),
@@ -249,6 +251,11 @@ impl App {
     /// Makes and checks the hashes of passwords.
     pub(crate) fn passwords(&self) -> &Passwords {
         &self.inner.passwords
+    }
+
+    /// How often somebody may guess.
+    pub(crate) fn throttle(&self) -> &Throttle {
+        &self.inner.throttle
     }
 
     /// True once the server has been told to end: what goes on for ever ends then.

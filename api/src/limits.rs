@@ -8,11 +8,13 @@
 mod buckets;
 mod origin;
 
+use std::net::IpAddr;
 use std::num::NonZeroU32;
 use std::str::FromStr;
 
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
+use axum::http::request::Parts;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use runledger_ledger::time::Moment;
@@ -115,6 +117,16 @@ pub(crate) async fn by_address(State(app): State<App>, request: Request, next: N
         }
     }
     next.run(request).await
+}
+
+/// The address that a request comes from, as far as the settings believe its headers. None if nobody
+/// says, as where nothing listens.
+pub(crate) fn address(app: &App, parts: &Parts) -> Option<IpAddr> {
+    let Peer(peer) = *parts.extensions.get::<Peer>()?;
+    match app.limits() {
+        Some(limits) => Some(limits.proxies.client(peer, &parts.headers)),
+        None => Some(peer),
+    }
 }
 
 /// Counts a request of `principal`.

@@ -5,16 +5,18 @@
 //! so; from whom something is taken loses it before.
 
 mod password;
+mod throttle;
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::net::IpAddr;
 
 use axum::http::StatusCode;
 use runledger_ledger::access::{
     AccessChange, MemberRemoved, PersonChange, PersonChanged, PrincipalKind,
 };
 use runledger_ledger::event::Actor;
-use runledger_ledger::store::{Person, Principal};
+use runledger_ledger::store::{Credential, Person, Principal};
 use runledger_ledger::submission::{Command, Submission};
 use runledger_ledger::words::{Name, Note, WorkspaceId};
 use runledger_ledger::workspace::WorkspaceCommand;
@@ -27,6 +29,7 @@ use crate::extract;
 use crate::problem::{ApiError, ApiResult};
 
 pub use password::{LONGEST, Password, Passwords, SHORTEST, Unfit};
+pub use throttle::Throttle;
 
 /// The name that a person signs in with: letters of one case, so that none looks like another.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -67,6 +70,39 @@ impl fmt::Display for PersonName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(formatter)
     }
+}
+
+/// Whoever is called so, if `text` is their password and they may sign in now. A refusal does not
+/// tell why: nobody is called so, the password is another one, it was taken away, or too much was
+/// guessed from this address.
+pub(crate) async fn recognize(
+    app: &App,
+    called: &str,
+    text: String,
+    address: IpAddr,
+) -> ApiResult<Option<Credential>> {
+    let called = called.trim().to_ascii_lowercase();
+    let now = app.ledger().now();
+    let Some(attempt) = app.throttle().begin(&called, address, now) else { return Ok(None) };
+    let found = look(app, called, text).await;
+    match &found {
+        Ok(Some(_)) => app.throttle().forgive(attempt, true),
+        // No name: some people type their password there.
+        Ok(None) => tracing::info!(%address, "a sign-in was refused"),
+        // Nobody looked, so nobody has failed.
+        Err(_) => app.throttle().forgive(attempt, false),
+    }
+    found
+}
+
+async fn look(app: &App, called: String, text: String) -> ApiResult<Option<Credential>> {
+    let found = match PersonName::try_from(called) {
+        Ok(name) => app.ledger().store().credential(name.name().as_str()).await?,
+        Err(NoPersonName) => None,
+    };
+    let phc = found.as_ref().map(|found| found.password.clone());
+    let matches = app.passwords().matches(text, phc).await?;
+    Ok(found.filter(|_| matches))
 }
 
 /// Who changes something about people.
@@ -123,7 +159,7 @@ impl Hand<'_> {
         let store = self.app.ledger().store();
         let position = self.note(person, PersonChange::PasswordSet, reason).await?;
         store.set_password(person.id, &phc).await?;
-        store.end_web_sessions_of(person.id, but).await?;
+        store.end_web_sessions_of(Some(person.id), but).await?;
         Ok(position)
     }
 
@@ -157,7 +193,7 @@ impl Hand<'_> {
         let store = self.app.ledger().store();
         let ended = match session {
             Some(session) => store.end_web_session_of(session, Some(person.id)).await?,
-            None => store.end_web_sessions_of(person.id, None).await? > 0,
+            None => store.end_web_sessions_of(Some(person.id), None).await? > 0,
         };
         if !ended {
             return Ok(None);

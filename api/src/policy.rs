@@ -294,6 +294,12 @@ pub const ROUTES: &[Rule] = &[
 /// Every page, and every form, that needs somebody to be signed in.
 pub const PAGES: &[Rule] = &[
     ("POST", "/preferences", Action::AskOfSelf),
+    ("GET", "/account", Action::AskOfSelf),
+    ("POST", "/account/password", Action::AskOfSelf),
+    ("POST", "/account/sessions", Action::AskOfSelf),
+    ("GET", "/people", Action::RunServer),
+    ("GET", "/people/{person}", Action::RunServer),
+    ("POST", "/people/{person}/sessions", Action::RunServer),
     ("GET", "/w", Action::AskOfSelf),
     ("GET", "/w/{workspace}", Action::ReadVerdicts),
     ("GET", "/w/{workspace}/follow-ups", Action::ReadVerdicts),

@@ -4,9 +4,11 @@
 //! come from the standing; its sentences come from `runledger_projections::texts`. What stands here
 //! is the frame: who looks, at what, in which language, and how it is laid out.
 
+mod account;
 mod adapters;
 mod assets;
 mod chart;
+mod device;
 mod door;
 mod environments;
 mod fault;
@@ -15,6 +17,7 @@ mod live;
 mod log;
 mod operations;
 mod overview;
+mod people;
 mod preferences;
 mod queues;
 mod related;
@@ -49,6 +52,12 @@ pub(crate) fn router(app: &App) -> axum::Router<App> {
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/preferences", post(preferences::choose))
+        .route("/account", get(account::page))
+        .route("/account/password", post(account::change_password))
+        .route("/account/sessions", post(account::end_sessions))
+        .route("/people", get(people::page))
+        .route("/people/{person}", get(people::person))
+        .route("/people/{person}/sessions", post(people::end_sessions))
         .route("/w", get(workspaces::page))
         .route("/w/{workspace}", get(overview::page))
         .route("/w/{workspace}/follow-ups", get(follow_ups::page))

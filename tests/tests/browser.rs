@@ -56,9 +56,14 @@ impl Stage {
 
     /// Records events over the API.
     async fn record(&self, events: Value) {
+        self.send("workspaces/main/events", events).await;
+    }
+
+    /// Sends something to the API, as the administrator.
+    async fn send(&self, path: &str, body: Value) {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        let url = format!("{}/v1/workspaces/main/events", self.demo.url());
-        let answer = http.post(url).bearer_auth(&self.token).json(&events).send().await.unwrap();
+        let url = format!("{}/v1/{path}", self.demo.url());
+        let answer = http.post(url).bearer_auth(&self.token).json(&body).send().await.unwrap();
         assert!(answer.status().is_success(), "{answer:?}");
     }
 }
@@ -107,6 +112,7 @@ async fn the_dashboard_works(database_url: Option<String>) {
     let pages = pages.map(str::to_owned).into_iter();
     let pages = pages.chain([open, stale, superseded].map(|run| format!("/runs/{run}")));
     everybody_can_use(&stage, pages).await;
+    a_person_signs_in(&stage).await;
     assert_eq!(stage.browser.complaints().await.unwrap(), Vec::<String>::new());
     a_lost_connection_is_told_and_comes_back(&stage).await;
     stage.browser.close().await.unwrap();
@@ -258,6 +264,27 @@ async fn the_past_is_marked(stage: &Stage) {
     browser.holds("document.querySelector('input[type=checkbox]') === null").await.unwrap();
     browser.click(".past-band a").await.unwrap();
     browser.holds("document.querySelector('.past-band') === null").await.unwrap();
+}
+
+async fn a_person_signs_in(stage: &Stage) {
+    let (browser, password) = (&stage.browser, "a horse of correct colour");
+    let ada = json!({"name": "ada", "password": password, "reason": "joins the team"});
+    stage.send("people", ada).await;
+    let role = json!({"name": "ada", "role": "viewer", "reason": "looks"});
+    stage.send("workspaces/main/members", role).await;
+    let pages = ["/../../people", "/../../people/ada", "/../../account"].map(str::to_owned);
+    everybody_can_use(stage, pages.into_iter()).await;
+    browser.click("form[action='/sign-out'] button").await.unwrap();
+    browser.holds("document.querySelector('#password') !== null").await.unwrap();
+    everybody_can_use(stage, ["/../../sign-in".to_owned()].into_iter()).await;
+    browser.write("#name", "ada").await.unwrap();
+    browser.write("#password", password).await.unwrap();
+    browser.click("main form button").await.unwrap();
+    browser.holds("document.querySelector('#activity') !== null").await.unwrap();
+    everybody_can_use(stage, ["/../../account".to_owned()].into_iter()).await;
+    browser.shows("this one").await.unwrap();
+    browser.shows("Viewer").await.unwrap();
+    browser.sign_in(&stage.demo.sign_in_link().unwrap()).await.unwrap();
 }
 
 async fn everybody_can_use(stage: &Stage, pages: impl Iterator<Item = String>) {

@@ -18,7 +18,7 @@ use runledger_tests::process::{ServerProcess, client};
 use serde_json::{Value, json};
 use sqlx::Connection;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::Command;
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_runledger-under-test");
@@ -449,4 +449,46 @@ async fn the_built_in_catalog_and_a_good_file_are_found_good() {
         assert_eq!(output.status.code(), Some(0), "{}", out(&output));
         assert!(out(&output).contains("nothing is wrong"), "{}", out(&output));
     }
+}
+
+#[tokio::test]
+async fn a_person_is_made_on_the_command_line_and_the_password_is_no_argument() {
+    let stand = Stand::on(None).await;
+    let typed = async |arguments: &[&str], typed: &str| {
+        let mut program = stand.program(arguments);
+        program.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut program = program.spawn().unwrap();
+        let mut input = program.stdin.take().unwrap();
+        input.write_all(typed.as_bytes()).await.unwrap();
+        drop(input);
+        program.wait_with_output().await.unwrap()
+    };
+    let add = ["users", "add", "ada", "--reason", "joins"];
+    for wrong in ["", "short\n"] {
+        let output = typed(&add, wrong).await;
+        assert_eq!(output.status.code(), Some(2), "{}", err(&output));
+        assert!(err(&output).contains("12 to 256 characters"), "{}", err(&output));
+    }
+    let output = typed(&add, "a horse of correct colour\n").await;
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert!(err(&output).contains("no role yet"), "{}", err(&output));
+    let output = typed(&add, "a horse of correct colour\n").await;
+    assert_eq!(output.status.code(), Some(3), "{}", err(&output));
+    let granted = stand.ask(&["roles", "grant", "ada", "viewer", "--reason", "looks"]).await;
+    assert_eq!(granted.status.code(), Some(0), "{}", err(&granted));
+    for (arguments, said) in [
+        (&["users", "disable", "ada", "--reason", "on leave"][..], "cannot sign in"),
+        (&["users", "list"], "disabled"),
+        (&["users", "enable", "ada", "--reason", "is back"], "can sign in again"),
+        (&["users", "list"], "active"),
+        (&["users", "sessions", "ada"], "BROWSER"),
+        (&["users", "sign-out", "ada", "--reason", "lost a phone"], "signed out"),
+        (&["users", "remove", "ada", "--reason", "leaves"], "is gone"),
+    ] {
+        let output = stand.ask(arguments).await;
+        assert_eq!(output.status.code(), Some(0), "{arguments:?}: {}", err(&output));
+        assert!(out(&output).contains(said), "{arguments:?}: {}", out(&output));
+    }
+    let output = stand.ask(&["users", "list"]).await;
+    assert!(!out(&output).contains("ada"), "{}", out(&output));
 }

@@ -80,6 +80,65 @@ sign-in-go = Anmelden
 sign-in-wrong-token = Das ist nicht das Token des Administrators.
 sign-in-code-used = Dieser Link wurde schon benutzt oder ist älter als eine Stunde. Bitte mit dem Token anmelden oder den Server für einen neuen Link neu starten.
 sign-in-needs-encryption = Diese Adresse ist nicht verschlüsselt, deshalb kann sich hier niemand anmelden. Bitte den Server hinter HTTPS stellen oder auf dem Rechner selbst öffnen.
+sign-in-name = Name
+sign-in-password = Passwort
+sign-in-as-administrator = Als Administrator des Servers anmelden
+sign-in-refused = Das hat nicht geklappt. Bitte Name und Passwort prüfen. Nach mehreren Versuchen hintereinander bitte einige Minuten warten.
+
+## Das eigene Konto, und Personen
+
+account-title = Ihr Konto
+account-of-server = Administrator des Servers
+account-administrator = Sie sind mit dem Token des Administrators oder seinem Link angemeldet. Für die tägliche Arbeit bitte eine Person anlegen: runledger users add.
+account-password = Passwort
+account-password-explained = Ein neues Passwort meldet Sie in jedem anderen Browser ab.
+account-password-current = Bisheriges Passwort
+account-password-new = Neues Passwort, mindestens 12 Zeichen
+account-password-again = Neues Passwort, noch einmal
+account-password-go = Passwort ändern
+account-password-done = Sie haben ein neues Passwort und sind überall sonst abgemeldet.
+account-password-wrong = Das bisherige Passwort ist ein anderes. Nach mehreren Versuchen hintereinander bitte einige Minuten warten.
+account-password-differs = Die beiden neuen Passwörter sind nicht gleich.
+account-password-length = Ein Passwort hat 12 bis 256 Zeichen.
+account-password-monotonous = Ein Passwort hat mindestens 5 verschiedene Zeichen.
+account-sessions-done = Dort abgemeldet.
+sessions-title = Angemeldet
+sessions-explained = Eine Sitzung endet nach 8 Stunden ohne Benutzung und nach einem Tag.
+sessions-none = Nirgends angemeldet.
+sessions-device = Browser
+sessions-began = Seit
+sessions-seen = Zuletzt benutzt
+sessions-this = dieser
+sessions-end = Abmelden
+sessions-end-others = Überall sonst abmelden
+sessions-end-all = Überall abmelden
+sessions-reason = Grund, fürs Log
+roles-title = Was Sie dürfen
+roles-role = Rolle
+roles-none = Sie haben noch in keinem Workspace eine Rolle. Bitte einen Administrator darum bitten.
+role-owner = Eigentümer
+role-admin = Administrator
+role-operator = Operator
+role-reporter = Melder
+role-adapter = Adapter
+role-auditor = Prüfer
+role-viewer = Betrachter
+people-title = Personen
+people-explained = Wer sich an diesem Server anmeldet. Neue Personen werden auf der Kommandozeile angelegt:
+people-command = runledger users add
+people-none = Noch niemand.
+people-name = Name
+people-state = Zustand
+people-last = Zuletzt angemeldet
+people-since = Seit
+people-never = noch nie
+people-active = Kann sich anmelden
+people-disabled = Gesperrt
+people-no-password = Hat kein Passwort
+unit-people = { $n ->
+    [one] Person
+   *[other] Personen
+}
 
 fault-not-found = Hier ist nichts
 fault-busy = Gerade nicht

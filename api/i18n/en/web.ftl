@@ -80,6 +80,65 @@ sign-in-go = Sign in
 sign-in-wrong-token = That is not the administrator's token.
 sign-in-code-used = This link was used before, or is older than an hour. Sign in with the token, or start the server again for a new link.
 sign-in-needs-encryption = This address is not encrypted, so nobody can sign in here. Put the server behind HTTPS, or open it on the machine itself.
+sign-in-name = Name
+sign-in-password = Password
+sign-in-as-administrator = Sign in as the administrator of the server
+sign-in-refused = That did not work. Check the name and the password. After several attempts in a row, wait a few minutes.
+
+## Your account, and people
+
+account-title = Your account
+account-of-server = Administrator of the server
+account-administrator = You are signed in with the administrator's token or its link. For daily work, make a person: runledger users add.
+account-password = Password
+account-password-explained = A new password signs you out in every other browser.
+account-password-current = Current password
+account-password-new = New password, at least 12 characters
+account-password-again = New password, once more
+account-password-go = Change the password
+account-password-done = You have a new password, and are signed out everywhere else.
+account-password-wrong = The current password is another one. After several attempts in a row, wait a few minutes.
+account-password-differs = The two new passwords are not the same.
+account-password-length = A password has 12 to 256 characters.
+account-password-monotonous = A password has at least 5 different characters.
+account-sessions-done = Signed out there.
+sessions-title = Signed in
+sessions-explained = A session ends after 8 hours without use, and after a day.
+sessions-none = Signed in nowhere.
+sessions-device = Browser
+sessions-began = Began
+sessions-seen = Last used
+sessions-this = this one
+sessions-end = Sign out
+sessions-end-others = Sign out everywhere else
+sessions-end-all = Sign out everywhere
+sessions-reason = Reason, for the log
+roles-title = What you may do
+roles-role = Role
+roles-none = You have no role in any workspace yet. Ask an administrator for one.
+role-owner = Owner
+role-admin = Administrator
+role-operator = Operator
+role-reporter = Reporter
+role-adapter = Adapter
+role-auditor = Auditor
+role-viewer = Viewer
+people-title = People
+people-explained = Who signs in to this server. Make somebody on the command line:
+people-command = runledger users add
+people-none = Nobody yet.
+people-name = Name
+people-state = State
+people-last = Last signed in
+people-since = Since
+people-never = not yet
+people-active = Can sign in
+people-disabled = Disabled
+people-no-password = Has no password
+unit-people = { $n ->
+    [one] person
+   *[other] people
+}
 
 fault-not-found = Nothing is here
 fault-busy = Not now

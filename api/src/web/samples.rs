@@ -1,8 +1,11 @@
 //! Every template, rendered from sample data without a server: in both languages, and with standings
 //! that together are told everything that a person can be told.
 
+use runledger_ledger::access::{PrincipalKind, Role};
 use runledger_ledger::run::FollowUpAction;
+use runledger_ledger::store::{Person, Principal};
 use runledger_ledger::time::Moment;
+use runledger_ledger::words::Name;
 use runledger_projections::rules::guidance::{Guidance, GuidanceKey};
 use runledger_projections::rules::queue::{QueueReason, QueueVerdict};
 use runledger_projections::rules::standing::Standing;
@@ -12,7 +15,9 @@ use runledger_projections::{
     QueueStanding, RecentRuns, SavedView, Timeline as Told,
 };
 use serde_json::{Value, json};
+use uuid::Uuid;
 
+use super::account::{AccountPage, RoleLine, SessionLine};
 use super::adapters::{AdapterView, AdaptersPage};
 use super::chart::{self, Chart};
 use super::environments::EnvironmentsPage;
@@ -21,6 +26,7 @@ use super::follow_ups::{Chosen, FollowUpsPage, ResolvePage, Tab};
 use super::log::{EventView, LogPage};
 use super::operations::{FamilyGroup, OperationsPage};
 use super::overview::{OverviewPage, Quiet};
+use super::people::{PeoplePage, PersonPage};
 use super::queues::QueuesPage;
 use super::run::RunPage;
 use super::runs::{Chip, RunsPage};
@@ -255,6 +261,43 @@ fn adapter() -> AdapterView {
     }
 }
 
+fn ada() -> Person {
+    let principal = Principal {
+        id: Uuid::nil(),
+        kind: PrincipalKind::Person,
+        workspace: None,
+        name: Name::new("ada").unwrap(),
+    };
+    Person {
+        principal,
+        created_at: at(),
+        disabled_at: Some(at()),
+        signed_in_at: None,
+        has_password: true,
+    }
+}
+
+fn account(shell: Shell, person: Option<String>) -> AccountPage {
+    let session = |this| SessionLine {
+        id: Uuid::nil(),
+        device: "Firefox · Linux".into(),
+        agent: "<script>alert(1)</script>".into(),
+        began_at: at(),
+        seen_at: at(),
+        this,
+    };
+    let role =
+        |role| RoleLine { workspace: "main".into(), role, environments: Some("prod".into()) };
+    AccountPage {
+        shell,
+        person,
+        roles: Role::ALL.iter().copied().map(role).collect(),
+        sessions: vec![session(true), session(false)],
+        done: Some("account-password-done"),
+        refused: Some("account-password-wrong"),
+    }
+}
+
 fn overview() -> Overview {
     let mut value = serde_json::to_value(Counts::default()).unwrap();
     value["at"] = json!("2026-01-01T12:00:00Z");
@@ -386,8 +429,17 @@ fn pages(language: Language) -> Vec<(String, String)> {
     let (w, preferences) = (Words::of(language), shell().preferences);
     for code in [None, Some("code".to_owned())] {
         let refused = Some("sign-in-code-used");
-        add("sign_in.html", &SignInPage { w, preferences, code, next: "/".into(), refused });
+        for people in [false, true] {
+            let (code, next, name) = (code.clone(), "/".into(), "ada".into());
+            add("sign_in.html", &SignInPage { w, preferences, code, next, people, name, refused });
+        }
     }
+    for name in [None, Some("ada".to_owned())] {
+        add("account.html", &account(shell(), name));
+    }
+    add("people.html", &PeoplePage { shell: shell(), people: vec![ada()] });
+    let sessions = account(shell(), None).sessions;
+    add("person.html", &PersonPage { shell: shell(), person: ada(), sessions, done: true });
     let (title, detail) = (w.say("fault-internal"), String::new());
     add("fault.html", &FaultPage { w, status: 500, title, detail });
     pages
@@ -418,7 +470,8 @@ fn every_template_is_rendered_in_both_languages_and_says_what_a_person_is_told()
         // Those that other templates are put together from are rendered with them.
         for entry in std::fs::read_dir(&directory).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            let part = ["base", "ui", "events", "squares", "signed", "choices"];
+            let part =
+                ["base", "ui", "events", "squares", "signed", "choices", "server", "sessions"];
             let whole = !part.iter().any(|part| name == format!("{part}.html"));
             let rendered = pages.iter().any(|(page, _)| page.starts_with(&name));
             assert!(!whole || rendered, "{name} is not rendered");

@@ -9,10 +9,11 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use runledger_ledger::clock::{Entropy, NoEntropy};
-use runledger_ledger::store::{Principal, SecretHash, Store, StoreError, WebSession};
+use runledger_ledger::store::{Credential, Principal, SecretHash, Store, StoreError, WebSession};
 use runledger_ledger::time::{Moment, Span};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use uuid::Uuid;
 
 use super::security::is_loopback;
 
@@ -52,6 +53,8 @@ pub(super) struct Viewer {
     pub(super) form_token: String,
     /// Who is signed in; none is the administrator of the server.
     pub(super) person: Option<Principal>,
+    /// What the session is called by.
+    pub(super) session: Uuid,
 }
 
 impl Viewer {
@@ -92,27 +95,50 @@ impl Sessions {
         self.lock().remove(&hash(code)).is_some_and(|until| until > now)
     }
 
-    /// Begins a session of a person, or of the administrator: the reference for its cookie.
+    /// Begins a session of the administrator: the reference for its cookie.
     pub(super) async fn begin(
         &self,
-        person: Option<Principal>,
         headers: &HeaderMap,
         now: Moment,
     ) -> Result<String, SessionError> {
+        let (reference, session) = self.prepare(headers, now).await?;
+        self.store.begin_web_session(&hash(&reference), &session).await?;
+        Ok(reference)
+    }
+
+    /// The same for a person who was recognized; none if they may not sign in any more, or their
+    /// password is another one by now.
+    pub(super) async fn begin_of(
+        &self,
+        person: &Credential,
+        headers: &HeaderMap,
+        now: Moment,
+    ) -> Result<Option<String>, SessionError> {
+        let (reference, session) = self.prepare(headers, now).await?;
+        let (id, password) = (person.principal.id, person.password.as_str());
+        let store = &self.store;
+        let begun = store.begin_web_session_of(id, password, &hash(&reference), &session).await?;
+        Ok(begun.then_some(reference))
+    }
+
+    async fn prepare(
+        &self,
+        headers: &HeaderMap,
+        now: Moment,
+    ) -> Result<(String, WebSession), SessionError> {
         let (reference, form_token) = (self.random()?, self.random()?);
         let mut id = [0; 16];
         self.entropy.fill(&mut id)?;
         self.store.sweep_web_sessions(before(now, LONGEST), before(now, IDLE)).await?;
         let session = WebSession {
             id: uuid::Builder::from_random_bytes(id).into_uuid(),
-            principal: person,
+            principal: None,
             form_token,
             began_at: now,
             seen_at: now,
             device: device(headers),
         };
-        self.store.begin_web_session(&hash(&reference), &session).await?;
-        Ok(reference)
+        Ok((reference, session))
     }
 
     /// Who sends these headers. `active` is whether a person does: what a page asks by itself keeps
@@ -133,8 +159,8 @@ impl Sessions {
         if active && now.since(session.seen_at) >= NOTED {
             self.store.note_web_session(&reference, now).await?;
         }
-        let WebSession { principal, form_token, .. } = session;
-        Ok(Some(Viewer { form_token, person: principal }))
+        let WebSession { id, principal, form_token, .. } = session;
+        Ok(Some(Viewer { form_token, person: principal, session: id }))
     }
 
     /// Ends the session of whoever sends these headers.
@@ -233,7 +259,7 @@ mod tests {
     async fn a_session_ends_when_it_was_idle_too_long_and_when_it_lasted_too_long() {
         let (sessions, _directory) = sessions().await;
         let none = HeaderMap::new();
-        let begin = || sessions.begin(None, &none, NOW);
+        let begin = || sessions.begin(&none, NOW);
         let there = async |headers: &HeaderMap, at, active| {
             sessions.viewer(headers, at, active).await.unwrap().is_some()
         };
@@ -262,7 +288,7 @@ mod tests {
     #[tokio::test]
     async fn who_signs_out_is_gone_and_so_is_the_cookie() {
         let (sessions, _directory) = sessions().await;
-        let headers = with(&sessions.begin(None, &HeaderMap::new(), NOW).await.unwrap());
+        let headers = with(&sessions.begin(&HeaderMap::new(), NOW).await.unwrap());
         let viewer = sessions.viewer(&headers, NOW, true).await.unwrap().unwrap();
         assert!(viewer.made(&viewer.form_token) && !viewer.made(""));
         sessions.end(&headers).await.unwrap();

@@ -10,6 +10,8 @@ use axum::http::Uri;
 #[cfg(test)]
 use axum::http::header::COOKIE;
 use axum::http::request::Parts;
+use runledger_ledger::access::Role;
+use runledger_ledger::store::Person;
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::{RunId, WorkspaceId};
 use runledger_projections::rules::activity::Activity;
@@ -176,9 +178,46 @@ impl Shell {
         self.access.may(action)
     }
 
+    /// Whether whoever looks may change who there is on this server.
+    pub(super) fn may_run_server(&self) -> bool {
+        self.may(Action::RunServer)
+    }
+
+    /// Whether this is the page at a path, or one below it.
+    pub(super) fn is_at(&self, path: &str) -> bool {
+        self.path.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    }
+
+    /// What a role is called.
+    pub(super) fn role(&self, role: &Role) -> String {
+        self.w.say(match role {
+            Role::Owner => "role-owner",
+            Role::Admin => "role-admin",
+            Role::Operator => "role-operator",
+            Role::Reporter => "role-reporter",
+            Role::Adapter => "role-adapter",
+            Role::Auditor => "role-auditor",
+            Role::Viewer => "role-viewer",
+        })
+    }
+
+    /// Whether somebody can sign in, in words.
+    pub(super) fn person_state(&self, person: &Person) -> String {
+        self.w.say(match person.state() {
+            "disabled" => "people-disabled",
+            "no_password" => "people-no-password",
+            _ => "people-active",
+        })
+    }
+
     /// Whether whoever looks may read the log.
     pub(super) fn may_read_log(&self) -> bool {
         self.may(Action::ReadLog)
+    }
+
+    /// Whether whoever looks may read what was recorded of a run.
+    pub(super) fn may_read_events(&self) -> bool {
+        self.may(Action::ReadEvents)
     }
 
     /// Whether whoever looks may read how the adapters are.
@@ -394,7 +433,8 @@ impl Shell {
             }),
         )];
         let preferences = Preferences::of(&headers.into_iter().collect());
-        let viewer = Viewer { form_token: "token".to_owned(), person: None };
+        let session = uuid::Uuid::nil();
+        let viewer = Viewer { form_token: "token".to_owned(), person: None, session };
         let actor = runledger_ledger::event::Actor {
             id: runledger_ledger::words::Name::new("administrator").unwrap(),
             kind: runledger_ledger::words::Name::new("token").unwrap(),

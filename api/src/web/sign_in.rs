@@ -1,7 +1,10 @@
 //! Signing in and out.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use askama::Template;
-use axum::extract::{Form, Query, State};
+use axum::extract::{Form, FromRequestParts, Query, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
@@ -14,7 +17,10 @@ use super::security::is_plain;
 use super::session::set_cookie;
 use super::words::{self, Words};
 use crate::app::App;
-use crate::problem::ApiError;
+use crate::limits;
+use crate::people;
+use crate::policy::{self, Action, Place, Verdict};
+use crate::problem::{ApiError, ApiResult};
 
 /// What a link to the form says.
 #[derive(Debug, Default, Deserialize)]
@@ -27,12 +33,31 @@ pub(super) struct Link {
 }
 
 /// What the form says.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Given {
     code: Option<String>,
     token: Option<String>,
+    name: Option<String>,
+    password: Option<String>,
     next: String,
+}
+
+/// Where a request comes from: what guesses are counted by.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Origin(pub(super) IpAddr);
+
+impl FromRequestParts<App> for Origin {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        app: &App,
+    ) -> Result<Self, std::convert::Infallible> {
+        // Whoever is of no address is one.
+        let unknown = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+        Ok(Origin(limits::address(app, parts).unwrap_or(unknown)))
+    }
 }
 
 /// What a form with nothing but a button says.
@@ -49,9 +74,23 @@ pub(super) struct SignInPage {
     pub(super) preferences: Preferences,
     pub(super) code: Option<String>,
     pub(super) next: String,
+    /// Whether there is anybody but the administrator of the server.
+    pub(super) people: bool,
+    /// The name that was tried.
+    pub(super) name: String,
     /// The message that says why it did not work.
     pub(super) refused: Option<&'static str>,
 }
+
+impl SignInPage {
+    /// Whether the form for the administrator lies open.
+    pub(super) fn by_token(&self) -> bool {
+        self.refused.is_some_and(|key| key != REFUSED)
+    }
+}
+
+/// What whoever is not recognized is told, whatever the reason.
+const REFUSED: &str = "sign-in-refused";
 
 /// `/` leads to the workspace that requests without one mean.
 /// For whoever has no role there, to the first one that they have a role in.
@@ -61,48 +100,87 @@ pub(super) async fn begin(State(app): State<App>, headers: HeaderMap) -> Page<Re
         return Ok(Redirect::to("/sign-in"));
     };
     let principal = principal(&app, &viewer).await?;
-    let default = app.default_workspace().as_str();
-    let meant = match principal.first_workspace() {
-        Some(first) if principal.grant(default).is_none() => first,
-        _ => default,
+    let reads = |workspace: &&str| {
+        let verdict = policy::judge(&principal, Action::ReadVerdicts, Place::of(Some(*workspace)));
+        matches!(verdict, Verdict::Allowed(_))
     };
-    Ok(Redirect::to(&format!("/w/{meant}")))
+    let default = app.default_workspace().as_str();
+    let meant = [default].into_iter().chain(principal.workspaces()).find(reads);
+    // Whoever reads nothing has a page of their own all the same.
+    Ok(Redirect::to(&meant.map_or("/account".to_owned(), |name| format!("/w/{name}"))))
 }
 
 /// The form. A link with a code gets a button: opening it changes nothing.
-pub(super) async fn form(headers: HeaderMap, Query(link): Query<Link>) -> Page<Response> {
+pub(super) async fn form(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Query(link): Query<Link>,
+) -> Page<Response> {
     let next = own_path(link.next.as_deref().unwrap_or("/")).to_owned();
-    shown(&headers, link.code, next, None)
+    shown(&app, &headers, Tried { code: link.code, next, ..Tried::default() }).await
 }
 
-/// Takes a code or the token, and begins a session.
+/// Takes a name with its password, a code, or the token, and begins a session.
 pub(super) async fn sign_in(
     State(app): State<App>,
+    origin: Origin,
     headers: HeaderMap,
     Form(given): Form<Given>,
 ) -> Page<Response> {
-    let now = app.ledger().now();
     let next = own_path(&given.next).to_owned();
+    let name = given.name.clone().unwrap_or_default();
     if is_plain(&headers) {
-        return shown(&headers, None, next, Some("sign-in-needs-encryption"));
+        let refused = Some("sign-in-needs-encryption");
+        return shown(&app, &headers, Tried { next, name, refused, code: None }).await;
     }
-    let refused = match (&given.code, &given.token) {
-        (Some(code), _) if app.sessions().redeem(code, now) => None,
-        (Some(_), _) => Some("sign-in-code-used"),
-        (None, Some(token)) if app.administrator().matches(token.trim()) => None,
-        (None, _) => Some("sign-in-wrong-token"),
+    let language = Preferences::of(&headers).language;
+    let begun = begun(&app, origin, &headers, given).await;
+    let reference = match begun.map_err(|error| Fault::from(error).in_language(language))? {
+        Ok(reference) => reference,
+        Err(refused) => {
+            let refused = Some(refused);
+            return shown(&app, &headers, Tried { next, name, refused, code: None }).await;
+        }
     };
-    if refused.is_some() {
-        return shown(&headers, None, next, refused);
-    }
     // Whoever was signed in here before is not any more.
     app.sessions().end(&headers).await.map_err(ApiError::from)?;
-    let reference = app.sessions().begin(None, &headers, now).await.map_err(ApiError::internal)?;
     let mut response = Redirect::to(&next).into_response();
     if let Some(cookie) = set_cookie(&headers, Some(&reference)) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
     Ok(response)
+}
+
+/// The reference of a session for whoever is recognized; else the message that says so.
+async fn begun(
+    app: &App,
+    Origin(address): Origin,
+    headers: &HeaderMap,
+    given: Given,
+) -> ApiResult<Result<String, &'static str>> {
+    let (sessions, now) = (app.sessions(), app.ledger().now());
+    let refused = match (given.code, given.token, given.name) {
+        (Some(code), _, _) if sessions.redeem(&code, now) => None,
+        (Some(_), _, _) => Some("sign-in-code-used"),
+        (None, Some(token), _) if app.administrator().matches(token.trim()) => None,
+        (None, Some(_), _) | (None, None, None) => Some("sign-in-wrong-token"),
+        (None, None, Some(name)) => {
+            let password = given.password.unwrap_or_default();
+            let found = people::recognize(app, &name, password, address).await?;
+            let begun = match found {
+                Some(found) => {
+                    let begun = sessions.begin_of(&found, headers, now).await;
+                    begun.map_err(ApiError::internal)?
+                }
+                None => None,
+            };
+            return Ok(begun.ok_or(REFUSED));
+        }
+    };
+    match refused {
+        Some(refused) => Ok(Err(refused)),
+        None => Ok(Ok(sessions.begin(headers, now).await.map_err(ApiError::internal)?)),
+    }
 }
 
 /// Ends the session.
@@ -131,15 +209,22 @@ pub(super) fn own_path(next: &str) -> &str {
     if next.starts_with('/') && !next.starts_with("//") && plain { next } else { "/" }
 }
 
-fn shown(
-    headers: &HeaderMap,
+/// What was tried before the form is shown.
+#[derive(Default)]
+struct Tried {
     code: Option<String>,
     next: String,
+    name: String,
     refused: Option<&'static str>,
-) -> Page<Response> {
+}
+
+async fn shown(app: &App, headers: &HeaderMap, tried: Tried) -> Page<Response> {
+    let Tried { code, next, name, refused } = tried;
+    let people = app.ledger().store().has_people().await.map_err(ApiError::from)?;
     let preferences = Preferences::of(headers);
     let w = Words::of(preferences.language);
-    let page = html(&SignInPage { w, preferences, code, next, refused })?;
+    let name = if name.len() <= 100 { name } else { String::new() };
+    let page = html(&SignInPage { w, preferences, code, next, people, name, refused })?;
     let status = if refused.is_some() { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
     Ok((status, page).into_response())
 }

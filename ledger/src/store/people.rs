@@ -21,8 +21,6 @@ pub struct Person {
     pub signed_in_at: Option<Moment>,
     /// Whether they have a password.
     pub has_password: bool,
-    /// How many sessions they have, also such as have ended by themselves and are not swept yet.
-    pub sessions: u64,
 }
 
 impl Person {
@@ -67,11 +65,12 @@ const FORGET: &str = "UPDATE principals SET removed_at = $2, password = NULL \
      WHERE principal_id = $1 AND removed_at IS NULL";
 const FORGET_SESSIONS: &str = "DELETE FROM web_sessions WHERE principal_id = $1";
 const PEOPLE: &str = "SELECT p.principal_id, p.name, p.created_at, p.disabled_at, p.signed_in_at, \
-     CASE WHEN p.password IS NULL THEN 0 ELSE 1 END, \
-     (SELECT COUNT(*) FROM web_sessions AS s WHERE s.principal_id = p.principal_id) \
+     CASE WHEN p.password IS NULL THEN 0 ELSE 1 END \
      FROM principals AS p WHERE p.workspace_id IS NULL AND p.removed_at IS NULL \
      AND ($1 IS NULL OR p.name = $1) ORDER BY p.name";
-type PersonRow = (Uuid, String, i64, Option<i64>, Option<i64>, i32, i64);
+const ANYBODY: &str =
+    "SELECT 1 FROM principals WHERE workspace_id IS NULL AND removed_at IS NULL LIMIT 1";
+type PersonRow = (Uuid, String, i64, Option<i64>, Option<i64>, i32);
 
 impl Store {
     /// Whoever signs in by this name, if anybody does now.
@@ -129,6 +128,14 @@ impl Store {
         Ok(enabled > 0)
     }
 
+    /// Whether there is anybody.
+    pub async fn has_people(&self) -> Result<bool, StoreError> {
+        let row: Option<(i32,)> = on_both!(read self, Scope::Service, |connection| {
+            sqlx::query_as(ANYBODY).fetch_optional(connection).await?
+        });
+        Ok(row.is_some())
+    }
+
     /// Everybody, by name.
     pub async fn people(&self) -> Result<Vec<Person>, StoreError> {
         self.people_called(None).await
@@ -144,14 +151,13 @@ impl Store {
             let query = sqlx::query_as(PEOPLE).bind(called.map(Name::as_str));
             query.fetch_all(connection).await?
         });
-        let read = |(id, name, created, disabled, signed_in, password, sessions): PersonRow| {
+        let read = |(id, name, created, disabled, signed_in, password): PersonRow| {
             Ok(Person {
                 principal: person(id, &name)?,
                 created_at: Moment::from_micros(created),
                 disabled_at: disabled.map(Moment::from_micros),
                 signed_in_at: signed_in.map(Moment::from_micros),
                 has_password: password != 0,
-                sessions: u64::try_from(sessions).unwrap_or_default(),
             })
         };
         rows.into_iter().map(read).collect()

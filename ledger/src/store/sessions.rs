@@ -48,7 +48,8 @@ const SEEN: &str = "UPDATE web_sessions SET seen_at = $2 WHERE hash = $1 AND see
 const END: &str = "DELETE FROM web_sessions WHERE hash = $1";
 const END_ONE: &str = "DELETE FROM web_sessions WHERE session_id = $1 \
      AND (principal_id = $2 OR ($2 IS NULL AND principal_id IS NULL))";
-const END_ALL: &str = "DELETE FROM web_sessions WHERE principal_id = $1 \
+const END_ALL: &str = "DELETE FROM web_sessions \
+     WHERE (principal_id = $1 OR ($1 IS NULL AND principal_id IS NULL)) \
      AND ($2 IS NULL OR session_id <> $2)";
 const SWEEP: &str = "DELETE FROM web_sessions WHERE began_at <= $1 OR seen_at <= $2";
 impl Store {
@@ -155,10 +156,11 @@ impl Store {
         Ok(ended > 0)
     }
 
-    /// Ends the sessions of a person, all of them or all but one. How many there were.
+    /// Ends the sessions of a person, or of the administrator: all of them, or all but one. How many
+    /// there were.
     pub async fn end_web_sessions_of(
         &self,
-        principal: Uuid,
+        principal: Option<Uuid>,
         but: Option<Uuid>,
     ) -> Result<u64, StoreError> {
         Ok(on_both!(write self, Scope::Service, |connection| {

@@ -28,6 +28,10 @@ const PAGES: &[(&str, &str)] = &[
     ("log-narrowed", "/log?type=run.failed"),
     ("workspaces", ".."),
     ("past", "?as_of=300"),
+    ("account", "../account"),
+    ("people", "../people"),
+    ("person", "../people/ada"),
+    ("sign-in", "../sign-in"),
 ];
 
 #[tokio::main]
@@ -46,6 +50,7 @@ async fn main() -> anyhow::Result<()> {
     };
     let settings = Settings::resolve(&flags, &|_| None)?;
     let demo = Demo::play(&settings, &|_, _| {}).await?;
+    somebody(&demo, &settings).await?;
     let browser = Browser::start("en").await?;
     browser.sign_in(&demo.sign_in_link()?).await?;
     let shown = demo.shown().await?;
@@ -61,6 +66,7 @@ async fn main() -> anyhow::Result<()> {
         };
         let url = match page.as_str() {
             ".." => format!("{}/w", demo.url()),
+            page if page.starts_with("../") => format!("{}{}", demo.url(), &page[2..]),
             page => format!("{}/w/{}{page}", demo.url(), settings.workspace),
         };
         for (theme, width) in [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)] {
@@ -72,6 +78,22 @@ async fn main() -> anyhow::Result<()> {
     }
     browser.close().await?;
     demo.end().await
+}
+
+/// Somebody who signs in, and has.
+async fn somebody(demo: &Demo, settings: &Settings) -> anyhow::Result<()> {
+    let password = "a horse of correct colour";
+    let token = std::fs::read_to_string(settings.token_file())?;
+    let http = reqwest::Client::builder().no_proxy().build()?;
+    let ada = serde_json::json!({"name": "ada", "password": password, "reason": "joins"});
+    let url = format!("{}/v1/people", demo.url());
+    http.post(url).bearer_auth(token.trim()).json(&ada).send().await?.error_for_status()?;
+    let form = format!("name=ada&password={}&next=/", password.replace(' ', "+"));
+    let request = http.post(format!("{}/sign-in", demo.url())).body(form);
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let request = request.header("user-agent", "Mozilla/5.0 (Windows NT 10.0) Firefox/140.0");
+    request.send().await?;
+    Ok(())
 }
 
 async fn take(

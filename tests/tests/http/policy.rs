@@ -2,7 +2,7 @@
 
 mod alike;
 mod fuzz;
-mod narrowed;
+pub(crate) mod narrowed;
 mod people;
 mod tokens;
 
@@ -22,7 +22,7 @@ const ROLES: [&str; 6] = ["admin", "operator", "auditor", "viewer", "reporter", 
 const ADAPTER: &str = "report.files";
 
 /// Who may do what, said a second time and by hand: the test of the function that decides.
-fn allowed(action: Action) -> &'static [&'static str] {
+pub(crate) fn allowed(action: Action) -> &'static [&'static str] {
     match action {
         Action::AskOfSelf => &ROLES,
         Action::ReadServer | Action::RunServer => &[],
@@ -37,7 +37,7 @@ fn allowed(action: Action) -> &'static [&'static str] {
 }
 
 /// What a role that is held to an environment may do all the same.
-fn is_for_an_environment(action: Action) -> bool {
+pub(crate) fn is_for_an_environment(action: Action) -> bool {
     matches!(
         action,
         Action::AskOfSelf

@@ -135,6 +135,15 @@ impl Service {
         Reply { status: head.status, headers: head.headers, body }
     }
 
+    /// What a browser is told before anything else, and what it is refused with; an answer that goes on
+    /// for ever is not waited for.
+    pub(crate) async fn knock(&self, request: Request<Body>) -> (StatusCode, Bytes) {
+        let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
+        let refused = head.status.is_client_error() || head.status.is_server_error();
+        let body = if refused { body } else { Body::empty() };
+        (head.status, axum::body::to_bytes(body, usize::MAX).await.unwrap())
+    }
+
     /// Records events, each of which must be recorded, and gives the position of the last.
     pub(crate) async fn record(&self, events: &[Value]) -> u64 {
         let reply = self.post_json(EVENTS, &Value::from(events)).await.ok(200);

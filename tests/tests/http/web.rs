@@ -3,6 +3,8 @@
 mod doors;
 mod links;
 mod pages;
+mod people;
+mod roles;
 mod saved;
 mod words;
 

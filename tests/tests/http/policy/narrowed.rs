@@ -8,12 +8,12 @@ use super::{ask, token};
 use crate::service::{Database, EVENTS, Service, event, run};
 
 /// In every word of a run that a reader of production must not see.
-const HIDDEN: &str = "marker-of-staging";
+pub(crate) const HIDDEN: &str = "marker-of-staging";
 /// In what a viewer must not see of a run that they do see.
-const EVIDENCE: &str = "marker-of-evidence";
+pub(crate) const EVIDENCE: &str = "marker-of-evidence";
 
 /// Runs in two environments and of the workspace itself: ended badly, waiting, and superseded.
-async fn happenings(service: &Service) {
+pub(crate) async fn happenings(service: &Service) {
     let of = |environment: Option<&str>, word: &str| {
         let mut data = json!({
             "operation": format!("{word}.create"), "queue": word, "fingerprint": word,

@@ -1,0 +1,130 @@
+//! Everybody who signs in, and where: for the administrator of the server (specs/0022).
+
+use askama::Template;
+use axum::extract::{Form, Query, Request, State};
+use axum::http::{HeaderMap, Uri};
+use axum::response::{Html, IntoResponse, Redirect, Response};
+use runledger_ledger::store::Person;
+use runledger_ledger::words::{Name, Note};
+use serde::Deserialize;
+use uuid::Uuid;
+
+use super::account::SessionLine;
+use super::door;
+use super::fault::{Fault, Page, html};
+use super::preferences::Preferences;
+use super::session::Viewer;
+use super::shell::{Shell, encode};
+use super::words;
+use crate::access::Access;
+use crate::app::App;
+use crate::extract::Path;
+use crate::people::Hand;
+use crate::problem::{ApiError, ApiResult};
+
+#[derive(Template)]
+#[template(path = "people.html")]
+pub(super) struct PeoplePage {
+    pub(super) shell: Shell,
+    pub(super) people: Vec<Person>,
+}
+
+#[derive(Template)]
+#[template(path = "person.html")]
+pub(super) struct PersonPage {
+    pub(super) shell: Shell,
+    pub(super) person: Person,
+    pub(super) sessions: Vec<SessionLine>,
+    /// Whether sessions were just ended.
+    pub(super) done: bool,
+}
+
+/// The person that the path names.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct PersonPath {
+    person: Name,
+}
+
+/// What the page is told that led here.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct After {
+    done: Option<String>,
+}
+
+/// Which sessions of somebody to end: one, or all of them.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct End {
+    form_token: String,
+    session: String,
+    reason: Note,
+}
+
+pub(super) async fn page(State(app): State<App>, request: Request) -> Page<Html<String>> {
+    let (parts, _) = request.into_parts();
+    let who = (door::viewer(&parts)?, door::access(&parts)?);
+    let shell = Shell::of_all(Preferences::of(&parts.headers), app.ledger().now(), who, &parts.uri);
+    let people = app.ledger().store().people().await.map_err(ApiError::from)?;
+    html(&PeoplePage { shell, people })
+}
+
+pub(super) async fn person(
+    State(app): State<App>,
+    Path(PersonPath { person }): Path<PersonPath>,
+    Query(After { done }): Query<After>,
+    viewer: Viewer,
+    access: Access,
+    headers: HeaderMap,
+) -> Page<Html<String>> {
+    let preferences = Preferences::of(&headers);
+    let found = of(&app, &access, &person, viewer.session).await;
+    let (person, sessions) =
+        found.map_err(|error| Fault::from(error).in_language(preferences.language))?;
+    let path = format!("/people/{}", encode(person.principal.name.as_str()));
+    let uri: Uri = path.parse().map_err(ApiError::internal)?;
+    let shell = Shell::of_all(preferences, app.ledger().now(), (viewer, access), &uri);
+    html(&PersonPage { shell, person, sessions, done: done.is_some() })
+}
+
+async fn of(
+    app: &App,
+    access: &Access,
+    name: &Name,
+    asks: Uuid,
+) -> ApiResult<(Person, Vec<SessionLine>)> {
+    let person = Hand { app, actor: access.actor() }.person(name).await?;
+    let sessions = app.ledger().store().web_sessions(Some(person.principal.id)).await?;
+    Ok((person, SessionLine::all(sessions, asks, app.ledger().now())))
+}
+
+/// Ends sessions of somebody, with a reason for the log.
+pub(super) async fn end_sessions(
+    State(app): State<App>,
+    Path(PersonPath { person }): Path<PersonPath>,
+    viewer: Viewer,
+    access: Access,
+    headers: HeaderMap,
+    Form(end): Form<End>,
+) -> Page<Response> {
+    if !viewer.made(&end.form_token) {
+        return Err(Fault::foreign(&headers));
+    }
+    let language = Preferences::of(&headers).language;
+    let ended = ended(&app, &access, &person, end).await;
+    ended.map_err(|error| Fault::from(error).in_language(language))?;
+    let to = format!("/people/{}?done=sessions", encode(person.as_str()));
+    Ok(Redirect::to(&to).into_response())
+}
+
+async fn ended(app: &App, access: &Access, name: &Name, end: End) -> ApiResult<()> {
+    // What names no session means all of them only if it says so.
+    let session = match end.session.as_str() {
+        "all" => None,
+        one => Some(one.parse::<Uuid>().unwrap_or_default()),
+    };
+    let hand = Hand { app, actor: access.actor() };
+    let person = hand.person(name).await?.principal;
+    hand.end_sessions(&person, session, end.reason).await?;
+    Ok(())
+}
