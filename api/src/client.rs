@@ -193,6 +193,28 @@ impl Client {
         self.send_for_bytes(Method::GET, ask, None).await
     }
 
+    /// Hands what the server answers to `take` as it comes: no more than a piece of it is in memory.
+    ///
+    /// # Errors
+    /// [`ClientError`], when there is no answer, it is a problem, or it breaks off; and what `take`
+    /// says against a piece.
+    pub async fn download(
+        &self,
+        ask: Ask<'_>,
+        take: &mut dyn FnMut(&[u8]) -> std::io::Result<()>,
+    ) -> anyhow::Result<()> {
+        let (asked, mut answer) = self.answered(Method::GET, ask, None).await?;
+        loop {
+            let piece = answer.chunk().await;
+            let piece = piece.map_err(|source| ClientError::BrokeOff {
+                url: asked.clone(),
+                source: Cause::of(&source),
+            })?;
+            let Some(piece) = piece else { return Ok(()) };
+            take(&piece)?;
+        }
+    }
+
     /// What the server answers when `body` is sent.
     ///
     /// # Errors
@@ -222,6 +244,20 @@ impl Client {
         ask: Ask<'_>,
         body: Option<(&'static str, String)>,
     ) -> Result<Vec<u8>, ClientError> {
+        let (asked, answer) = self.answered(method, ask, body).await?;
+        let bytes = answer.bytes().await;
+        let bytes = bytes
+            .map_err(|source| ClientError::BrokeOff { url: asked, source: Cause::of(&source) })?;
+        Ok(bytes.into())
+    }
+
+    /// An answer that is no problem, before its body has come.
+    async fn answered(
+        &self,
+        method: Method,
+        ask: Ask<'_>,
+        body: Option<(&'static str, String)>,
+    ) -> Result<(String, reqwest::Response), ClientError> {
         let url = self.url(ask)?;
         let asked = url.to_string();
         let mut request = self.http.request(method, url);
@@ -233,13 +269,13 @@ impl Client {
             ClientError::Unreachable { url: self.base.to_string(), source }
         })?;
         let status = answer.status();
+        if status.is_success() {
+            return Ok((asked, answer));
+        }
         let bytes = answer.bytes().await.map_err(|source| ClientError::BrokeOff {
             url: asked.clone(),
             source: Cause::of(&source),
         })?;
-        if status.is_success() {
-            return Ok(bytes.into());
-        }
         match serde_json::from_slice::<Problem>(&bytes) {
             Ok(_) if status == StatusCode::UNAUTHORIZED => {
                 Err(ClientError::NotAllowed { url: self.base.to_string() })

@@ -145,6 +145,10 @@ impl Signer {
         self.follows(workspace, now, anchor).await.map_err(|error| error.or(broken))?;
         let of_others = published.as_ref().map(|(seen, _)| *seen);
         self.follows(workspace, now, of_others).await.map_err(|error| error.or(broken))?;
+        // Rows behind the head are seen by no reader, and the next append would meet them.
+        if let Some(problem) = self.store.check_end(workspace).await.map_err(broken)? {
+            return Err(Fork::Broken(problem).into());
+        }
         if let Some(seen) = of_others.filter(|seen| seen.size > anchor.map_or(0, |a| a.size)) {
             self.anchors.add(workspace, seen, self.clock.now()).await?;
         }

@@ -23,6 +23,8 @@ struct Event {
     aggregate_type: String,
     #[serde(default)]
     data: Map<String, Value>,
+    /// Of a tombstone: by which erasure its words went.
+    erased: Option<Value>,
     recorded_at: Moment,
     occurred_at: Moment,
     #[serde(rename = "type")]
@@ -66,13 +68,14 @@ const FIRST: [&str; 9] = [
     "state",
 ];
 /// What is for programs.
-const QUIET: [&str; 10] = [
+const QUIET: [&str; 11] = [
     "adapter_version",
     "attempt",
     "content",
     "evaluated_at",
     "evidence",
     "labels",
+    "last",
     "lease_seconds",
     "lifecycle",
     "previous",
@@ -81,6 +84,9 @@ const QUIET: [&str; 10] = [
 
 fn said(event: &Event) -> String {
     let mut words = Vec::new();
+    if event.erased.is_some() {
+        words.push("erased".to_owned());
+    }
     // What a report took on its way is not worth a word.
     if event.recorded_at.since(event.occurred_at) > Span::from_secs(5)
         || event.occurred_at.since(event.recorded_at) > Span::from_secs(5)
@@ -92,7 +98,9 @@ fn said(event: &Event) -> String {
     let rest = rest.filter(|(key, _)| !QUIET.contains(&key.as_str()));
     for (key, value) in first.chain(rest) {
         match (key.as_str(), value) {
-            ("operation" | "subject" | "environment" | "outcome" | "worker", value) => {
+            ("operation" | "subject" | "environment" | "outcome" | "worker", value)
+                if !value.is_boolean() =>
+            {
                 words.extend(short_text(value));
             }
             ("dispatch", Value::Object(dispatch)) => {
@@ -103,6 +111,17 @@ fn said(event: &Event) -> String {
             ("verified_at", Value::Number(at)) => {
                 let at = at.as_i64().map(|micros| absolute(Moment::from_micros(micros)));
                 words.extend(at.map(|at| format!("verified {at}")));
+            }
+            // What an erasure names is for programs; how much it is, for people.
+            ("bodies" | "positions" | "streams", Value::Array(named))
+                if event.aggregate_type == "erasure" =>
+            {
+                words.push(format!("{} {key}", named.len()));
+            }
+            ("subject", Value::Bool(_)) => words.push("and the subject itself".to_owned()),
+            ("expires_at", Value::Number(at)) => {
+                let at = at.as_i64().map(|micros| absolute(Moment::from_micros(micros)));
+                words.extend(at.map(|at| format!("until {at}")));
             }
             ("inferred", _) => words.push("inferred".to_owned()),
             (key, value) => {
@@ -166,5 +185,23 @@ mod tests {
         );
         let progress = json!({ "progress": { "done": 3, "total": 9 } });
         assert_eq!(said_of("run.heartbeat", progress), "progress done 3 total 9");
+    }
+
+    #[test]
+    fn an_erasure_says_how_much_it_is_about_and_a_tombstone_that_it_is_one() {
+        let of = |aggregate: &str, data: Value, erased: Value| {
+            let event = json!({ "aggregate_id": "x", "aggregate_type": aggregate, "data": data,
+                "erased": erased, "recorded_at": 0, "occurred_at": 0, "type": "any" });
+            said(&serde_json::from_value::<Event>(event).unwrap())
+        };
+        let bodies =
+            json!([{ "position": 2, "tombstone": "00" }, { "position": 3, "tombstone": "01" }]);
+        let executed = json!({ "bodies": bodies, "last": true, "part": 1 });
+        assert_eq!(of("erasure", executed, Value::Null), "2 bodies · part 1");
+        let asked = json!({ "reason": "asked", "subject": true, "streams": [{}, {}, {}] });
+        let said = of("erasure", asked, Value::Null);
+        assert_eq!(said, "and the subject itself · reason asked · 3 streams");
+        let tombstone = json!({ "operation": "backup.set.create" });
+        assert_eq!(of("run", tombstone, json!({ "part": 1 })), "erased · backup.set.create");
     }
 }

@@ -14,6 +14,7 @@ use uuid::Uuid;
 
 use crate::access::Access;
 use crate::app::App;
+use crate::erasing::Stand;
 use crate::extract::{Json, Nothing, Path, Query, Workspace};
 use crate::problem::{ApiError, ApiResult, Problems};
 
@@ -143,7 +144,8 @@ pub async fn request_erasure(
     };
     let why = (new.reason, new.legal_basis);
     let asked = erasure::request(app.ledger(), workspace, &what, why, access.actor()).await?;
-    Ok((StatusCode::CREATED, axum::Json(view(&app, &asked))).into_response())
+    let view = view(&app, &asked, Stand::default());
+    Ok((StatusCode::CREATED, axum::Json(view)).into_response())
 }
 
 /// List the erasures of a workspace, the latest first.
@@ -162,7 +164,8 @@ pub async fn list_erasures(
     let store = app.ledger().store();
     let mut items = Vec::new();
     for id in store.erasures(workspace, LISTED).await? {
-        items.push(view(&app, &erasure::load(store, workspace, id).await?));
+        let stand = app.erasing().stand(id);
+        items.push(view(&app, &erasure::load(store, workspace, id).await?, stand));
     }
     Ok(axum::Json(Erasures { items }))
 }
@@ -184,8 +187,10 @@ pub async fn read_erasure(
     Path(ErasurePath { erasure }): Path<ErasurePath>,
     _: Query<Nothing>,
 ) -> ApiResult<axum::Json<ErasureView>> {
+    // First how it goes here: what has ended by then, the log says.
+    let stand = app.erasing().stand(erasure);
     let found = erasure::load(app.ledger().store(), workspace, erasure).await?;
-    Ok(axum::Json(view(&app, &found)))
+    Ok(axum::Json(view(&app, &found, stand)))
 }
 
 /// Approve an erasure that somebody else has asked for.
@@ -210,7 +215,7 @@ pub async fn approve_erasure(
 ) -> ApiResult<axum::Json<ErasureView>> {
     let (ledger, actor) = (app.ledger(), access.actor());
     let approved = erasure::approve(ledger, workspace, erasure, approval.note, actor).await?;
-    Ok(axum::Json(view(&app, &approved)))
+    Ok(axum::Json(view(&app, &approved, Stand::default())))
 }
 
 /// Carry an approved erasure out, in the background, or go on with it.
@@ -243,14 +248,15 @@ pub async fn run_erasure(
             app.erasing().begin(&app, workspace, erasure, access.actor().clone());
         }
     }
-    Ok((StatusCode::ACCEPTED, axum::Json(view(&app, &found))).into_response())
+    let stand = app.erasing().stand(erasure);
+    Ok((StatusCode::ACCEPTED, axum::Json(view(&app, &found, stand))).into_response())
 }
 
-fn view(app: &App, erasure: &Erasure) -> ErasureView {
+/// `stand` is from before the erasure was read.
+fn view(app: &App, erasure: &Erasure, stand: Stand) -> ErasureView {
     let who = |actor: Option<&Actor>| {
         actor.map_or_else(|| "nobody".to_owned(), |actor| format!("{} {}", actor.kind, actor.id))
     };
-    let stand = app.erasing().stand(erasure.id);
     let (problem, detail) = stand.problem.map(|(code, words)| (code.to_owned(), words)).unzip();
     let asked = &erasure.requested;
     let approved = erasure.approved.as_ref();

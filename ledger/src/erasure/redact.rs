@@ -17,7 +17,6 @@ use crate::fact::EventKind;
 use crate::run::{Named, Progress, RunEvent};
 use crate::subject::SubjectEvent;
 use crate::words::{Name, Subject, WordError};
-use crate::worker::WorkerEvent;
 
 /// What stands where somebody was named.
 const NOBODY: &str = "erased";
@@ -54,7 +53,7 @@ pub fn tombstone(
     let stored: Value = serde_json::from_slice(body).map_err(DecodeError::Envelope)?;
     let mut event = recorded.fact.event;
     let stand_in = subject.then(|| Name::new(format!("{NOBODY}-{erasure}"))).transpose()?;
-    redact(&mut event, stand_in.as_ref(), recorded.stream.id)?;
+    redact(&mut event, stand_in.as_ref())?;
     let mut tombstone = json!({
         "aggregate_id": recorded.stream.id,
         "aggregate_type": recorded.stream.kind,
@@ -75,7 +74,7 @@ pub fn tombstone(
     Ok(canonical::to_bytes(&tombstone)?)
 }
 
-fn redact(event: &mut AnyEvent, stand_in: Option<&Name>, stream: Uuid) -> Result<(), RedactError> {
+fn redact(event: &mut AnyEvent, stand_in: Option<&Name>) -> Result<(), RedactError> {
     match event {
         AnyEvent::Run(event) => of_run(event, stand_in),
         AnyEvent::Subject(SubjectEvent::Observed(seen)) => {
@@ -84,15 +83,8 @@ fn redact(event: &mut AnyEvent, stand_in: Option<&Name>, stream: Uuid) -> Result
             replace(Some(&mut seen.key.subject), stand_in);
             Ok(())
         }
-        AnyEvent::Worker(event) => {
-            // Workers stay apart from each other, and are not called by their names.
-            let name = Name::new(format!("{NOBODY}-{}", &stream.simple().to_string()[..12]))?;
-            match event {
-                WorkerEvent::Seen(seen) => seen.key.worker = name,
-                WorkerEvent::Stopped(stopped) => stopped.key.worker = name,
-            }
-            Ok(())
-        }
+        // A lease ends with a word of the same worker: under another name it would not.
+        AnyEvent::Worker(_) => Ok(()),
         AnyEvent::Workspace(event) => Err(RedactError::Kept(event.event_type().as_str())),
         AnyEvent::Erasure(event) => Err(RedactError::Kept(event.event_type().as_str())),
     }

@@ -19,6 +19,12 @@ pub struct Integrity {
     pub unchecked: Option<String>,
 }
 
+/// One statement, so that both are of one moment.
+const END: &str = "SELECT head.size, head.last_recorded_at, \
+     (SELECT max(position) FROM events WHERE workspace_id = head.workspace_id), \
+     (SELECT recorded_at FROM events WHERE workspace_id = head.workspace_id \
+      AND position = head.size - 1) \
+     FROM heads AS head WHERE head.workspace_id = $1";
 const UNNAMED_LOGS: &str = "SELECT workspace_id FROM heads UNION SELECT workspace_id FROM events \
      EXCEPT SELECT workspace_id FROM workspaces";
 const HAS_AMCHECK: &str = "SELECT to_regprocedure('bt_index_check(regclass,boolean)') IS NOT NULL";
@@ -55,6 +61,27 @@ impl Store {
                 Ok(Integrity { problems, unchecked: None })
             }
         }
+    }
+
+    /// Why the head of a log is not where its events end; none if it is, or if there is no head.
+    ///
+    /// # Errors
+    /// When the database fails.
+    pub async fn check_end(&self, id: WorkspaceId) -> Result<Option<String>, StoreError> {
+        let row: Option<(i64, i64, Option<i64>, Option<i64>)> = on_both!(read self, id, |connection| {
+            sqlx::query_as(END).bind(id.0).fetch_optional(connection).await?
+        });
+        let Some((size, at, last, recorded_at)) = row else { return Ok(None) };
+        let events = last.map_or(0, |last| last + 1);
+        if events != size {
+            return Ok(Some(format!(
+                "its head counts {size} events, and its rows end at {events}"
+            )));
+        }
+        let recorded_at = recorded_at.unwrap_or_default();
+        Ok((size > 0 && recorded_at != at).then(|| {
+            format!("its head says that the last event was recorded at {at}, and the event {recorded_at}")
+        }))
     }
 
     /// What is wrong with the directory of workspaces: a name that is not the one in the log, and

@@ -160,7 +160,8 @@ async fn what_was_said_is_gone_everywhere_and_every_verdict_and_proof_stays(
     assert_eq!(approved["state"], "approved");
 
     let done = carry_out(service, id).await;
-    assert_eq!((&done["state"], &done["bodies"]), (&json!("completed"), &json!(size - 2)));
+    assert_eq!(done["state"], "completed", "{done}");
+    assert_eq!(done["bodies"], size - 2);
     assert!(done.get("problem").is_none(), "{done}");
 
     // Nothing that anybody may ask for holds it.

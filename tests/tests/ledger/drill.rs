@@ -23,6 +23,7 @@ on_every_store!(
     flipped_bits_are_found_where_they_are,
     rows_that_are_deleted_swapped_or_inserted_are_found,
     a_log_whose_end_was_cut_off_is_not_signed,
+    a_head_that_is_not_where_the_events_end_is_not_signed,
     history_that_was_rewritten_with_all_its_hashes_is_not_signed,
     an_old_backup_that_goes_on_is_not_signed,
     keys_are_replaced_with_an_overlap,
@@ -230,6 +231,23 @@ async fn a_log_whose_end_was_cut_off_is_not_signed(bed: Bed) {
     assert!(Drill::names(&flaws, 650), "{flaws:?}");
     let said = drill.fork().await.to_string();
     assert!(said.contains("650 events") && said.contains("700 were signed"), "{said}");
+}
+
+async fn a_head_that_is_not_where_the_events_end_is_not_signed(bed: Bed) {
+    let drill = Drill::new(bed).await;
+    drill.tamper(&["UPDATE heads SET last_recorded_at = last_recorded_at + 1"]).await;
+    let Fork::Broken(said) = drill.fork().await else { panic!("it is not broken") };
+    assert!(said.contains("the last event was recorded"), "{said}");
+    drill.tamper(&["UPDATE heads SET last_recorded_at = last_recorded_at - 1"]).await;
+    assert!(!drill.check().await.unwrap());
+    // A row behind the head: what an append met that was taken back by hand.
+    drill
+        .tamper(&["INSERT INTO events SELECT workspace_id, 700, aggregate_type, aggregate_id, \
+                   sequence + 9, event_type, recorded_at, body, leaf_hash, source, NULL, \
+                   content_hash FROM events WHERE position = 60"])
+        .await;
+    let Fork::Broken(said) = drill.fork().await else { panic!("it is not broken") };
+    assert!(said.contains("counts 700 events, and its rows end at 701"), "{said}");
 }
 
 async fn history_that_was_rewritten_with_all_its_hashes_is_not_signed(bed: Bed) {

@@ -19,6 +19,7 @@ macro_rules! on_both_databases {
 }
 
 mod catalogs;
+mod erased;
 mod follow_ups;
 mod lists;
 mod past;

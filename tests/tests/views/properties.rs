@@ -27,8 +27,17 @@ const FEW: u32 = 4;
 
 /// Checks `property` against stories of `strategy`, each in a workspace of its own of one world.
 fn hold<S: Strategy>(on_postgres: bool, strategy: &S, property: impl AsyncFn(&World, S::Value)) {
+    hold_few(on_postgres, if on_postgres { FEW } else { MANY }, strategy, property);
+}
+
+/// The same against as many stories as are said.
+pub(crate) fn hold_few<S: Strategy>(
+    on_postgres: bool,
+    cases: u32,
+    strategy: &S,
+    property: impl AsyncFn(&World, S::Value),
+) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let cases = if on_postgres { FEW } else { MANY };
     let config = Config { cases, failure_persistence: None, ..Config::default() };
     let world = runtime.block_on(async {
         if on_postgres { World::postgres().await } else { World::sqlite().await }

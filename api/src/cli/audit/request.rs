@@ -76,10 +76,16 @@ pub(in super::super) fn run(request: &Request) -> anyhow::Result<Answer> {
         }
         let name = connected.workspace.as_str();
         let file = ["v1", "workspaces", name, "audit-packs", &id, "file"];
-        let bytes = connected.client.bytes(Ask { path: &file, query: &[] }).await?;
         let out = std::fs::OpenOptions::new().write(true).create_new(true).open(&request.output);
         let mut out = out.map_err(|error| Unusable(format!("{path} cannot be made: {error}")))?;
-        out.write_all(&bytes).context("the pack could not be written")?;
+        let ask = Ask { path: &file, query: &[] };
+        let written = connected.client.download(ask, &mut |piece| out.write_all(piece)).await;
+        if let Err(error) = written {
+            // Half a pack is none.
+            drop(out);
+            let _ = std::fs::remove_file(&request.output);
+            return Err(error);
+        }
         let events = export.events.unwrap_or_default();
         output::line(format!("{path}: {events} events of a log of {}", export.size));
         output::line(format!("  manifest {}", export.manifest.unwrap_or_default()));
