@@ -297,6 +297,11 @@ event-erasure-approved = Löschung genehmigt
 event-erasure-executed = Löschung ausgeführt
 event-erasure-completed = Löschung abgeschlossen
 event-erased = gelöscht
+event-token-created = Token erstellt
+event-token-revoked = Token widerrufen
+event-member-granted = Rolle erteilt
+event-member-removed = Rolle entzogen
+event-person-changed = Person geändert
 event-other = Ereignis
 
 ## Das Wort einer Person

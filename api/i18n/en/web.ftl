@@ -297,6 +297,11 @@ event-erasure-approved = Erasure approved
 event-erasure-executed = Erasure carried out
 event-erasure-completed = Erasure completed
 event-erased = erased
+event-token-created = Token made
+event-token-revoked = Token revoked
+event-member-granted = Role given
+event-member-removed = Role taken away
+event-person-changed = Person changed
 event-other = Event
 
 ## A person's word

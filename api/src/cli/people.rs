@@ -16,10 +16,15 @@ use crate::people::{LONGEST, Password};
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Users {
     List(Shown),
+    /// Make somebody who signs in with a password. They have no role yet.
     Add(Given),
+    /// Give somebody another password, and sign them out.
     Password(Given),
+    /// Keep somebody from signing in, and sign them out at once.
     Disable(Meant),
+    /// Let somebody sign in again.
     Enable(Meant),
+    /// Remove somebody, with all their roles. Their name is free again.
     Remove(Meant),
     Sessions(SessionsOf),
     SignOut(SignOut),
@@ -35,9 +40,8 @@ pub(super) struct Shown {
     connection: Connection,
 }
 
-/// A person and a password: `add` makes somebody who has no role yet, `password` gives another one and
-/// ends their sessions. The password is asked for, or read from standard input; it is no argument,
-/// which every program on the machine could see.
+/// A person and a password, which is asked for, or read from standard input; it is no argument, which
+/// every program on the machine could see.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -54,8 +58,7 @@ pub(super) struct Given {
     connection: Connection,
 }
 
-/// `disable` keeps somebody from signing in and ends their sessions at once, `enable` takes that
-/// back, and `remove` takes their roles and their name as well.
+/// Somebody who signs in.
 #[derive(Debug, clap::Args)]
 pub(super) struct Meant {
     /// Who
