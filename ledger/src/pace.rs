@@ -9,10 +9,11 @@ use std::time::Duration;
 
 /// How long a turn is to take.
 const TURN: Duration = Duration::from_millis(5);
-/// The longest rest.
-const LONGEST: Duration = Duration::from_millis(100);
-/// Fewest and most that a turn takes on.
-const LEAST: usize = 16;
+/// The longest rest. With it the longest request is over long before its caller gives up, also where
+/// a turn takes what it takes, as on a slow disk.
+const LONGEST: Duration = Duration::from_millis(25);
+/// Fewest and most that a turn takes on. A write has a price that fewer events do not lower.
+const LEAST: usize = 64;
 const MOST: usize = 1_024;
 /// What a turn takes on before anything is known.
 const FIRST: usize = 128;

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::body::{Body, Bytes};
 use axum::http::{Request, header};
-use futures::stream;
+use futures::{FutureExt as _, StreamExt as _, stream};
 use rstest::rstest;
 use runledger::limits::{LimitSettings, Peer, Rate};
 use serde_json::json;
@@ -138,4 +138,35 @@ async fn an_address_is_held_to_its_limit_whatever_token_it_sends() {
     let over = from(&service, "10.0.0.2", Some("203.0.113.1, 198.51.100.1"), path).await;
     assert_eq!(over.problem(429), "too_many_requests");
     from(&service, "10.0.0.1", Some("198.51.100.2"), path).await.ok(200);
+}
+
+#[tokio::test]
+async fn a_workspace_that_holds_its_share_of_memory_is_told_to_wait_and_others_are_not() {
+    let service = Service::on(Database::Sqlite).await;
+    service.post_json("/v1/workspaces", &json!({"name": "other"})).await.ok(201);
+    let dispatched =
+        |number| event(number, "run.dispatched", json!({"operation": "backup.create"}));
+    service.post_json(EVENTS, &dispatched(1)).await.ok(201);
+    let size = service.size().await;
+    // Two bodies that never end, and hold all but two bytes of what a workspace may hold.
+    let body = || {
+        let first = Bytes::from(vec![b' '; 8 * 1024 * 1024 - 1]);
+        let chunks = stream::iter([Ok::<_, Infallible>(first)]);
+        Body::from_stream(chunks.chain(stream::pending()))
+    };
+    let mut held: Vec<_> = (0..2).map(|_| Box::pin(service.post(EVENTS, body()))).collect();
+    for _ in 0..100 {
+        for request in &mut held {
+            assert!(request.as_mut().now_or_never().is_none());
+        }
+        tokio::task::yield_now().await;
+    }
+    let refused = service.post_json(EVENTS, &dispatched(2)).await;
+    assert_eq!(refused.problem(503), "overloaded");
+    assert_eq!(refused.headers[header::RETRY_AFTER], "1");
+    assert_eq!(service.size().await, size, "what was answered 503 was not recorded");
+    let other = "/v1/workspaces/other/events";
+    service.post_json(other, &dispatched(2)).await.ok(201);
+    drop(held);
+    service.post_json(EVENTS, &dispatched(2)).await.ok(201);
 }
