@@ -236,4 +236,7 @@
   });
 
   clock();
+  // The library starts between two scripts if the second one is late, and then without the part that
+  // listens. Where it has started with it, this does nothing.
+  if (live) htmx.process(live);
 })();

@@ -234,7 +234,7 @@ impl Choice {
         let mut request = PageRequest::first(PageRequest::MOST);
         for _ in 0..PAGES {
             let next = match self.action {
-                FollowUpAction::Resolve => {
+                FollowUpAction::Resolve if self.runs.is_empty() => {
                     let page = view.follow_ups(&self.query.items(), &request).await?;
                     for item in page.items {
                         if self.items.is_empty() || self.items.contains(&item.key.to_string()) {
@@ -246,9 +246,16 @@ impl Choice {
                     }
                     page.next
                 }
-                FollowUpAction::Reopen => {
-                    let status = Some(Actionability::ResolvedByOperator);
-                    let filter = RunFilter { actionability: status, ..self.query.runs() };
+                FollowUpAction::Resolve | FollowUpAction::Reopen => {
+                    let filter = match self.action {
+                        FollowUpAction::Resolve => {
+                            RunFilter { follow_up: Some(true), ..self.query.runs() }
+                        }
+                        FollowUpAction::Reopen => {
+                            let status = Some(Actionability::ResolvedByOperator);
+                            RunFilter { actionability: status, ..self.query.runs() }
+                        }
+                    };
                     let page = view.runs(&filter, &request).await?;
                     for run in &page.items {
                         if self.runs.is_empty() || self.runs.contains(&run.run_id) {

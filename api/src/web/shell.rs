@@ -231,7 +231,9 @@ impl Shell {
     }
 
     /// A page of the workspace that keeps environment and moment: `queues`, `runs?queue=x`.
+    /// A part of it is named at the end: `#stale`.
     pub(super) fn to(&self, page: &str) -> String {
+        let (page, part) = page.split_at(page.find('#').unwrap_or(page.len()));
         let (page, query) = page.split_once('?').unwrap_or((page, ""));
         let mut url = format!("/w/{}", self.workspace);
         if !page.is_empty() {
@@ -244,7 +246,8 @@ impl Shell {
             kept.filter_map(|(name, value)| Some(format!("{name}={}", encode(value.as_ref()?))));
         let pairs: Vec<String> =
             kept.chain(Some(query.to_owned()).filter(|query| !query.is_empty())).collect();
-        if pairs.is_empty() { url } else { format!("{url}?{}", pairs.join("&")) }
+        let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
+        format!("{url}{query}{part}")
     }
 
     /// The same with one parameter, whatever is in it.
@@ -460,5 +463,14 @@ mod tests {
     fn what_a_form_leaves_empty_asks_for_nothing() {
         assert_eq!(filled("status=&q=a&environment=&as_of=&x"), "q=a&environment=");
         assert_eq!(encode("a b&c=ä/7"), "a%20b%26c%3D%C3%A4/7");
+    }
+
+    #[test]
+    fn a_link_to_a_part_of_a_page_keeps_moment_and_environment_before_it() {
+        let run = "0195f3c0-0000-7000-8000-000000000001";
+        let mut shell = Shell::sample(Language::En, Moment::from_micros(1), run);
+        (shell.environment, shell.as_of) = (Some("prod".to_owned()), None);
+        assert_eq!(shell.to("#stale"), "/w/main?environment=prod#stale");
+        assert_eq!(shell.to("runs?queue=x#top"), "/w/main/runs?environment=prod&queue=x#top");
     }
 }

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 
 use askama::Template;
 use axum::extract::{Request, State};
+use axum::http::StatusCode;
 use axum::response::Html;
 use runledger_projections::texts::Phrase;
 use runledger_projections::{Counts, Lag, WorkspaceStanding};
 
 use super::door;
-use super::fault::{Page, html};
+use super::fault::{Fault, Page, html};
 use super::preferences::Preferences;
 use super::shell::Shell;
 use super::words;
@@ -38,6 +39,13 @@ pub(super) async fn page(State(app): State<App>, request: Request) -> Page<Html<
     let (parts, _) = request.into_parts();
     let who = (door::viewer(&parts)?, door::access(&parts)?);
     let preferences = Preferences::of(&parts.headers);
+    // No moment, and no other filter: what is asked for and not done must not look done.
+    if parts.uri.query().is_some_and(|query| !query.is_empty()) {
+        let detail = "all workspaces are shown as they are now, so this page takes no parameters; \
+                      open one of them for another moment or a filter";
+        let refused = ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", detail);
+        return Err(Fault::from(refused).in_language(preferences.language));
+    }
     let shell = Shell::of_all(preferences, app.ledger().now(), who, &parts.uri);
     let page = all(&app, shell).await;
     html(&page.map_err(|fault| fault.in_language(preferences.language))?)

@@ -237,6 +237,30 @@ async fn a_word_on_a_whole_filter_is_shown_before_it_is_recorded(#[case] databas
     assert_eq!(reply.status, StatusCode::SEE_OTHER, "{reply:?}");
     let page = visitor.page("/w/main/follow-ups").await;
     assert!(page.contains("acme.other") && !page.contains("tenant/8"), "{page}");
+    let page = visitor.page("/w/main/follow-ups?actionability=resolved_by_operator").await;
+    assert!(page.contains("&#38;action=reopen\">"), "and all of them: {page}");
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn runs_that_need_a_person_are_marked_and_resolved_where_runs_are_listed(
+    #[case] database: Database,
+) {
+    let visitor = follower(database).await;
+    let page = visitor.page("/w/main/runs?follow_up=true").await;
+    assert!(page.contains(&format!("name=\"run\" value=\"{}\"", run(2))), "{page}");
+    assert!(!visitor.page("/w/main/runs").await.contains("name=\"run\""));
+    let chosen = format!("/w/main/follow-ups/resolve?action=resolve&run={}", run(2));
+    let shown = visitor.page(&chosen).await;
+    assert!(shown.contains("data-runs=\"1\"") && shown.contains("tenant/8"), "{shown}");
+    assert!(!shown.contains("acme.own"), "what is not marked is not meant: {shown}");
+    let form = format!("action=resolve&run={}&runs=1&reason=accepted&note=", run(2));
+    let reply = visitor.post("/w/main/follow-ups/resolve", &form).await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{reply:?}");
+    let page = visitor.page("/w/main/runs?follow_up=true").await;
+    assert!(page.contains("acme.own") && !page.contains("tenant/8"), "{page}");
 }
 
 #[tokio::test]
@@ -254,6 +278,7 @@ async fn what_cannot_be_read_is_refused_by_name_as_a_page() {
         ("/w/main/runs?colour=red", 400, "colour"),
         ("/w/main/runs?status=sleeping", 400, "sleeping"),
         ("/w/main?as_of=2099-01-01T00:00:00Z", 422, "future"),
+        ("/w?as_of=2020-01-01T00:00:00Z", 400, "as they are now"),
         ("/w/nowhere", 404, "workspace"),
         ("/w/main/runs/0195f3c0-0000-7000-8000-0000000000ff", 404, "0195f3c0"),
     ] {
