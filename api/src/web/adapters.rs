@@ -40,7 +40,7 @@ impl AdapterView {
     /// How loud its state is.
     pub(super) fn severity(&self) -> Severity {
         match self {
-            AdapterView { idle: Some(_), .. } => Severity::Done,
+            AdapterView { idle: Some(_), .. } => Severity::Notice,
             AdapterView { failures: 1.., .. } => Severity::Warning,
             AdapterView { .. } => Severity::Calm,
         }
