@@ -20,6 +20,7 @@ use crate::erasing::Erasing;
 use crate::exports::Exports;
 use crate::limits::{LimitSettings, Limits};
 use crate::metrics::Metrics;
+use crate::oidc::Provider;
 use crate::people::{Passwords, Throttle};
 use crate::reconciler::Reconciler;
 use crate::routes::system::LastLook;
@@ -64,6 +65,7 @@ struct Inner {
     catalog: OnceLock<Arc<Catalog>>,
     limits: OnceLock<Limits>,
     scanners: OnceLock<Scanners>,
+    provider: OnceLock<Provider>,
     closing: watch::Sender<bool>,
 }
 
@@ -101,6 +103,7 @@ impl App {
             catalog: OnceLock::new(),
             limits: OnceLock::new(),
             scanners: OnceLock::new(),
+            provider: OnceLock::new(),
             closing: watch::Sender::new(false),
         };
         Ok(App { inner: Arc::new(inner) })
@@ -241,6 +244,17 @@ impl App {
     pub fn set_scanners(&self, scanners: Scanners) {
         // They stay the same as long as the process lives.
         let _ = self.inner.scanners.set(scanners);
+    }
+
+    /// The provider of identities that people sign in with, if there is one.
+    pub fn provider(&self) -> Option<&Provider> {
+        self.inner.provider.get()
+    }
+
+    /// Names the provider once, before the first request.
+    pub fn set_provider(&self, provider: Provider) {
+        // It stays the same as long as the process lives.
+        let _ = self.inner.provider.set(provider);
     }
 
     /// The sessions of browsers.

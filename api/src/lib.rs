@@ -22,6 +22,7 @@ pub mod limits;
 pub mod listener;
 pub mod listening;
 pub mod metrics;
+pub mod oidc;
 pub mod pack;
 pub mod people;
 pub mod policy;

@@ -1,4 +1,4 @@
-//! How much one token and one address may ask for (specs/0023).
+//! How much one token, one person and one address may ask for (specs/0023).
 //!
 //! What is over a limit is answered before its body is read: 429 with `Retry-After`, or 503 where
 //! the clients of other systems lose what is answered with 429 (specs/0006). Nothing of it was
@@ -41,6 +41,8 @@ pub struct LimitSettings {
     pub token_requests: Option<Rate>,
     /// Events that the holder of a token reports.
     pub token_events: Option<Rate>,
+    /// Requests of somebody who is signed in, in all their browsers together.
+    pub person_requests: Option<Rate>,
     /// Requests from an address.
     pub address_requests: Option<Rate>,
     /// The proxies whose word counts about where a request comes from.
@@ -72,6 +74,7 @@ impl FromStr for PerSecond {
 #[derive(Debug)]
 pub struct Limits {
     requests: Buckets<Option<Uuid>>,
+    pages: Buckets<Option<Uuid>>,
     events: Buckets<Option<Uuid>>,
     addresses: Buckets<Source>,
     proxies: Networks,
@@ -80,17 +83,24 @@ pub struct Limits {
 impl Limits {
     /// These limits; nothing has been asked for yet. They are told to `metrics`.
     pub fn new(settings: LimitSettings, metrics: &Metrics) -> Self {
-        let LimitSettings { token_requests, token_events, address_requests, trusted_proxies } =
-            settings;
+        let LimitSettings {
+            token_requests,
+            token_events,
+            person_requests,
+            address_requests,
+            trusted_proxies,
+        } = settings;
         for (limit, rate) in [
             (Limit::TokenRequests, token_requests),
             (Limit::TokenEvents, token_events),
+            (Limit::PersonRequests, person_requests),
             (Limit::AddressRequests, address_requests),
         ] {
             metrics.limit(limit, rate.map_or(0, Rate::per_second));
         }
         Limits {
             requests: Buckets::new(token_requests),
+            pages: Buckets::new(person_requests),
             events: Buckets::new(token_events),
             addresses: Buckets::new(address_requests),
             proxies: trusted_proxies,
@@ -139,6 +149,17 @@ pub(crate) fn by_token(app: &App, principal: &Principal, path: &str) -> ApiResul
     counted.map_err(|(limit, wait)| over(app, limit, wait, path))
 }
 
+/// The same of a page that whoever is signed in asks for. They are counted by who they are and not by
+/// their sessions, beside what others of the same address ask for.
+///
+/// # Errors
+/// 429 if it is one too many.
+pub(crate) fn by_session(app: &App, principal: &Principal) -> ApiResult<()> {
+    let Some(limits) = app.limits() else { return Ok(()) };
+    let counted = limits.pages.take(principal.id(), app.ledger().now());
+    counted.map_err(|wait| over(app, Limit::PersonRequests, wait, ""))
+}
+
 /// Counts events that somebody reports, once it is known how many they are.
 pub(crate) fn events(app: &App, principal: &Principal, count: usize) {
     if let Some(limits) = app.limits() {
@@ -153,6 +174,7 @@ fn over(app: &App, limit: Limit, wait: Wait, path: &str) -> ApiError {
         Limit::TokenEvents => {
             ("too_many_events_a_second", "the holder of this token reports events")
         }
+        Limit::PersonRequests => ("too_many_requests", "whoever is signed in here asks for pages"),
         Limit::AddressRequests => ("too_many_requests", "this address sends requests"),
     };
     let seconds = wait.seconds();

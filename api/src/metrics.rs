@@ -29,6 +29,8 @@ pub enum Limit {
     TokenRequests,
     /// Events that the holder of a token reports.
     TokenEvents,
+    /// Pages of somebody who is signed in.
+    PersonRequests,
     /// Requests from an address.
     AddressRequests,
 }
@@ -39,6 +41,7 @@ impl Limit {
         match self {
             Limit::TokenRequests => "token_requests",
             Limit::TokenEvents => "token_events",
+            Limit::PersonRequests => "person_requests",
             Limit::AddressRequests => "address_requests",
         }
     }

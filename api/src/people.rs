@@ -1,9 +1,10 @@
-//! People: who can sign in, and what is done about them (specs/0022).
+//! People: who can sign in, and what is done about them (specs/0022, specs/0026).
 //!
 //! Each change is recorded in the log of every workspace in which the person has a role, and in the
 //! one that the server means when none is named. Who is given something gets it after the log says
 //! so; from whom something is taken loses it before.
 
+mod identity;
 mod password;
 mod throttle;
 
@@ -13,7 +14,7 @@ use std::net::IpAddr;
 
 use axum::http::StatusCode;
 use runledger_ledger::access::{
-    AccessChange, MemberRemoved, PersonChange, PersonChanged, PrincipalKind,
+    AccessChange, Identity, MemberRemoved, PersonChange, PersonChanged, PrincipalKind,
 };
 use runledger_ledger::event::Actor;
 use runledger_ledger::store::{Credential, Person, Principal};
@@ -28,6 +29,7 @@ use crate::app::App;
 use crate::extract;
 use crate::problem::{ApiError, ApiResult};
 
+pub(crate) use identity::{Arrival, arrive};
 pub use password::{LONGEST, Password, Passwords, SHORTEST, Unfit};
 pub use throttle::Throttle;
 
@@ -119,14 +121,21 @@ impl Hand<'_> {
         found.ok_or_else(|| unknown_person(name))
     }
 
-    /// Makes a person who signs in with a password.
+    /// Makes a person who signs in with a password, as somebody of the provider, or either way.
     pub(crate) async fn add(
         &self,
         name: &PersonName,
-        password: Password,
+        password: Option<Password>,
+        identity: Option<Identity>,
         reason: Note,
     ) -> ApiResult<Option<u64>> {
-        let phc = self.hashed(password).await?;
+        let phc = match password {
+            Some(password) => Some(self.hashed(password).await?),
+            None => None,
+        };
+        if let Some(identity) = &identity {
+            self.refuse_taken(identity).await?;
+        }
         let (store, now) = (self.app.ledger().store(), self.app.ledger().now());
         let new = Principal {
             id: self.app.failure_id().map_err(ApiError::internal)?,
@@ -134,7 +143,7 @@ impl Hand<'_> {
             workspace: None,
             name: name.name().clone(),
         };
-        // Without a password nobody signs in, so this may come before the log says so.
+        // With nothing to sign in by nobody does, so this may come before the log says so.
         match store.add_principal(&new, now).await {
             Err(error) if is_taken(&error) => {
                 let detail = format!("somebody is called {name} already; choose another name");
@@ -142,8 +151,14 @@ impl Hand<'_> {
             }
             added => added?,
         }
-        let position = self.note(&new, PersonChange::Added, Some(reason)).await?;
-        store.set_password(new.id, &phc).await?;
+        let change = (PersonChange::Added, identity.clone());
+        let position = self.note_who(&new, change, Some(reason)).await?;
+        if let Some(phc) = phc {
+            store.set_password(new.id, &phc).await?;
+        }
+        if let Some(identity) = identity {
+            store.link_person(new.id, Some(&identity), false).await?;
+        }
         Ok(position)
     }
 
@@ -221,7 +236,7 @@ impl Hand<'_> {
         if !removed {
             return Ok(None);
         }
-        self.note_in(places, person, PersonChange::Removed, Some(reason)).await
+        self.note_in(places, person, (PersonChange::Removed, None), Some(reason)).await
     }
 
     async fn hashed(&self, password: Password) -> ApiResult<String> {
@@ -243,6 +258,15 @@ impl Hand<'_> {
         change: PersonChange,
         reason: Option<Note>,
     ) -> ApiResult<Option<u64>> {
+        self.note_who(person, (change, None), reason).await
+    }
+
+    async fn note_who(
+        &self,
+        person: &Principal,
+        change: (PersonChange, Option<Identity>),
+        reason: Option<Note>,
+    ) -> ApiResult<Option<u64>> {
         self.note_in(self.places(person).await?, person, change, reason).await
     }
 
@@ -251,10 +275,10 @@ impl Hand<'_> {
         &self,
         places: Vec<WorkspaceId>,
         person: &Principal,
-        change: PersonChange,
+        (change, identity): (PersonChange, Option<Identity>),
         reason: Option<Note>,
     ) -> ApiResult<Option<u64>> {
-        let change = PersonChanged { person: person.name.clone(), change, reason };
+        let change = PersonChanged { person: person.name.clone(), change, identity, reason };
         let mut first = None;
         for place in places {
             let position = self.record(place, AccessChange::PersonChanged(change.clone())).await?;

@@ -98,6 +98,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(access::remove_member))
         .routes(routes!(people::list_people, people::add_person))
         .routes(routes!(people::set_password))
+        .routes(routes!(people::link_person))
+        .routes(routes!(people::unlink_person))
         .routes(routes!(people::disable_person))
         .routes(routes!(people::enable_person))
         .routes(routes!(people::remove_person))

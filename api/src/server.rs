@@ -29,6 +29,7 @@ use crate::cosigners::{Cosigners, Cosigning};
 use crate::exports::Exports;
 use crate::listener::{self, Limits};
 use crate::listening;
+use crate::oidc::Provider;
 use crate::reconciler::Reconciler;
 use crate::router::router;
 use crate::scanners::Scanners;
@@ -134,6 +135,9 @@ impl Server {
         app.set_limits(settings.limits.clone());
         if let Some(scanners) = scanners(settings)? {
             app.set_scanners(scanners);
+        }
+        if let Some(provider) = provider(settings)? {
+            app.set_provider(provider);
         }
         let limits = Limits::with_connections(settings.connections);
         Ok(Server { app, listener, address, limits, signing, cosigning })
@@ -292,6 +296,16 @@ fn scanners(settings: &Settings) -> anyhow::Result<Option<Scanners>> {
     let bytes = std::fs::read(path).map_err(|error| CannotUse::new(unusable(), error))?;
     let scanners = Scanners::parse(&bytes).map_err(|error| CannotUse::new(unusable(), error))?;
     Ok(Some(scanners))
+}
+
+/// Who says who people are, if the settings name anybody. It is not asked yet: a provider that is not
+/// there keeps no server from starting.
+fn provider(settings: &Settings) -> anyhow::Result<Option<Provider>> {
+    let Some(oidc) = &settings.oidc else { return Ok(None) };
+    let provider = Provider::new(oidc.clone(), Entropy::system());
+    let provider = provider.context("no provider of identities can be asked")?;
+    tracing::info!(issuer = oidc.issuer, callback = %oidc.callback(), "people sign in with OpenID Connect");
+    Ok(Some(provider))
 }
 
 /// Who asks the witnesses that the settings name, if they name any.

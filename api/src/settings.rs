@@ -11,8 +11,14 @@ use std::path::{Path, PathBuf};
 use runledger_ledger::store::StoreUrl;
 use runledger_ledger::store::trust::Danger;
 
-use crate::limits::{LimitSettings, PerSecond};
+mod limits;
+mod oidc;
+
+use crate::limits::LimitSettings;
 use crate::workspaces::WorkspaceName;
+
+pub use oidc::{OidcSettings, RoleRule, Secret};
+pub(crate) use oidc::{is_loopback, is_safe};
 
 /// What a server needs to know before it starts.
 #[derive(Clone, Debug)]
@@ -43,6 +49,8 @@ pub struct Settings {
     pub limits: LimitSettings,
     /// What adapters read.
     pub adapters: AdapterSettings,
+    /// The provider of identities that people sign in with; without one, they have passwords.
+    pub oidc: Option<OidcSettings>,
 }
 
 /// What adapters read. In the file, the table `adapters`.
@@ -120,6 +128,10 @@ pub struct Flags {
     /// `off` [env: RUNLEDGER_TOKEN_EVENTS] [default: 20000]
     #[arg(long, value_name = "NUMBER")]
     pub token_events: Option<String>,
+    /// How many pages a second somebody who is signed in may ask for, ten times as many at once, or
+    /// `off` [env: RUNLEDGER_PERSON_REQUESTS] [default: 100]
+    #[arg(long, value_name = "NUMBER")]
+    pub person_requests: Option<String>,
     /// How many requests a second may come from an address, ten times as many at once, or `off`
     /// [env: RUNLEDGER_ADDRESS_REQUESTS] [default: 4000]
     #[arg(long, value_name = "NUMBER")]
@@ -165,6 +177,9 @@ pub enum SettingsError {
         /// The value; none where it may hold a secret.
         value: Option<String>,
     },
+    /// What says who people are cannot be used.
+    #[error("[oidc] cannot be used: {0}")]
+    Oidc(String),
     /// There is no place for the data.
     #[error(
         "there is no home directory to keep the data in; name a directory with --data-dir or \
@@ -216,7 +231,7 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// 1,024 files that a process may usually have open.
 const CONNECTIONS: &str = "800";
 /// The names of all settings, as they stand in the file.
-const NAMES: [&str; 16] = [
+const NAMES: [&str; 18] = [
     "listen",
     "data_dir",
     "database_url",
@@ -229,10 +244,12 @@ const NAMES: [&str; 16] = [
     "witnesses",
     "token_requests",
     "token_events",
+    "person_requests",
     "address_requests",
     "trusted_proxies",
     "secret_scanning_keys",
     ADAPTERS,
+    oidc::TABLE,
 ];
 /// The table of what adapters read, and its names.
 const ADAPTERS: &str = "adapters";
@@ -264,11 +281,12 @@ impl Settings {
             waived: sources.or("allow_unsafe", "").waived()?,
             witnesses: sources.find("witnesses").map(|given| given.value.into()),
             scanners: sources.find("secret_scanning_keys").map(|given| given.value.into()),
-            limits: limits(&sources)?,
+            limits: limits::read(&sources)?,
             adapters: AdapterSettings {
                 domain_url: sources.find("domain_url").map(Given::domain_url).transpose()?,
                 probes: sources.find("probes").map(|given| given.value.into()),
             },
+            oidc: oidc::read(sources.file.as_ref(), environment)?,
             data_dir,
         })
     }
@@ -284,21 +302,6 @@ fn default_data_dir(environment: Environment<'_>) -> Option<PathBuf> {
     let set = |name| environment(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let base = set("XDG_DATA_HOME").or_else(|| Some(set("HOME")?.join(".local/share")))?;
     Some(base.join("runledger"))
-}
-
-/// How much may be asked for. An ordinary source is far from all of it.
-fn limits(sources: &Sources<'_>) -> Result<LimitSettings, SettingsError> {
-    let rate = |name, default| {
-        let wanted = "a whole number from 1 to 1000000, or off";
-        sources.or(name, default).read(wanted).map(|PerSecond(rate)| rate)
-    };
-    let proxies = "addresses and networks with commas between them, such as 10.0.0.0/8,192.0.2.1";
-    Ok(LimitSettings {
-        token_requests: rate("token_requests", "2000")?,
-        token_events: rate("token_events", "20000")?,
-        address_requests: rate("address_requests", "4000")?,
-        trusted_proxies: sources.or("trusted_proxies", "").read(proxies)?,
-    })
 }
 
 /// All places where a setting may be.
@@ -360,6 +363,7 @@ impl<'a> Sources<'a> {
             "witnesses" => self.flags.witnesses.as_ref(),
             "token_requests" => self.flags.token_requests.as_ref(),
             "token_events" => self.flags.token_events.as_ref(),
+            "person_requests" => self.flags.person_requests.as_ref(),
             "address_requests" => self.flags.address_requests.as_ref(),
             "trusted_proxies" => self.flags.trusted_proxies.as_ref(),
             "secret_scanning_keys" => self.flags.secret_scanning_keys.as_ref(),

@@ -15,6 +15,7 @@ mod fault;
 mod follow_ups;
 mod live;
 mod log;
+mod openid;
 mod operations;
 mod overview;
 mod people;
@@ -50,10 +51,13 @@ pub(crate) fn router(app: &App) -> axum::Router<App> {
     axum::Router::new()
         .route("/", get(sign_in::begin))
         .route("/sign-in", get(sign_in::form).post(sign_in::sign_in))
+        .route("/sign-in/openid", get(openid::begin))
+        .route("/sign-in/openid/callback", get(openid::callback))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/preferences", post(preferences::choose))
         .route("/account", get(account::page))
         .route("/account/password", post(account::change_password))
+        .route("/account/identity", post(account::link))
         .route("/account/sessions", post(account::end_sessions))
         .route("/people", get(people::page))
         .route("/people/{person}", get(people::person))

@@ -52,6 +52,10 @@ crate::words::words! {
         Enabled = "enabled",
         /// They were given a password, or changed it themselves.
         PasswordSet = "password_set",
+        /// They can sign in as somebody of a provider of identities (specs/0026).
+        Linked = "linked",
+        /// They cannot any more.
+        Unlinked = "unlinked",
         /// Sessions of theirs were ended.
         SessionsEnded = "sessions_ended",
         /// They are gone, and their name is free.
@@ -144,9 +148,22 @@ pub struct PersonChanged {
     pub person: Name,
     /// What was done.
     pub change: PersonChange,
+    /// Who they are, or were until then, at a provider of identities.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<Identity>,
     /// Why; none if they did it themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Note>,
+}
+
+/// Somebody as a provider of identities knows them (specs/0026). The same subject of another issuer is
+/// somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Identity {
+    /// The provider.
+    pub issuer: String,
+    /// What it calls them, for good.
+    pub subject: String,
 }
 
 /// An audit pack was read.

@@ -39,7 +39,7 @@ pub use pieces::pieces;
 pub use postgres::PgStore;
 pub use scope::{Begin, Scope};
 pub use scratch::{Scratch, ScratchError};
-pub use sessions::WebSession;
+pub use sessions::{Proof, WebSession};
 pub use setup::{SetUp, SetUpError, set_up};
 pub use sqlite::SqliteStore;
 pub use url::StoreUrl;

@@ -1,6 +1,7 @@
 //! The speed of the ledger, measured (`cargo bench-ledger`): what each measurement does, and how
 //! all of them become one table. `specs/0008-performance.md` explains the method.
 
+pub mod alike;
 pub mod append;
 pub mod baseline;
 pub mod copy;

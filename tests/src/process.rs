@@ -43,7 +43,7 @@ impl ServerProcess {
         command.args(["serve", "--listen", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
         command.env_remove("RUNLEDGER_DATABASE_URL");
         // What it can do is asked, and one token and one address ask it.
-        for limit in ["TOKEN_REQUESTS", "TOKEN_EVENTS", "ADDRESS_REQUESTS"] {
+        for limit in ["TOKEN_REQUESTS", "TOKEN_EVENTS", "PERSON_REQUESTS", "ADDRESS_REQUESTS"] {
             command.env(format!("RUNLEDGER_{limit}"), "off");
         }
         if let Some(url) = database_url {

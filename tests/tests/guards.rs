@@ -227,13 +227,16 @@ const RULES: &[Rule] = &[
     },
     Rule {
         says: "nothing that judges or shows speaks to another machine; the listener takes connections \
-               and makes none, and checkpoints are sent to witnesses",
+               and makes none, checkpoints are sent to witnesses, and whoever signs in is asked about",
         words: &["reqwest", "TcpStream", "UdpSocket", "UnixStream", "lookup_host", "hyper::"],
         homes: &[
             "adapters/src/",
             "api/src/client.rs",
             "api/src/cosigners.rs",
             "api/src/listener.rs",
+            "api/src/oidc",
+            // It speaks to nobody, but reads addresses.
+            "api/src/settings/oidc.rs",
         ],
     },
 ];

@@ -85,6 +85,36 @@ sign-in-password = Passwort
 sign-in-as-administrator = Als Administrator des Servers anmelden
 sign-in-refused = Das hat nicht geklappt. Bitte Name und Passwort prüfen. Nach mehreren Versuchen hintereinander bitte einige Minuten warten.
 
+## Anmelden mit einem Identitätsanbieter
+
+openid-go = Mit { $thing } anmelden
+openid-or = oder mit Name und Passwort
+openid-not-begun = Diese Anmeldung wurde in einem anderen Browser oder unter einer anderen Adresse begonnen, war schon benutzt oder hat länger als zehn Minuten gedauert. Niemand wurde angemeldet. Bitte neu beginnen.
+openid-denied = { $thing } hat Sie nicht eingelassen, oder dort wurde abgebrochen. Niemand wurde angemeldet.
+openid-no-answer = { $thing } ist nicht zu erreichen oder antwortet nicht, wie es soll. Bitte in einer Minute noch einmal versuchen. Ein Passwort oder das Token des Administrators gelten wie bisher.
+openid-busy = Im Augenblick melden sich zu viele an. Bitte in einigen Sekunden noch einmal versuchen.
+openid-not-believed = Die Antwort von { $thing } ließ sich nicht prüfen, deshalb wurde niemand angemeldet. Bitte neu beginnen. Geschieht es wieder, bitte dem Administrator dieses Servers sagen: Sein Protokoll nennt den Grund.
+openid-slow = Nach mehreren Versuchen hintereinander bitte einige Minuten warten und neu beginnen.
+openid-unknown = { $thing } kennt Sie, aber hier ist noch niemand diese Person. Bitte den Administrator dieses Servers, Sie einzulassen, und sagen Sie ihm, wer Sie dort sind:
+openid-disabled = Sie können sich hier zurzeit nicht anmelden. Bitte fragen Sie den Administrator dieses Servers.
+openid-nameless = { $thing } kennt Sie, nennt aber keinen Namen, den Sie hier haben könnten. Bitte den Administrator dieses Servers, Sie einzulassen, und sagen Sie ihm, wer Sie dort sind:
+openid-name-taken = Den Namen, den { $thing } von Ihnen nennt, hat hier schon jemand. Sind Sie es selbst, melden Sie sich mit Ihrem Passwort an und verknüpfen Sie beides auf der Seite Ihres Kontos. Sonst sagen Sie dem Administrator dieses Servers, wer Sie dort sind:
+openid-taken = Das hat nicht geklappt: Sie sind dort mit jemand anderem verknüpft, oder jemand anderes ist es hier. Bitte fragen Sie den Administrator dieses Servers.
+
+account-identity = Anmelden mit { $thing }
+account-identity-explained = Sagen Sie, wer Sie dort sind, und melden Sie sich ohne dieses Passwort an. Es gilt weiterhin.
+account-identity-linked = Sie melden sich dort an als
+account-identity-go = Verknüpfen
+account-identity-go-on = Bitte innerhalb von zehn Minuten weitergehen und sich dort als Sie selbst anmelden.
+account-provider-away = Er ist zurzeit nicht zu erreichen. Bitte in einer Minute noch einmal versuchen.
+account-linked-done = Erledigt. Von jetzt an können Sie sich auch dort anmelden.
+
+people-ways = Meldet sich an mit
+people-way-both = Passwort und Anbieter
+people-way-password = Passwort
+people-way-provider = Anbieter
+people-way-none = Nichts
+
 ## Das eigene Konto, und Personen
 
 account-title = Ihr Konto

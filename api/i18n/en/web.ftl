@@ -85,6 +85,36 @@ sign-in-password = Password
 sign-in-as-administrator = Sign in as the administrator of the server
 sign-in-refused = That did not work. Check the name and the password. After several attempts in a row, wait a few minutes.
 
+## Signing in with a provider of identities
+
+openid-go = Sign in with { $thing }
+openid-or = or with a name and a password
+openid-not-begun = This sign-in was begun in another browser or at another address, was used before, or took longer than ten minutes. Nobody was signed in. Begin again.
+openid-denied = { $thing } did not let you in, or it was cancelled there. Nobody was signed in.
+openid-no-answer = { $thing } cannot be reached, or does not answer as it should. Try again in a minute. A password or the administrator's token work as before.
+openid-busy = Too many people are signing in at this moment. Try again in a few seconds.
+openid-not-believed = The answer of { $thing } could not be verified, so nobody was signed in. Begin again. If it happens again, tell the administrator of this server: its log says why.
+openid-slow = After several attempts in a row, wait a few minutes, and begin again.
+openid-unknown = { $thing } knows you, but nobody here is that person yet. Ask the administrator of this server to let you in, and tell them who you are there:
+openid-disabled = You cannot sign in here at the moment. Ask the administrator of this server.
+openid-nameless = { $thing } knows you, but tells no name that you could have here. Ask the administrator of this server to let you in, and tell them who you are there:
+openid-name-taken = Somebody here already has the name that { $thing } tells of you. If it is you, sign in with your password, and link the two on the page of your account. Otherwise tell the administrator of this server who you are there:
+openid-taken = That did not work: you are linked with somebody else there, or somebody else here is. Ask the administrator of this server.
+
+account-identity = Sign in with { $thing }
+account-identity-explained = Say who you are there, and sign in without this password. It goes on working.
+account-identity-linked = You sign in there as
+account-identity-go = Link
+account-identity-go-on = Go on within ten minutes, and sign in there as yourself.
+account-provider-away = It cannot be reached at the moment. Try again in a minute.
+account-linked-done = Done. From now on you can sign in there as well.
+
+people-ways = Signs in with
+people-way-both = Password and provider
+people-way-password = Password
+people-way-provider = Provider
+people-way-none = Nothing
+
 ## Your account, and people
 
 account-title = Your account

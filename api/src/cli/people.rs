@@ -16,10 +16,15 @@ use crate::people::{LONGEST, Password};
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Users {
     List(Shown),
-    /// Make somebody who signs in with a password. They have no role yet.
-    Add(Given),
+    /// Make somebody who signs in with a password, or with the provider of identities. They have no
+    /// role yet.
+    Add(Added),
     /// Give somebody another password, and sign them out.
     Password(Given),
+    /// Let somebody sign in as somebody of the provider of identities ([oidc] of the server's settings).
+    Link(Linked),
+    /// Let somebody not sign in there any more, and sign them out.
+    Unlink(Meant),
     /// Keep somebody from signing in, and sign them out at once.
     Disable(Meant),
     /// Let somebody sign in again.
@@ -40,13 +45,51 @@ pub(super) struct Shown {
     connection: Connection,
 }
 
+/// A new person. The password is asked for, or read from standard input, as of `password`; with
+/// `--subject` there is none unless `--password` says so.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  runledger users add ada --reason \"joins the team\"
+  runledger users add bob --subject 248289761001 --reason \"joins the team\"
+  runledger roles grant ada operator --reason \"joins the team\"")]
+pub(super) struct Added {
+    /// What they are called here
+    name: String,
+    /// What the provider of identities calls them for good: the claim `sub`, or what the server's
+    /// settings name
+    #[arg(long)]
+    subject: Option<String>,
+    /// Give them a password as well
+    #[arg(long, requires = "subject")]
+    password: bool,
+    /// Why, for the log
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
+/// A person, and who they are at the provider of identities.
+#[derive(Debug, clap::Args)]
+pub(super) struct Linked {
+    /// Who
+    name: String,
+    /// What the provider of identities calls them for good
+    #[arg(long)]
+    subject: String,
+    /// Why, for the log
+    #[arg(long)]
+    reason: String,
+    #[command(flatten)]
+    connection: Connection,
+}
+
 /// A person and a password, which is asked for, or read from standard input; it is no argument, which
 /// every program on the machine could see.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  runledger users add ada --reason \"joins the team\"
-  runledger roles grant ada operator --reason \"joins the team\"
   pwgen -s 20 1 | runledger users password ada --reason \"forgot it\"")]
 pub(super) struct Given {
     /// What they sign in with
@@ -108,6 +151,26 @@ struct Person {
     state: String,
     created_at: String,
     signed_in_at: Option<String>,
+    has_password: bool,
+    identity: Option<Identity>,
+}
+
+#[derive(Deserialize)]
+struct Identity {
+    issuer: String,
+    subject: String,
+}
+
+impl Person {
+    /// How they sign in.
+    fn ways(&self) -> String {
+        let password = self.has_password.then(|| "password".to_owned());
+        let identity = self.identity.as_ref();
+        let identity =
+            identity.map(|Identity { issuer, subject }| format!("{subject} at {issuer}"));
+        let ways: Vec<String> = password.into_iter().chain(identity).collect();
+        ways.join(", ")
+    }
 }
 
 #[derive(Deserialize)]
@@ -122,14 +185,15 @@ pub(super) fn users(command: &Users) -> anyhow::Result<Answer> {
     block_on(async {
         match command {
             Users::List(shown) => list(shown).await,
-            Users::Add(given) => {
-                let body = json!({
-                    "name": given.name, "password": password()?, "reason": given.reason,
-                });
-                send(&given.connection, &["v1", "people"], &body).await?;
-                output::line(format!("{} can sign in now", given.name));
-                output::note("They have no role yet: runledger roles grant NAME ROLE --reason …");
-                Ok(Answer::Yes)
+            Users::Add(added) => add(added).await,
+            Users::Link(linked) => {
+                let body = json!({ "subject": linked.subject, "reason": linked.reason });
+                let what = format!("{} signs in with the provider of identities now", linked.name);
+                done(&linked.connection, &linked.name, &["identity"], &body, &what).await
+            }
+            Users::Unlink(meant) => {
+                let what = "does not sign in with the provider of identities any more";
+                change_at(meant, &["identity", "remove"], what).await
             }
             Users::Password(given) => {
                 let body = json!({ "password": password()?, "reason": given.reason });
@@ -153,6 +217,20 @@ pub(super) fn users(command: &Users) -> anyhow::Result<Answer> {
             }
         }
     })
+}
+
+async fn add(added: &Added) -> anyhow::Result<Answer> {
+    let mut body = json!({ "name": added.name, "reason": added.reason });
+    if let Some(subject) = &added.subject {
+        body["subject"] = json!(subject);
+    }
+    if added.password || added.subject.is_none() {
+        body["password"] = json!(password()?);
+    }
+    send(&added.connection, &["v1", "people"], &body).await?;
+    output::line(format!("{} can sign in now", added.name));
+    output::note("They have no role yet: runledger roles grant NAME ROLE --reason …");
+    Ok(Answer::Yes)
 }
 
 /// A password from whoever sits at the terminal, who does not see it; else the first line of standard
@@ -201,9 +279,13 @@ async fn done(
 }
 
 async fn change(meant: &Meant, path: &str, what: &str) -> anyhow::Result<Answer> {
+    change_at(meant, &[path], what).await
+}
+
+async fn change_at(meant: &Meant, path: &[&str], what: &str) -> anyhow::Result<Answer> {
     let body = json!({ "reason": meant.reason });
     let what = format!("{} {what}", meant.name);
-    done(&meant.connection, &meant.name, &[path], &body, &what).await
+    done(&meant.connection, &meant.name, path, &body, &what).await
 }
 
 async fn get(client: &Client, path: &[&str]) -> anyhow::Result<String> {
@@ -217,13 +299,15 @@ async fn list(shown: &Shown) -> anyhow::Result<Answer> {
         return Ok(Answer::Yes);
     }
     let Items { items } = serde_json::from_str::<Items<Person>>(&answer)?;
-    let mut table = Table::new(["NAME", "STATE", "SINCE", "LAST SIGNED IN"]);
+    let mut table = Table::new(["NAME", "STATE", "SINCE", "LAST SIGNED IN", "BY"]);
     for person in items {
+        let ways = person.ways();
         table.row(Row::of([
             Cell::new(person.name),
             Cell::new(person.state),
             Cell::new(person.created_at),
             Cell::new(person.signed_in_at.unwrap_or_else(|| "not yet".to_owned())),
+            Cell::new(ways),
         ]));
     }
     table.lines().iter().for_each(output::line);

@@ -46,7 +46,7 @@ struct Count {
 #[derive(Clone, Copy, Debug)]
 #[must_use]
 pub struct Try {
-    name: Key,
+    name: Option<Key>,
     address: Key,
 }
 
@@ -63,14 +63,27 @@ impl Throttle {
         }
         note(&mut counts, name, OF_A_NAME, now);
         note(&mut counts, address, OF_AN_ADDRESS, now);
-        Some(Try { name, address })
+        Some(Try { name: Some(name), address })
+    }
+
+    /// The same where no name is tried: whether somebody may come back from a provider of identities
+    /// from this address now (specs/0026).
+    pub fn begin_from(&self, address: IpAddr, now: Moment) -> Option<Try> {
+        let address = Key::Address(network(address));
+        let mut counts = self.lock();
+        if counts.get(&address).is_some_and(|count| now < count.until) {
+            return None;
+        }
+        note(&mut counts, address, OF_AN_ADDRESS, now);
+        Some(Try { name: None, address })
     }
 
     /// The try was none at all, or has succeeded: nothing of it counts, and of a success nothing that
     /// failed at the name before.
     pub fn forgive(&self, of: Try, succeeded: bool) {
         let mut counts = self.lock();
-        for (key, all) in [(of.name, succeeded), (of.address, false)] {
+        let name = of.name.map(|name| (name, succeeded));
+        for (key, all) in name.into_iter().chain([(of.address, false)]) {
             let Some(count) = counts.get_mut(&key) else { continue };
             count.tries = if all { 0 } else { count.tries.saturating_sub(1) };
             count.until = count.last;

@@ -5,6 +5,7 @@
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
+use runledger_ledger::access::Identity;
 use runledger_ledger::store::{Person, WebSession};
 use runledger_ledger::words::{Name, Note};
 use serde::{Deserialize, Serialize};
@@ -16,11 +17,12 @@ use crate::access::Access;
 use crate::app::App;
 use crate::extract::{Json, Nothing, Path, Query};
 use crate::people::{Hand, Password, PersonName};
-use crate::problem::{ApiResult, Problems};
+use crate::problem::{ApiError, ApiResult, Problems};
 use crate::question::Items;
 use crate::web::is_there;
 
-/// Somebody who is to sign in with a password.
+/// Somebody who is to sign in: with a password, as somebody of the provider of identities, or either
+/// way.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewPerson {
@@ -28,11 +30,45 @@ pub struct NewPerson {
     #[schema(value_type = String, example = "ada")]
     name: PersonName,
     /// Their password: 12 to 256 characters.
-    #[schema(value_type = String, format = Password, min_length = 12, max_length = 256)]
-    password: Password,
+    #[schema(value_type = Option<String>, format = Password, min_length = 12, max_length = 256)]
+    password: Option<Password>,
+    /// What the provider of identities calls them for good.
+    #[schema(value_type = Option<String>, max_length = 255)]
+    subject: Option<Subject>,
     /// Why.
     #[schema(value_type = String)]
     reason: Note,
+}
+
+/// Who somebody is at the provider of identities.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewIdentity {
+    /// What the provider calls them for good.
+    #[schema(value_type = String, max_length = 255)]
+    subject: Subject,
+    /// Why.
+    #[schema(value_type = String)]
+    reason: Note,
+}
+
+/// What a provider calls somebody for good.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Subject(String);
+
+/// A text that no provider calls anybody.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("a subject has 1 to 255 bytes, and no line breaks")]
+pub struct NoSubject;
+
+impl TryFrom<String> for Subject {
+    type Error = NoSubject;
+
+    fn try_from(text: String) -> Result<Self, NoSubject> {
+        let fits = !text.is_empty() && text.len() <= 255 && !text.chars().any(char::is_control);
+        if fits { Ok(Subject(text)) } else { Err(NoSubject) }
+    }
 }
 
 /// Another password.
@@ -53,7 +89,7 @@ pub struct PersonView {
     /// Their name.
     name: String,
     /// `active`; `disabled`, if they cannot sign in until they are enabled; `no_password`, if they
-    /// cannot until they have one.
+    /// cannot until they have one, or are somebody at the provider of identities.
     state: &'static str,
     /// When they were made, in RFC 3339.
     #[schema(format = DateTime)]
@@ -66,6 +102,20 @@ pub struct PersonView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     signed_in_at: Option<String>,
+    /// Whether they have a password.
+    has_password: bool,
+    /// Who they are at a provider of identities, if they sign in there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    identity: Option<IdentityView>,
+}
+
+/// Somebody as a provider of identities knows them.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct IdentityView {
+    /// The provider.
+    issuer: String,
+    /// What it calls them for good.
+    subject: String,
 }
 
 /// A browser in which somebody is signed in.
@@ -125,7 +175,8 @@ pub async fn list_people(
     Ok(axum::Json(Items { items: people.into_iter().map(PersonView::of).collect() }))
 }
 
-/// Make a person who signs in with a password. They have no role yet.
+/// Make a person who signs in with a password, as somebody of the provider of identities, or either
+/// way. They have no role yet.
 #[utoipa::path(
     post,
     path = "/v1/people",
@@ -139,9 +190,14 @@ pub async fn add_person(
     _: Query<Nothing>,
     Json(new): Json<NewPerson>,
 ) -> ApiResult<Response> {
-    let NewPerson { name, password, reason } = new;
+    let NewPerson { name, password, subject, reason } = new;
+    if password.is_none() && subject.is_none() {
+        let detail = "say how they sign in: `password`, `subject`, or both";
+        return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail));
+    }
+    let identity = subject.map(|subject| identity(&app, subject)).transpose()?;
     let hand = Hand { app: &app, actor: access.actor() };
-    let position = hand.add(&name, password, reason).await?;
+    let position = hand.add(&name, password, identity, reason).await?;
     Ok((StatusCode::CREATED, axum::Json(Done { position })).into_response())
 }
 
@@ -164,6 +220,51 @@ pub async fn set_password(
     let hand = Hand { app: &app, actor: access.actor() };
     let person = hand.person(&person).await?.principal;
     let position = hand.set_password(&person, password, Some(reason), None).await?;
+    Ok(axum::Json(Done { position }))
+}
+
+/// Say who somebody is at the provider of identities. Who they were there before ends, and their
+/// sessions with it.
+#[utoipa::path(
+    post,
+    path = "/v1/people/{person}/identity",
+    tag = "people",
+    params(("person" = String, Path, description = "Their name.")),
+    request_body = NewIdentity,
+    responses((status = 200, description = "They sign in there.", body = Done), Problems)
+)]
+pub async fn link_person(
+    State(app): State<App>,
+    access: Access,
+    Path(PersonPath { person }): Path<PersonPath>,
+    _: Query<Nothing>,
+    Json(NewIdentity { subject, reason }): Json<NewIdentity>,
+) -> ApiResult<axum::Json<Done>> {
+    let hand = Hand { app: &app, actor: access.actor() };
+    let person = hand.person(&person).await?;
+    let position = hand.link(&person, identity(&app, subject)?, Some(reason)).await?;
+    Ok(axum::Json(Done { position }))
+}
+
+/// Let somebody not sign in with the provider of identities any more. Their sessions end at once.
+#[utoipa::path(
+    post,
+    path = "/v1/people/{person}/identity/remove",
+    tag = "people",
+    params(("person" = String, Path, description = "Their name.")),
+    request_body = Because,
+    responses((status = 200, description = "They do not.", body = Done), Problems)
+)]
+pub async fn unlink_person(
+    State(app): State<App>,
+    access: Access,
+    Path(PersonPath { person }): Path<PersonPath>,
+    _: Query<Nothing>,
+    Json(Because { reason }): Json<Because>,
+) -> ApiResult<axum::Json<Done>> {
+    let hand = Hand { app: &app, actor: access.actor() };
+    let person = hand.person(&person).await?;
+    let position = hand.unlink(&person, reason).await?;
     Ok(axum::Json(Done { position }))
 }
 
@@ -301,6 +402,16 @@ pub async fn end_session(
     Ok(axum::Json(Done { position }))
 }
 
+/// Somebody of the provider that this server has.
+fn identity(app: &App, Subject(subject): Subject) -> ApiResult<Identity> {
+    let provider = app.provider().ok_or_else(|| {
+        let detail =
+            "this server has no provider of identities; name one in [oidc] of its settings";
+        ApiError::new(StatusCode::CONFLICT, "no_provider", detail)
+    })?;
+    Ok(Identity { issuer: provider.settings().issuer.clone(), subject })
+}
+
 impl PersonView {
     fn of(person: Person) -> Self {
         PersonView {
@@ -309,6 +420,10 @@ impl PersonView {
             created_at: person.created_at.to_string(),
             disabled_at: person.disabled_at.map(|at| at.to_string()),
             signed_in_at: person.signed_in_at.map(|at| at.to_string()),
+            has_password: person.has_password,
+            identity: person
+                .identity
+                .map(|Identity { issuer, subject }| IdentityView { issuer, subject }),
         }
     }
 }

@@ -7,8 +7,6 @@
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use runledger_ledger::access::{AccessChange, TokenRevoked};
 use runledger_ledger::event::Actor;
 use runledger_ledger::store::TokenHolder;
@@ -56,7 +54,7 @@ pub struct FoundToken {
 /// What became of one that was found.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Label {
-    /// The base64 of the SHA-256 of what was found.
+    /// The SHA-256 of what was found, in hex.
     token_hash: String,
     /// What the scanner called it.
     token_type: String,
@@ -111,7 +109,7 @@ pub async fn report_found(
     let mut labels = Vec::with_capacity(found.len());
     for token in found {
         let label = if revoke(&app, &token).await? { "true_positive" } else { "false_positive" };
-        let token_hash = STANDARD.encode(Sha256::digest(&token.token));
+        let token_hash = hex::encode(Sha256::digest(&token.token));
         labels.push(Label { token_hash, token_type: token.kind, label });
     }
     Ok(axum::Json(labels))

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::device;
 use super::door;
 use super::fault::{Fault, Page, html};
+use super::openid::keep;
 use super::preferences::Preferences;
 use super::session::{Viewer, is_there};
 use super::shell::Shell;
@@ -72,6 +73,22 @@ pub(super) struct AccountPage {
     pub(super) done: Option<&'static str>,
     /// The message that says why the password was not changed.
     pub(super) refused: Option<&'static str>,
+    /// Whether they have a password.
+    pub(super) has_password: bool,
+    /// How they sign in with the provider of identities, if there is one.
+    pub(super) provider: Option<ProviderLine>,
+}
+
+/// Who somebody is at the provider of identities.
+pub(super) struct ProviderLine {
+    /// What it is called.
+    pub(super) name: String,
+    /// Who they are there, if they sign in there.
+    pub(super) subject: Option<String>,
+    /// Where to go on to say so; none until they have asked for it.
+    pub(super) go_on: Option<String>,
+    /// The message that says why they cannot ask for it.
+    pub(super) refused: Option<&'static str>,
 }
 
 /// What the page is told that led here.
@@ -91,6 +108,14 @@ pub(super) struct Change {
     again: String,
 }
 
+/// The form of whoever wants to sign in with the provider from now on.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Link {
+    form_token: String,
+    current: String,
+}
+
 /// Which sessions to end: one, or all but the one that asks.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,6 +133,7 @@ pub(super) async fn page(
     let done = match done.as_deref() {
         Some("password") => Some("account-password-done"),
         Some("sessions") => Some("account-sessions-done"),
+        Some("linked") => Some("account-linked-done"),
         _ => None,
     };
     let (parts, _) = request.into_parts();
@@ -177,6 +203,43 @@ async fn knows(
     Ok(found.is_some_and(|found| found.principal.id == person.id))
 }
 
+/// Lets whoever asks say who they are at the provider, if they know their password: a session that was
+/// left open is no reason to let somebody else in for good. They go on by a link, as no form of this
+/// server leads elsewhere.
+pub(super) async fn link(
+    State(app): State<App>,
+    viewer: Viewer,
+    access: Access,
+    origin: Origin,
+    headers: HeaderMap,
+    Form(link): Form<Link>,
+) -> Page<Response> {
+    if !viewer.made(&link.form_token) {
+        return Err(Fault::foreign(&headers));
+    }
+    let language = Preferences::of(&headers).language;
+    let (session, who) = (viewer.session, viewer.person.clone());
+    let mut page = shown(&app, &headers, (viewer, access), None, None).await?;
+    let (Some(person), Some(provider), Some(line)) = (who, app.provider(), &mut page.provider)
+    else {
+        return Err(Fault::from(ApiError::of_status(StatusCode::NOT_FOUND)).in_language(language));
+    };
+    let knows = knows(&app, &person, link.current, origin).await;
+    if !knows.map_err(|error| Fault::from(error).in_language(language))? {
+        line.refused = Some("account-password-wrong");
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, html(&page)?).into_response());
+    }
+    let now = app.ledger().now();
+    let Ok(begun) = provider.begin(now, Some(session), "/account?done=linked").await else {
+        line.refused = Some("account-provider-away");
+        return Ok((StatusCode::SERVICE_UNAVAILABLE, html(&page)?).into_response());
+    };
+    line.go_on = Some(begun.url.to_string());
+    let mut response = html(&page)?.into_response();
+    keep(&headers, &mut response, Some(&begun.cookie));
+    Ok(response)
+}
+
 /// Ends sessions of whoever asks.
 pub(super) async fn end_sessions(
     State(app): State<App>,
@@ -228,8 +291,19 @@ async fn shown(
     });
     let roles = roles.collect();
     let person = viewer.person.as_ref().map(|person| person.name.to_string());
+    let known = match &viewer.person {
+        Some(person) => store.person(&person.name).await.map_err(ApiError::from)?,
+        None => None,
+    };
+    let has_password = known.as_ref().is_some_and(|known| known.has_password);
+    let provider = known.zip(app.provider()).map(|(known, provider)| ProviderLine {
+        name: provider.settings().name.clone(),
+        subject: known.identity.map(|identity| identity.subject),
+        go_on: None,
+        refused: None,
+    });
     let preferences = Preferences::of(headers);
     let uri = axum::http::Uri::from_static("/account");
     let shell = Shell::of_all(preferences, now, (viewer, access), &uri);
-    Ok(AccountPage { shell, person, roles, sessions, done, refused })
+    Ok(AccountPage { shell, person, roles, sessions, done, refused, has_password, provider })
 }

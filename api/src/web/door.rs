@@ -13,6 +13,7 @@ use super::session::Viewer;
 use crate::access::{self, Access, Principal};
 use crate::app::App;
 use crate::boundary::no_rule;
+use crate::limits;
 use crate::policy;
 use crate::problem::{ApiError, ApiResult};
 
@@ -46,6 +47,7 @@ async fn decide(app: &App, parts: &mut Parts) -> Page<Option<(Viewer, Access)>> 
     let viewer = viewer.map_err(ApiError::from)?;
     let viewer = viewer.ok_or_else(|| Fault::sign_in(&parts.headers, &parts.uri.to_string()))?;
     let principal = principal(app, &viewer).await?;
+    limits::by_session(app, &principal)?;
     let params = RawPathParams::from_request_parts(parts, app).await.map_err(ApiError::internal)?;
     let workspace = params.iter().find(|(name, _)| *name == "workspace").map(|(_, value)| value);
     let access = Access::decide(principal, action, workspace)?;

@@ -98,14 +98,19 @@ fn of_api(error: ApiError, w: &'static Words) -> Response {
     let (status, detail) = (error.status(), error.detail().to_owned());
     let title = match status {
         StatusCode::NOT_FOUND => "fault-not-found",
-        StatusCode::SERVICE_UNAVAILABLE => "fault-busy",
+        StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => "fault-busy",
         status if status.is_server_error() => "fault-internal",
         _ => "fault-request",
     };
-    let failure = error.into_response().extensions_mut().remove::<Failure>();
+    let mut answer = error.into_response();
+    let failure = answer.extensions_mut().remove::<Failure>();
+    let later = answer.headers_mut().remove(header::RETRY_AFTER);
     let mut response = said(status, w, title, detail);
     if status == StatusCode::SERVICE_UNAVAILABLE {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if let Some(later) = later {
+        response.headers_mut().insert(header::RETRY_AFTER, later);
     }
     if let Some(failure) = failure {
         response.extensions_mut().insert(failure);

@@ -1,7 +1,7 @@
 //! Every template, rendered from sample data without a server: in both languages, and with standings
 //! that together are told everything that a person can be told.
 
-use runledger_ledger::access::{PrincipalKind, Role};
+use runledger_ledger::access::{Identity, PrincipalKind, Role};
 use runledger_ledger::run::FollowUpAction;
 use runledger_ledger::store::{Person, Principal};
 use runledger_ledger::time::Moment;
@@ -17,7 +17,7 @@ use runledger_projections::{
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::account::{AccountPage, RoleLine, SessionLine};
+use super::account::{AccountPage, ProviderLine, RoleLine, SessionLine};
 use super::adapters::{AdapterView, AdaptersPage};
 use super::chart::{self, Chart};
 use super::environments::EnvironmentsPage;
@@ -32,7 +32,7 @@ use super::run::RunPage;
 use super::runs::{Chip, RunsPage};
 use super::saved;
 use super::shell::Shell;
-use super::sign_in::SignInPage;
+use super::sign_in::{self, SignInPage};
 use super::signed::Signed;
 use super::timeline::Timeline;
 use super::words::Words;
@@ -274,6 +274,10 @@ fn ada() -> Person {
         disabled_at: Some(at()),
         signed_in_at: None,
         has_password: true,
+        identity: Some(Identity {
+            issuer: "https://id.example".to_owned(),
+            subject: "<b>7</b>".to_owned(),
+        }),
     }
 }
 
@@ -295,6 +299,13 @@ fn account(shell: Shell, person: Option<String>) -> AccountPage {
         sessions: vec![session(true), session(false)],
         done: Some("account-password-done"),
         refused: Some("account-password-wrong"),
+        has_password: true,
+        provider: Some(ProviderLine {
+            name: "Work".into(),
+            subject: None,
+            go_on: None,
+            refused: Some("account-provider-away"),
+        }),
     }
 }
 
@@ -431,7 +442,12 @@ fn pages(language: Language) -> Vec<(String, String)> {
         let refused = Some("sign-in-code-used");
         for people in [false, true] {
             let (code, next, name) = (code.clone(), "/".into(), "ada".into());
-            add("sign_in.html", &SignInPage { w, preferences, code, next, people, name, refused });
+            let told = people
+                .then(|| sign_in::Told { text: "t".into(), subject: Some("<b>7</b>".into()) });
+            let provider = people.then(|| "Work".to_owned());
+            let page =
+                SignInPage { w, preferences, code, next, people, name, refused, provider, told };
+            add("sign_in.html", &page);
         }
     }
     for name in [None, Some("ada".to_owned())] {

@@ -9,7 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use axum::http::{HeaderMap, HeaderValue, header};
 use runledger_ledger::clock::{Entropy, NoEntropy};
-use runledger_ledger::store::{Credential, Principal, SecretHash, Store, StoreError, WebSession};
+use runledger_ledger::store::{Principal, Proof, SecretHash, Store, StoreError, WebSession};
 use runledger_ledger::time::{Moment, Span};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
@@ -106,18 +106,18 @@ impl Sessions {
         Ok(reference)
     }
 
-    /// The same for a person who was recognized; none if they may not sign in any more, or their
-    /// password is another one by now.
+    /// The same for a person who was recognized; none if they may not sign in any more, or what was
+    /// found to be true of them is not by now.
     pub(super) async fn begin_of(
         &self,
-        person: &Credential,
+        person: Uuid,
+        proof: Proof<'_>,
         headers: &HeaderMap,
         now: Moment,
     ) -> Result<Option<String>, SessionError> {
         let (reference, session) = self.prepare(headers, now).await?;
-        let (id, password) = (person.principal.id, person.password.as_str());
         let store = &self.store;
-        let begun = store.begin_web_session_of(id, password, &hash(&reference), &session).await?;
+        let begun = store.begin_web_session_of(person, proof, &hash(&reference), &session).await?;
         Ok(begun.then_some(reference))
     }
 

@@ -210,6 +210,16 @@ impl Shell {
         })
     }
 
+    /// How somebody signs in.
+    pub(super) fn person_ways(&self, person: &Person) -> String {
+        self.w.say(match (person.has_password, person.identity.is_some()) {
+            (true, true) => "people-way-both",
+            (true, false) => "people-way-password",
+            (false, true) => "people-way-provider",
+            (false, false) => "people-way-none",
+        })
+    }
+
     /// Whether whoever looks may read the log.
     pub(super) fn may_read_log(&self) -> bool {
         self.may(Action::ReadLog)

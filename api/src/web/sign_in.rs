@@ -7,6 +7,7 @@ use axum::extract::{Form, FromRequestParts, Query, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use runledger_ledger::store::Proof;
 use serde::Deserialize;
 
 use super::assets;
@@ -15,6 +16,7 @@ use super::fault::{Fault, Page, html};
 use super::preferences::Preferences;
 use super::security::is_plain;
 use super::session::set_cookie;
+use super::shell::encode;
 use super::words::{self, Words};
 use crate::app::App;
 use crate::limits;
@@ -80,12 +82,40 @@ pub(super) struct SignInPage {
     pub(super) name: String,
     /// The message that says why it did not work.
     pub(super) refused: Option<&'static str>,
+    /// What the provider of identities is called, if there is one.
+    pub(super) provider: Option<String>,
+    /// Why nobody was signed in with it.
+    pub(super) told: Option<Told>,
+}
+
+/// What is said of a sign-in with the provider.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    /// What happened, and what to do next.
+    pub(super) text: String,
+    /// Who it is at the provider, for whoever is to let them in.
+    pub(super) subject: Option<String>,
+}
+
+impl Told {
+    /// A sentence and nothing else.
+    pub(super) const fn of(text: String) -> Self {
+        Told { text, subject: None }
+    }
 }
 
 impl SignInPage {
     /// Whether the form for the administrator lies open.
     pub(super) fn by_token(&self) -> bool {
         self.refused.is_some_and(|key| key != REFUSED)
+    }
+
+    /// Where the provider is asked.
+    pub(super) fn to_provider(&self) -> String {
+        match self.next.as_str() {
+            "/" => "/sign-in/openid".to_owned(),
+            next => format!("/sign-in/openid?next={}", encode(next)),
+        }
     }
 }
 
@@ -131,7 +161,7 @@ pub(super) async fn sign_in(
     let name = given.name.clone().unwrap_or_default();
     if is_plain(&headers) {
         let refused = Some("sign-in-needs-encryption");
-        return shown(&app, &headers, Tried { next, name, refused, code: None }).await;
+        return shown(&app, &headers, Tried { next, name, refused, ..Tried::default() }).await;
     }
     let language = Preferences::of(&headers).language;
     let begun = begun(&app, origin, &headers, given).await;
@@ -139,7 +169,7 @@ pub(super) async fn sign_in(
         Ok(reference) => reference,
         Err(refused) => {
             let refused = Some(refused);
-            return shown(&app, &headers, Tried { next, name, refused, code: None }).await;
+            return shown(&app, &headers, Tried { next, name, refused, ..Tried::default() }).await;
         }
     };
     // Whoever was signed in here before is not any more.
@@ -169,7 +199,8 @@ async fn begun(
             let found = people::recognize(app, &name, password, address).await?;
             let begun = match found {
                 Some(found) => {
-                    let begun = sessions.begin_of(&found, headers, now).await;
+                    let proof = Proof::Password(&found.password);
+                    let begun = sessions.begin_of(found.principal.id, proof, headers, now).await;
                     begun.map_err(ApiError::internal)?
                 }
                 None => None,
@@ -211,21 +242,29 @@ pub(super) fn own_path(next: &str) -> &str {
 
 /// What was tried before the form is shown.
 #[derive(Default)]
-struct Tried {
-    code: Option<String>,
-    next: String,
-    name: String,
-    refused: Option<&'static str>,
+pub(super) struct Tried {
+    pub(super) code: Option<String>,
+    pub(super) next: String,
+    pub(super) name: String,
+    pub(super) refused: Option<&'static str>,
+    pub(super) told: Option<(StatusCode, Told)>,
 }
 
-async fn shown(app: &App, headers: &HeaderMap, tried: Tried) -> Page<Response> {
-    let Tried { code, next, name, refused } = tried;
+/// The form, with what is to be said of what was tried.
+pub(super) async fn shown(app: &App, headers: &HeaderMap, tried: Tried) -> Page<Response> {
+    let Tried { code, next, name, refused, told } = tried;
     let people = app.ledger().store().has_people().await.map_err(ApiError::from)?;
     let preferences = Preferences::of(headers);
     let w = Words::of(preferences.language);
     let name = if name.len() <= 100 { name } else { String::new() };
-    let page = html(&SignInPage { w, preferences, code, next, people, name, refused })?;
-    let status = if refused.is_some() { StatusCode::UNAUTHORIZED } else { StatusCode::OK };
+    let provider = app.provider().map(|provider| provider.settings().name.clone());
+    let (status, told) = match told {
+        Some((status, told)) => (status, Some(told)),
+        None if refused.is_some() => (StatusCode::UNAUTHORIZED, None),
+        None => (StatusCode::OK, None),
+    };
+    let page = SignInPage { w, preferences, code, next, people, name, refused, provider, told };
+    let page = html(&page)?;
     Ok((status, page).into_response())
 }
 

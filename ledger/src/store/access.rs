@@ -169,9 +169,12 @@ const MEMBERS: &str = "SELECT p.principal_id, p.kind, p.workspace_id, p.name, g.
      WHERE g.workspace_id = $1 ORDER BY p.name, p.principal_id";
 type MemberRow = (Uuid, String, Option<Uuid>, String, String, Option<String>, i64);
 const GRANT: &str = "INSERT INTO role_grants (workspace_id, principal_id, role, environments, \
-     granted_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (workspace_id, principal_id) DO UPDATE \
+     granted_at, issuer) VALUES ($1, $2, $3, $4, $5, $6) \
+     ON CONFLICT (workspace_id, principal_id) DO UPDATE \
      SET role = excluded.role, environments = excluded.environments, \
-     granted_at = excluded.granted_at";
+     granted_at = excluded.granted_at, issuer = excluded.issuer";
+const GIVEN_BY_PROVIDERS: &str =
+    "SELECT workspace_id FROM role_grants WHERE principal_id = $1 AND issuer IS NOT NULL";
 const TAKE: &str = "DELETE FROM role_grants WHERE workspace_id = $1 AND principal_id = $2";
 
 impl Store {
@@ -360,12 +363,14 @@ impl Store {
         rows.into_iter().map(member).collect()
     }
 
-    /// Gives a principal a role in a workspace, instead of the one that it has.
+    /// Gives a principal a role in a workspace, instead of the one that it has; `issuer` is the
+    /// provider of identities that does, and none a hand.
     pub async fn grant(
         &self,
         workspace: WorkspaceId,
         principal: Uuid,
         (role, environments): (Role, &Environments),
+        issuer: Option<&str>,
         at: Moment,
     ) -> Result<(), StoreError> {
         let environments = environments.as_ref().map(serde_json::to_string).transpose();
@@ -377,10 +382,22 @@ impl Store {
                 .bind(role.as_str())
                 .bind(environments)
                 .bind(at.micros())
+                .bind(issuer)
                 .execute(connection)
                 .await?;
         });
         Ok(())
+    }
+
+    /// The workspaces in which a provider of identities gave a principal its role.
+    pub async fn given_by_providers(
+        &self,
+        principal: Uuid,
+    ) -> Result<BTreeSet<WorkspaceId>, StoreError> {
+        let rows: Vec<(Uuid,)> = on_both!(read self, Scope::Service, |connection| {
+            sqlx::query_as(GIVEN_BY_PROVIDERS).bind(principal).fetch_all(connection).await?
+        });
+        Ok(rows.into_iter().map(|(workspace,)| WorkspaceId(workspace)).collect())
     }
 
     /// Takes a principal's role in a workspace away. False if it has none.

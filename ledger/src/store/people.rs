@@ -1,10 +1,10 @@
-//! The people who can sign in (specs/0022). No password is here: only what it is checked against.
+//! The people who can sign in (specs/0022, specs/0026). No password is here: only what it is checked against.
 
 use uuid::Uuid;
 
 use super::access::Principal;
 use super::{Scope, Store, StoreError};
-use crate::access::PrincipalKind;
+use crate::access::{Identity, PrincipalKind};
 use crate::time::Moment;
 use crate::words::Name;
 
@@ -21,12 +21,14 @@ pub struct Person {
     pub signed_in_at: Option<Moment>,
     /// Whether they have a password.
     pub has_password: bool,
+    /// Who they are at a provider of identities, if they sign in there.
+    pub identity: Option<Identity>,
 }
 
 impl Person {
     /// `active`, `disabled` or `no_password`.
     pub const fn state(&self) -> &'static str {
-        match (self.disabled_at, self.has_password) {
+        match (self.disabled_at, self.has_password || self.identity.is_some()) {
             (Some(_), _) => "disabled",
             (None, false) => "no_password",
             (None, true) => "active",
@@ -61,16 +63,20 @@ const DISABLE: &str = "UPDATE principals SET disabled_at = $2 \
      WHERE principal_id = $1 AND removed_at IS NULL AND disabled_at IS NULL";
 const ENABLE: &str = "UPDATE principals SET disabled_at = NULL \
      WHERE principal_id = $1 AND removed_at IS NULL AND disabled_at IS NOT NULL";
-const FORGET: &str = "UPDATE principals SET removed_at = $2, password = NULL \
+const FORGET: &str = "UPDATE principals SET removed_at = $2, password = NULL, issuer = NULL, \
+     subject = NULL WHERE principal_id = $1 AND removed_at IS NULL";
+const LINK: &str = "UPDATE principals SET issuer = $2, subject = $3 \
      WHERE principal_id = $1 AND removed_at IS NULL";
 const FORGET_SESSIONS: &str = "DELETE FROM web_sessions WHERE principal_id = $1";
 const PEOPLE: &str = "SELECT p.principal_id, p.name, p.created_at, p.disabled_at, p.signed_in_at, \
-     CASE WHEN p.password IS NULL THEN 0 ELSE 1 END \
+     CASE WHEN p.password IS NULL THEN 0 ELSE 1 END, p.issuer, p.subject \
      FROM principals AS p WHERE p.workspace_id IS NULL AND p.removed_at IS NULL \
      AND ($1 IS NULL OR p.name = $1) ORDER BY p.name";
+const KNOWN_AS: &str = "SELECT principal_id, name FROM principals WHERE issuer = $1 \
+     AND subject = $2 AND workspace_id IS NULL AND removed_at IS NULL";
 const ANYBODY: &str =
     "SELECT 1 FROM principals WHERE workspace_id IS NULL AND removed_at IS NULL LIMIT 1";
-type PersonRow = (Uuid, String, i64, Option<i64>, Option<i64>, i32);
+type PersonRow = (Uuid, String, i64, Option<i64>, Option<i64>, i32, Option<String>, Option<String>);
 
 impl Store {
     /// Whoever signs in by this name, if anybody does now.
@@ -101,6 +107,38 @@ impl Store {
     /// were gone.
     pub async fn remove_person(&self, person: Uuid, at: Moment) -> Result<bool, StoreError> {
         self.take_from_person(FORGET, person, at).await
+    }
+
+    /// Says who a person is at a provider of identities, or that they are nobody there, and ends their
+    /// sessions if they were somebody else. A [`StoreError::Conflict`] if another person is that one.
+    pub async fn link_person(
+        &self,
+        person: Uuid,
+        identity: Option<&Identity>,
+        ends_sessions: bool,
+    ) -> Result<(), StoreError> {
+        let issuer = identity.map(|identity| identity.issuer.as_str());
+        let subject = identity.map(|identity| identity.subject.as_str());
+        on_both!(write self, Scope::Service, |connection| {
+            let query = sqlx::query(LINK).bind(person).bind(issuer).bind(subject);
+            query.execute(&mut *connection).await?;
+            if ends_sessions {
+                sqlx::query(FORGET_SESSIONS).bind(person).execute(connection).await?;
+            }
+        });
+        Ok(())
+    }
+
+    /// Whoever a provider of identities knows as this one, also if they cannot sign in now.
+    pub async fn person_known_as(&self, identity: &Identity) -> Result<Option<Person>, StoreError> {
+        let row: Option<(Uuid, String)> = on_both!(read self, Scope::Service, |connection| {
+            let query = sqlx::query_as(KNOWN_AS).bind(&identity.issuer).bind(&identity.subject);
+            query.fetch_optional(connection).await?
+        });
+        match row {
+            Some((id, name)) => self.person(&person(id, &name)?.name).await,
+            None => Ok(None),
+        }
     }
 
     async fn take_from_person(
@@ -151,13 +189,16 @@ impl Store {
             let query = sqlx::query_as(PEOPLE).bind(called.map(Name::as_str));
             query.fetch_all(connection).await?
         });
-        let read = |(id, name, created, disabled, signed_in, password): PersonRow| {
+        let read = |row: PersonRow| {
+            let (id, name, created, disabled, signed_in, password, issuer, subject) = row;
+            let identity = issuer.zip(subject);
             Ok(Person {
                 principal: person(id, &name)?,
                 created_at: Moment::from_micros(created),
                 disabled_at: disabled.map(Moment::from_micros),
                 signed_in_at: signed_in.map(Moment::from_micros),
                 has_password: password != 0,
+                identity: identity.map(|(issuer, subject)| Identity { issuer, subject }),
             })
         };
         rows.into_iter().map(read).collect()

@@ -5,6 +5,7 @@ use uuid::Uuid;
 use super::access::{Principal, SecretHash};
 use super::people::person;
 use super::{Scope, Store, StoreError};
+use crate::access::Identity;
 use crate::time::Moment;
 
 /// A browser that is signed in.
@@ -24,6 +25,15 @@ pub struct WebSession {
     pub device: String,
 }
 
+/// What was found to be true of whoever signs in, and must still be when their session begins.
+#[derive(Clone, Copy)]
+pub enum Proof<'a> {
+    /// Their password has this PHC string.
+    Password(&'a str),
+    /// A provider of identities knows them as this one.
+    Identity(&'a Identity),
+}
+
 const SESSION: &str = "SELECT s.session_id, s.principal_id, p.name, s.form_token, s.began_at, \
      s.seen_at, s.device FROM web_sessions AS s \
      LEFT JOIN principals AS p ON p.principal_id = s.principal_id \
@@ -41,6 +51,11 @@ const BEGIN: &str = "INSERT INTO web_sessions (hash, session_id, principal_id, f
 const BEGIN_OF: &str = "INSERT INTO web_sessions (hash, session_id, principal_id, form_token, \
      began_at, seen_at, device) SELECT $1, $2, p.principal_id, $4, $5, $5, $6 \
      FROM principals AS p WHERE p.principal_id = $3 AND p.password = $7 \
+     AND p.removed_at IS NULL AND p.disabled_at IS NULL";
+/// Of whoever can still sign in, and is still the one that the provider of identities told of.
+const BEGIN_AS: &str = "INSERT INTO web_sessions (hash, session_id, principal_id, form_token, \
+     began_at, seen_at, device) SELECT $1, $2, p.principal_id, $4, $5, $5, $6 \
+     FROM principals AS p WHERE p.principal_id = $3 AND p.issuer = $7 AND p.subject = $8 \
      AND p.removed_at IS NULL AND p.disabled_at IS NULL";
 const SIGNED_IN: &str = "UPDATE principals SET signed_in_at = $2 WHERE principal_id = $1 \
      AND (signed_in_at IS NULL OR signed_in_at < $2)";
@@ -92,27 +107,32 @@ impl Store {
         Ok(())
     }
 
-    /// Begins a session of a person whose password, as a PHC string, was found to be theirs. False if
-    /// they have another one by now, or cannot sign in any more.
+    /// Begins a session of a person who has proved who they are. False if that is no proof by now, or
+    /// they cannot sign in any more.
     pub async fn begin_web_session_of(
         &self,
         person: Uuid,
-        password: &str,
+        proof: Proof<'_>,
         hash: &SecretHash,
         session: &WebSession,
     ) -> Result<bool, StoreError> {
         let begun = on_both!(write self, Scope::Service, |connection| {
-            let begun = sqlx::query(BEGIN_OF)
+            let sql = match proof {
+                Proof::Password(_) => BEGIN_OF,
+                Proof::Identity(_) => BEGIN_AS,
+            };
+            let query = sqlx::query(sql)
                 .bind(&hash[..])
                 .bind(session.id)
                 .bind(person)
                 .bind(&session.form_token)
                 .bind(session.began_at.micros())
-                .bind(&session.device)
-                .bind(password)
-                .execute(&mut *connection)
-                .await?
-                .rows_affected();
+                .bind(&session.device);
+            let query = match proof {
+                Proof::Password(phc) => query.bind(phc),
+                Proof::Identity(identity) => query.bind(&identity.issuer).bind(&identity.subject),
+            };
+            let begun = query.execute(&mut *connection).await?.rows_affected();
             if begun > 0 {
                 let query = sqlx::query(SIGNED_IN).bind(person).bind(session.began_at.micros());
                 query.execute(connection).await?;

@@ -24,7 +24,7 @@ pub struct Connection {
 }
 
 /// A status and a body.
-type Answer = (u16, Vec<u8>);
+pub type Answer = (u16, Vec<u8>);
 
 impl Connection {
     /// Connects to a server.
@@ -80,11 +80,19 @@ impl Connection {
     /// # Errors
     /// When the connection breaks, or the answer is not 200.
     pub async fn get(&mut self, path: &str) -> anyhow::Result<Vec<u8>> {
-        let request = format!("GET /v1/workspaces/main/{path} HTTP/1.1\r\n{}\r\n", self.head);
-        self.stream.get_mut().write_all(request.as_bytes()).await?;
-        let (status, body) = self.answer().await?;
+        let (status, body) = self.ask(&format!("/v1/workspaces/main/{path}")).await?;
         ensure!(status == 200, "{path}: {status}: {}", String::from_utf8_lossy(&body));
         Ok(body)
+    }
+
+    /// What is answered at a path, whatever it is.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub async fn ask(&mut self, path: &str) -> anyhow::Result<Answer> {
+        let request = format!("GET {path} HTTP/1.1\r\n{}\r\n", self.head);
+        self.stream.get_mut().write_all(request.as_bytes()).await?;
+        self.answer().await
     }
 
     async fn answer(&mut self) -> anyhow::Result<Answer> {

@@ -21,7 +21,7 @@ use runledger_tests::bench::report::{Aim, BASELINE, COPY, Report, Unit};
 use runledger_tests::bench::server::Served;
 use runledger_tests::bench::sizes::Sizes;
 use runledger_tests::bench::stand::{Database, Stand};
-use runledger_tests::bench::{evidence, fairness, http, lag, project, reconcile, traffic};
+use runledger_tests::bench::{alike, evidence, fairness, http, lag, project, reconcile, traffic};
 use runledger_tests::database::drop_database;
 use tokio::time::Instant;
 
@@ -64,6 +64,8 @@ enum Part {
     Lag,
     /// Acknowledgements of a quiet workspace beside a noisy one
     Fairness,
+    /// Answers about what is foreign and about what is not there
+    Alike,
     /// Deriving the read models again
     Rebuild,
     /// The overview and lists over a small and a large history
@@ -135,6 +137,12 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
         for database in Database::ALL {
             say(&format!("listening through the noise on {}", database.name()));
             fair(&stand, database, &sizes, &mut report).await?;
+        }
+    }
+    if wanted(Part::Alike) {
+        for database in Database::ALL {
+            say(&format!("asking about foreign things on {}", database.name()));
+            alike(&stand, database, &sizes, &mut report).await?;
         }
     }
     if wanted(Part::Rebuild) {
@@ -311,6 +319,25 @@ async fn fair(
         served.stop().await?.close().await?;
     }
     report.aim(&name("beside by alone, p99"), Aim::AtMost(2.0));
+    Ok(())
+}
+
+/// The median of answers about what is foreign and about what is not there, by each other.
+async fn alike(
+    stand: &Stand,
+    database: Database,
+    sizes: &Sizes,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let name = |what: &str| format!("{}: a foreign {what}, and none, p50", database.name());
+    for _ in 0..sizes.repetitions {
+        let served = Served::start(stand, database).await?;
+        for pair in alike::measure(&served, sizes.reads * 2).await? {
+            report.add(name(pair.name), Unit::Times, pair.ratio());
+            report.aim(&name(pair.name), Aim::AtMost(1.05));
+        }
+        served.stop().await?.close().await?;
+    }
     Ok(())
 }
 

@@ -25,6 +25,7 @@ fn settings(data_dir: &Path) -> Settings {
         witnesses: None,
         limits: LimitSettings::default(),
         scanners: None,
+        oidc: None,
         adapters: AdapterSettings::default(),
     }
 }

@@ -79,7 +79,7 @@ async fn a_token_that_was_found_is_revoked_at_once_and_the_log_says_where(
     let report = json!([found(&other), found(token), found("")]).to_string();
     let labels = scanner.report(&service, "one", &report).await.ok(200);
     let labelled = |token: &str, label: &str| {
-        let hash = STANDARD.encode(Sha256::digest(token));
+        let hash = hex::encode(Sha256::digest(token));
         json!({"token_hash": hash, "token_type": "runledger_token", "label": label})
     };
     let (no, yes) = ("false_positive", "true_positive");

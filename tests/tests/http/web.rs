@@ -2,6 +2,7 @@
 
 mod doors;
 mod links;
+mod openid;
 mod pages;
 mod people;
 mod roles;

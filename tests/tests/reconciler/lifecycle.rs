@@ -158,6 +158,7 @@ async fn a_running_server_gives_up_what_is_silent(#[values("sqlite", "postgresql
         witnesses: None,
         limits: LimitSettings::default(),
         scanners: None,
+        oidc: None,
         adapters: AdapterSettings::default(),
     };
     let server = Server::start(&settings).await.unwrap();

@@ -49,6 +49,7 @@ fn settings(directory: &Path, domain_url: &str) -> Settings {
         witnesses: None,
         limits: LimitSettings::default(),
         scanners: None,
+        oidc: None,
         adapters: AdapterSettings { domain_url: Some(domain_url.to_owned()), probes: None },
     }
 }

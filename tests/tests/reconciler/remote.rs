@@ -44,6 +44,7 @@ fn settings(directory: &Path, database: StoreUrl) -> Settings {
         witnesses: None,
         limits: LimitSettings::default(),
         scanners: None,
+        oidc: None,
         adapters: AdapterSettings { domain_url: None, probes },
     }
 }

@@ -201,7 +201,7 @@ impl Place<'_> {
             }))
             .await?;
         let now = self.app.ledger().now();
-        store.grant(self.workspace, member.id, (role, environments), now).await?;
+        store.grant(self.workspace, member.id, (role, environments), None, now).await?;
         self.app.directory().changed();
         Ok(position)
     }

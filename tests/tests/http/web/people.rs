@@ -1,11 +1,12 @@
 //! People who sign in: how they come in, how guessing is slowed, and what ends their sessions.
 
 use std::net::IpAddr;
+use std::num::NonZeroU32;
 
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
 use rstest::rstest;
-use runledger::limits::Peer;
+use runledger::limits::{LimitSettings, Peer, Rate};
 use serde_json::json;
 
 use super::{HOST, Visitor, between, each_between};
@@ -352,6 +353,33 @@ async fn the_administrator_sees_and_ends_sessions_of_others_with_a_reason(
     // The administrator's own page knows no password.
     let page = visitor.page("/account").await;
     assert!(page.contains("Administrator of the server") && !page.contains("id=\"current\""));
+}
+
+#[tokio::test]
+async fn somebody_who_asks_for_pages_too_fast_waits_and_nobody_else_does() {
+    let service = Service::on(Database::Sqlite).await;
+    let person_requests = NonZeroU32::new(1).and_then(Rate::new);
+    service.app.set_limits(LimitSettings { person_requests, ..LimitSettings::default() });
+    for name in ["ada", "bob"] {
+        add(&service, name).await;
+    }
+    let [desk, phone, bob] = [
+        Browser::of(&service, "ada", address(1), LINUX).await,
+        Browser::of(&service, "ada", address(2), PHONE).await,
+        Browser::of(&service, "bob", address(2), PHONE).await,
+    ];
+    for _ in 0..10 {
+        desk.page("/account").await;
+    }
+    let over = phone.get("/account").await;
+    assert_eq!(over.status, StatusCode::TOO_MANY_REQUESTS, "all browsers of somebody are one");
+    assert_eq!(over.headers[header::RETRY_AFTER], "1");
+    let text = String::from_utf8(over.body.to_vec()).unwrap();
+    assert!(text.contains("person_requests"), "{text}");
+    bob.page("/account").await;
+    service.get("/v1/workspaces").await.ok(200);
+    service.wait(2);
+    phone.page("/account").await;
 }
 
 #[tokio::test]
