@@ -299,6 +299,7 @@ impl From<Refusal> for ItemProblem {
 const fn status(refusal: &Refusal) -> StatusCode {
     match refusal {
         Refusal::OutsideEnvironments => StatusCode::FORBIDDEN,
+        Refusal::Archived(_) => StatusCode::GONE,
         Refusal::Run(RunRefusal::UnknownRun(_))
         | Refusal::UnknownExternalId(_)
         | Refusal::AmbiguousExternalId(_) => StatusCode::NOT_FOUND,

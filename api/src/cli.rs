@@ -5,6 +5,7 @@
 
 mod access;
 mod adapters;
+mod archive;
 mod audit;
 mod catalog;
 mod connection;
@@ -98,6 +99,9 @@ enum Command {
     /// Have events forgotten, by two people, and keep every proof.
     #[command(subcommand)]
     Erase(Box<erase::Command>),
+    /// Let bodies of a closed range leave the database for a directory, verified.
+    #[command(subcommand)]
+    Archive(Box<archive::Command>),
     Rebuild(maintenance::Rebuild),
     Replay(Box<replay::Replay>),
     /// Set a PostgreSQL database up, or see whether a database is safe for a ledger.
@@ -148,6 +152,7 @@ pub fn run() -> ExitCode {
         Command::Roles(command) => access::roles(&command),
         Command::Users(command) => people::users(&command),
         Command::Erase(command) => erase::run(&command),
+        Command::Archive(command) => archive::run(&command),
         Command::Verify(arguments) => verify::run(&arguments),
         Command::Database(command) => database::run(&command),
         Command::Rebuild(arguments) => maintenance::rebuild(&arguments),

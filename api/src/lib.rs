@@ -8,6 +8,7 @@ pub mod access;
 pub mod adapters;
 pub mod answer;
 pub mod app;
+pub mod archived;
 mod boundary;
 pub mod cli;
 pub mod client;

@@ -270,6 +270,10 @@ impl utoipa::IntoResponses for Problems {
             ("403", "The role of whoever asks is not enough."),
             ("404", "There is no such thing, or none that the token may see."),
             ("409", "It contradicts what is recorded."),
+            (
+                "410",
+                "It needs bodies that are in an archive which the server cannot read; the problem says where it was put.",
+            ),
             ("413", "The body, or an event in it, is too large."),
             ("415", "The body is in a form that is not taken."),
             ("422", "The request was read, and something in it is wrong."),

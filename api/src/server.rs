@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use runledger_ledger::archive::Archives;
 use runledger_ledger::catalog::Catalog;
 use runledger_ledger::checkpoints::Anchors;
 use runledger_ledger::clock::{Clock, Entropy};
@@ -94,6 +95,7 @@ impl Server {
         let entropy = Entropy::system();
         let administrator = token::load_or_make(&settings.token_file(), &entropy)?;
         let store = open(&settings.database).await?;
+        let store = store.with_archives(Archives::below(settings.archives.clone()));
         trusted(&store, settings).await?;
         fill_trees(&store).await?;
         let ledger = Ledger::new(store, clock, entropy.clone());

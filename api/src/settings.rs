@@ -45,6 +45,10 @@ pub struct Settings {
     pub witnesses: Option<PathBuf>,
     /// The public keys of those who may report tokens that were found; nobody may without.
     pub scanners: Option<PathBuf>,
+    /// Directories below which archives are looked for, beside the places that the log names.
+    pub archives: Vec<PathBuf>,
+    /// After how many days bodies are due to be archived; nobody is reminded without.
+    pub archive_after_days: Option<u32>,
     /// How much may be asked for.
     pub limits: LimitSettings,
     /// What adapters read.
@@ -144,6 +148,14 @@ pub struct Flags {
     /// JSON file as they publish it [env: RUNLEDGER_SECRET_SCANNING_KEYS] [default: none]
     #[arg(long, value_name = "FILE")]
     pub secret_scanning_keys: Option<String>,
+    /// Directories below which archives are looked for, with colons between them, beside the places
+    /// where they were put [env: RUNLEDGER_ARCHIVES] [default: none]
+    #[arg(long, value_name = "DIRECTORIES")]
+    pub archives: Option<String>,
+    /// After how many days `runledger archive list` says that bodies are due to be archived; nothing
+    /// is archived by itself [env: RUNLEDGER_ARCHIVE_AFTER_DAYS] [default: never]
+    #[arg(long, value_name = "DAYS")]
+    pub archive_after_days: Option<String>,
 }
 
 /// Why there are no settings.
@@ -231,7 +243,7 @@ pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 /// 1,024 files that a process may usually have open.
 const CONNECTIONS: &str = "800";
 /// The names of all settings, as they stand in the file.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 20] = [
     "listen",
     "data_dir",
     "database_url",
@@ -248,6 +260,8 @@ const NAMES: [&str; 18] = [
     "address_requests",
     "trusted_proxies",
     "secret_scanning_keys",
+    "archives",
+    "archive_after_days",
     ADAPTERS,
     oidc::TABLE,
 ];
@@ -281,6 +295,8 @@ impl Settings {
             waived: sources.or("allow_unsafe", "").waived()?,
             witnesses: sources.find("witnesses").map(|given| given.value.into()),
             scanners: sources.find("secret_scanning_keys").map(|given| given.value.into()),
+            archives: sources.or("archives", "").directories(),
+            archive_after_days: sources.find("archive_after_days").map(Given::days).transpose()?,
             limits: limits::read(&sources)?,
             adapters: AdapterSettings {
                 domain_url: sources.find("domain_url").map(Given::domain_url).transpose()?,
@@ -339,6 +355,10 @@ impl<'a> Sources<'a> {
         // A value of another type is kept as it is written; reading it then tells what is wrong.
         let value = match table.get(name)? {
             toml::Value::String(text) => text.clone(),
+            toml::Value::Array(texts) if texts.iter().all(toml::Value::is_str) => {
+                let texts: Vec<&str> = texts.iter().filter_map(toml::Value::as_str).collect();
+                texts.join(":")
+            }
             other => other.to_string(),
         };
         Some(given(value, Origin::File(path.clone())))
@@ -367,6 +387,8 @@ impl<'a> Sources<'a> {
             "address_requests" => self.flags.address_requests.as_ref(),
             "trusted_proxies" => self.flags.trusted_proxies.as_ref(),
             "secret_scanning_keys" => self.flags.secret_scanning_keys.as_ref(),
+            "archives" => self.flags.archives.as_ref(),
+            "archive_after_days" => self.flags.archive_after_days.as_ref(),
             _ => None,
         }
     }
@@ -411,6 +433,14 @@ impl Given {
             wanted: wanted.to_owned(),
             value: Some(self.value.clone()),
         }
+    }
+
+    fn directories(&self) -> Vec<PathBuf> {
+        self.value.split(':').filter(|path| !path.is_empty()).map(PathBuf::from).collect()
+    }
+
+    fn days(self) -> Result<u32, SettingsError> {
+        self.read("a whole number of days")
     }
 
     fn connections(&self) -> Result<usize, SettingsError> {

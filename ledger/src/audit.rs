@@ -1,6 +1,7 @@
 //! The audit of a log: whether it is what DESIGN section 2 says of every log. It reads page by
 //! page, holds one page at a time, and names the position of each thing that is wrong.
 
+mod archived;
 mod signed;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -20,7 +21,10 @@ use crate::time::Moment;
 use crate::words::WorkspaceId;
 use crate::workspace::{CatalogPublished, WorkspaceEvent};
 
+pub use archived::ArchivedRange;
 pub use signed::compare;
+
+use self::archived::{Gathered, Markers};
 
 /// Events that are looked at in one go.
 const PAGE: u32 = 1_000;
@@ -40,6 +44,8 @@ pub struct Audit {
     pub more: u64,
     /// Positions whose bodies two people have had erased, each with its erasure. That is no flaw.
     pub erased: BTreeMap<u64, String>,
+    /// Ranges of which bodies are in an archive. That is no flaw.
+    pub archived: Vec<ArchivedRange>,
 }
 
 /// Something that is wrong with a log.
@@ -71,6 +77,12 @@ pub enum Problem {
          tampered with"
     )]
     NotOrdered,
+    /// Its bytes were replaced by a marker, and nobody has ordered that.
+    #[error(
+        "its bytes were replaced by the marker of an archive that no order in the log names: it was \
+         tampered with"
+    )]
+    NotArchived,
     /// Its bytes are not in canonical form.
     #[error("its bytes are not in canonical form")]
     NotCanonical,
@@ -163,12 +175,13 @@ pub async fn audit(
     };
     let size = head.as_ref().map_or(i64::MAX.unsigned_abs(), |head| head.size());
     while walk.next < size {
-        let rows = store.rows(workspace, walk.next, size, PAGE).await?;
+        let mut rows = store.rows(workspace, walk.next, size, PAGE).await?;
+        let markers = archived::bring_back(store, workspace, &mut rows).await?;
         if rows.is_empty() {
             break;
         }
         let first = walk.next;
-        let unknown = walk.page(&rows);
+        let unknown = walk.page(&rows, &markers);
         let known = store.predecessors(workspace, &unknown, first).await?;
         walk.sequences(&unknown, &known, &rows);
         walk.tiles(store).await?;
@@ -194,6 +207,7 @@ struct Walk {
     /// The hashes of tiles that follow, and were not compared yet.
     tiles: Vec<TileHash>,
     erasures: Erasures,
+    archives: Gathered,
     flaws: Vec<Flaw>,
     more: u64,
 }
@@ -207,6 +221,7 @@ impl Walk {
             frontier: Frontier::default(),
             tiles: Vec::new(),
             erasures: Erasures::default(),
+            archives: Gathered::default(),
             flaws: Vec::new(),
             more: 0,
         }
@@ -221,7 +236,7 @@ impl Walk {
     }
 
     /// Looks at a page, and says which events must be in the log before it.
-    fn page(&mut self, rows: &[LogRow]) -> Vec<Predecessor> {
+    fn page(&mut self, rows: &[LogRow], markers: &Markers) -> Vec<Predecessor> {
         let mut streams: HashMap<Stream, i64> = HashMap::new();
         let mut before = Vec::new();
         for row in rows {
@@ -229,7 +244,7 @@ impl Walk {
                 self.flaw(Some(self.next), Problem::Missing(row.position));
             }
             self.next = row.position + 1;
-            self.event(row);
+            self.event(row, markers);
             let Some(stream) = row.stream() else { continue };
             match streams.insert(stream, row.sequence) {
                 Some(last) if last + 1 == row.sequence => {}
@@ -244,10 +259,20 @@ impl Walk {
         before
     }
 
-    fn event(&mut self, row: &LogRow) {
+    fn event(&mut self, row: &LogRow, markers: &Markers) {
         let position = Some(row.position);
+        let marked = markers.get(&row.position);
+        if let Some(marked) = marked {
+            self.archives.marked(row.position, marked);
+            if !marked.exact {
+                self.flaw(position, Problem::NotArchived);
+            }
+        }
+        let unread = marked.is_some_and(|marked| marked.why.is_some());
         let actual = leaf_hash(&row.body);
-        if row.leaf_hash == actual {
+        if unread {
+            // Its bytes are elsewhere. Of its row, what has nothing to do with them is looked at.
+        } else if row.leaf_hash == actual {
             self.erasures.intact(&row.body);
         } else if !self.erasures.changed(row.position, &row.body) {
             let (stored, actual) = (hex::encode(&row.leaf_hash), hex::encode(actual));
@@ -260,6 +285,9 @@ impl Walk {
             self.flaw(position, Problem::TimeRunsBack(moment));
         }
         self.last_recorded_at = self.last_recorded_at.max(row.recorded_at);
+        if unread {
+            return;
+        }
         let json: Option<Value> = serde_json::from_slice(&row.body).ok();
         let again = json.as_ref().and_then(|json| canonical::to_bytes(json).ok());
         if again.as_deref() != Some(&row.body) {
@@ -270,6 +298,9 @@ impl Walk {
             Ok(event) => {
                 let workspace = json.as_ref().and_then(|json| json["workspace"].as_str());
                 self.columns(row, &event, workspace.unwrap_or_default());
+                if row.leaf_hash == actual {
+                    self.archives.intact(&event);
+                }
                 if let AnyEvent::Workspace(WorkspaceEvent::CatalogPublished(catalog)) =
                     &event.fact.event
                     && !is_sound(catalog)
@@ -376,9 +407,13 @@ impl Walk {
         for position in unexplained {
             self.flaw(Some(position), Problem::NotOrdered);
         }
+        let (archived, unexplained) = std::mem::take(&mut self.archives).settle();
+        for position in unexplained {
+            self.flaw(Some(position), Problem::NotArchived);
+        }
         let Walk { next, frontier, mut flaws, more, .. } = self;
         flaws.sort_by_key(|flaw| flaw.position.unwrap_or(u64::MAX));
-        Audit { size: next, root: frontier.root(), flaws, more, erased }
+        Audit { size: next, root: frontier.root(), flaws, more, erased, archived }
     }
 }
 
@@ -390,7 +425,7 @@ fn is_sound(published: &CatalogPublished) -> bool {
 
 impl LogRow {
     /// Its stream; none if there is no such kind of stream.
-    fn stream(&self) -> Option<Stream> {
+    pub(crate) fn stream(&self) -> Option<Stream> {
         let kind = AggregateType::from_number(self.aggregate_type)?;
         Some(Stream { kind, id: self.aggregate_id })
     }

@@ -312,7 +312,7 @@ fn of_store(error: StoreError) -> AggregateError<RunError> {
         StoreError::Conflict(_) => AggregateError::AggregateConflict,
         StoreError::Unavailable(_) => AggregateError::DatabaseConnectionError(Box::new(error)),
         StoreError::Corrupt(_) => AggregateError::DeserializationError(Box::new(error)),
-        StoreError::Unsafe(_) | StoreError::Migration(_) => {
+        StoreError::Unsafe(_) | StoreError::Migration(_) | StoreError::Archived(_) => {
             AggregateError::UnexpectedError(Box::new(error))
         }
     }

@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
+use crate::archive::ArchiveEvent;
 use crate::canonical::{self, CanonicalError};
 use crate::erasure::ErasureEvent;
 use crate::fact::{EventKind, EventType, Fact};
@@ -35,6 +36,8 @@ pub enum AnyEvent {
     Workspace(WorkspaceEvent),
     /// Of an erasure.
     Erasure(ErasureEvent),
+    /// Of an archive.
+    Archive(ArchiveEvent),
 }
 
 impl EventKind for AnyEvent {
@@ -45,6 +48,7 @@ impl EventKind for AnyEvent {
             AnyEvent::Worker(event) => event.event_type(),
             AnyEvent::Workspace(event) => event.event_type(),
             AnyEvent::Erasure(event) => event.event_type(),
+            AnyEvent::Archive(event) => event.event_type(),
         }
     }
 }
@@ -77,11 +81,12 @@ into_any!(
     SubjectEvent => Subject,
     WorkerEvent => Worker,
     WorkspaceEvent => Workspace,
-    ErasureEvent => Erasure
+    ErasureEvent => Erasure,
+    ArchiveEvent => Archive
 );
 
 words! {
-    /// The five kinds of streams.
+    /// The six kinds of streams.
     AggregateType {
         /// One run.
         Run = "run",
@@ -93,6 +98,8 @@ words! {
         Workspace = "workspace",
         /// One erasure.
         Erasure = "erasure",
+        /// One archive.
+        Archive = "archive",
     }
 }
 
@@ -105,6 +112,7 @@ impl AggregateType {
             AggregateType::Worker => 3,
             AggregateType::Workspace => 4,
             AggregateType::Erasure => 5,
+            AggregateType::Archive => 6,
         }
     }
 
@@ -151,6 +159,11 @@ impl Stream {
     /// The stream of an erasure.
     pub const fn erasure(id: Uuid) -> Self {
         Stream { kind: AggregateType::Erasure, id }
+    }
+
+    /// The stream of an archive.
+    pub const fn archive(id: Uuid) -> Self {
+        Stream { kind: AggregateType::Archive, id }
     }
 
     /// The run whose stream it is, if it is one of a run.
@@ -290,6 +303,7 @@ pub(crate) fn data(event: &AnyEvent) -> Value {
         AnyEvent::Worker(event) => serde_json::to_value(event),
         AnyEvent::Workspace(event) => serde_json::to_value(event),
         AnyEvent::Erasure(event) => serde_json::to_value(event),
+        AnyEvent::Archive(event) => serde_json::to_value(event),
     };
     tagged.map(|mut tagged| tagged["data"].take()).unwrap_or_default()
 }
@@ -397,6 +411,9 @@ fn decode_event(kind: EventType, data: &str) -> Result<AnyEvent, serde_json::Err
         EventType::ErasureApproved => AnyEvent::Erasure(ErasureEvent::Approved(read(data)?)),
         EventType::ErasureExecuted => AnyEvent::Erasure(ErasureEvent::Executed(read(data)?)),
         EventType::ErasureCompleted => AnyEvent::Erasure(ErasureEvent::Completed(read(data)?)),
+        EventType::ArchiveOrdered => AnyEvent::Archive(ArchiveEvent::Ordered(read(data)?)),
+        EventType::ArchiveDropped => AnyEvent::Archive(ArchiveEvent::Dropped(read(data)?)),
+        EventType::ArchiveRestored => AnyEvent::Archive(ArchiveEvent::Restored(read(data)?)),
     })
 }
 

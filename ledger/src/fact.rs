@@ -89,6 +89,12 @@ crate::words::words! {
         ErasureExecuted = "erasure.executed",
         /// They have, and so have the copies.
         ErasureCompleted = "erasure.completed",
+        /// Somebody ordered that bodies give way to an archive.
+        ArchiveOrdered = "archive.ordered",
+        /// They have.
+        ArchiveDropped = "archive.dropped",
+        /// They were put back.
+        ArchiveRestored = "archive.restored",
     }
 }
 
@@ -123,6 +129,14 @@ impl EventType {
             EventType::ErasureApproved => 61,
             EventType::ErasureExecuted => 62,
             EventType::ErasureCompleted => 63,
+            EventType::ArchiveOrdered => 70,
+            EventType::ArchiveDropped => 71,
+            EventType::ArchiveRestored => 72,
         }
+    }
+
+    /// The type that `number` stands for.
+    pub fn from_number(number: i16) -> Option<Self> {
+        EventType::ALL.iter().copied().find(|kind| kind.number() == number)
     }
 }

@@ -26,6 +26,7 @@ use self::cache::RunCache;
 use self::draft::Draft;
 use self::jobs::Jobs;
 use self::rounds::{Part, rounds};
+use self::stored::load_runs;
 pub(crate) use self::stored::{decode, fold_runs};
 use self::waiting::Waiting;
 use crate::catalog::Catalog;
@@ -354,10 +355,9 @@ impl Lane {
         }
         if !unknown.is_empty() {
             let streams: Vec<Stream> = unknown.into_iter().collect();
-            let events = store.load_streams(self.workspace, &streams).await?;
-            for (id, run) in fold_runs(&events)? {
-                draft.give_run(id, run);
-            }
+            let (runs, unreadable) = load_runs(store, self.workspace, &streams).await?;
+            runs.into_iter().for_each(|(id, run)| draft.give_run(id, run));
+            unreadable.into_iter().for_each(|(id, archived)| draft.give_archived(id, archived));
         }
         let streams = draft.streams_to_count();
         if !streams.is_empty() {
@@ -397,7 +397,7 @@ impl Lane {
                     self.forget();
                     return Ok(());
                 }
-                AggregateType::Subject | AggregateType::Worker => {}
+                AggregateType::Subject | AggregateType::Worker | AggregateType::Archive => {}
             }
         }
         if let Some(known) = &mut self.known {

@@ -2,6 +2,7 @@
 //! aggregates that decide what is recorded. It knows no read model, no adapter and no transport.
 
 pub mod access;
+pub mod archive;
 pub mod audit;
 pub mod canonical;
 pub mod catalog;

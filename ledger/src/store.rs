@@ -29,6 +29,7 @@ use crate::time::Moment;
 use crate::words::{Name, RunId, WorkspaceId};
 
 pub use access::{Grant, Member, NewToken, Principal, SecretHash, TokenHolder, TokenRow};
+pub use archive::{Kept, Whereabouts};
 pub use audit::LogRow;
 pub use correlations::Claim;
 pub use error::StoreError;
@@ -251,10 +252,11 @@ impl Store {
         workspace: WorkspaceId,
         streams: &[Stream],
     ) -> Result<Vec<StoredEvent>, StoreError> {
-        match self {
+        let events = match self {
             Store::Postgres(store) => store.load_streams(workspace, streams).await,
             Store::Sqlite(store) => store.load_streams(workspace, streams).await,
-        }
+        };
+        self.bring_back(workspace, events?).await
     }
 
     /// How many events each of `streams` holds.
@@ -331,6 +333,7 @@ macro_rules! on_both {
 
 // Below the macro that they use.
 mod access;
+mod archive;
 mod audit;
 mod background;
 mod correlations;
@@ -378,7 +381,22 @@ impl Store {
     }
 
     /// Events of a log from position `from` up to, not including, `to`; at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Archived`] if a body is in an archive that cannot be read; when the database
+    /// fails.
     pub async fn log(
+        &self,
+        workspace: WorkspaceId,
+        from: u64,
+        to: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        self.bring_back(workspace, self.log_as_kept(workspace, from, to, limit).await?).await
+    }
+
+    /// The same, with markers where bodies are in archives.
+    pub async fn log_as_kept(
         &self,
         workspace: WorkspaceId,
         from: u64,
@@ -399,7 +417,23 @@ impl Store {
     }
 
     /// Events of one stream after sequence `after`; at most `limit`.
+    ///
+    /// # Errors
+    /// [`StoreError::Archived`] if a body is in an archive that cannot be read; when the database
+    /// fails.
     pub async fn stream(
+        &self,
+        workspace: WorkspaceId,
+        stream: Stream,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<StoredEvent>, StoreError> {
+        let events = self.stream_as_kept(workspace, stream, after, limit).await?;
+        self.bring_back(workspace, events).await
+    }
+
+    /// The same, with markers where bodies are in archives.
+    pub async fn stream_as_kept(
         &self,
         workspace: WorkspaceId,
         stream: Stream,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::archive::Archived;
 use crate::correlation::{Correlated, Correlation};
 use crate::event::{Actor, AnyEvent, SealError, Stream};
 use crate::fact::{EventType, Fact};
@@ -222,6 +223,9 @@ pub enum Refusal {
     /// Another item of an all-or-nothing request was refused.
     #[error("another event of this all-or-nothing request was refused, so none was recorded")]
     NotAlone,
+    /// Something of its run is in an archive that cannot be read, so nothing can be decided on it.
+    #[error("nothing can be decided on this run now, and nothing was recorded: {0}")]
+    Archived(Archived),
     /// The stream is not where the writer thought.
     #[error("the stream has {found} events, and the writer expected {expected}")]
     Sequence {
@@ -245,6 +249,7 @@ impl Refusal {
             Refusal::OutsideEnvironments => "outside_environments",
             Refusal::ReservedSource => "reserved_source",
             Refusal::NotAlone => "atomic_request_refused",
+            Refusal::Archived(_) => "archived",
             Refusal::Sequence { .. } => "sequence_conflict",
         }
     }

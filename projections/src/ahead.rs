@@ -63,6 +63,7 @@ impl Drop for Ahead {
 
 /// The events from position `from` to before `to`, all of them, as a transaction sees them.
 pub(crate) async fn read_in(
+    source: &Store,
     tx: &mut Tx,
     workspace: WorkspaceId,
     from: u64,
@@ -77,6 +78,7 @@ pub(crate) async fn read_in(
             .fetch_all(connection)
             .await?
     });
+    let events = source.bring_back(workspace, events).await?;
     decode(from, &events)
 }
 

@@ -82,7 +82,7 @@ enum Found {
     /// It is kept, or somebody replays it.
     Kept(watch::Receiver<Option<Replayed>>),
     /// Nothing: who asks has to replay it and say so here. Beside it, the nearest state before it.
-    Missing(watch::Sender<Option<Replayed>>, Option<Replayed>),
+    Missing(watch::Sender<Option<Replayed>>, Option<Box<Replayed>>),
     /// Nothing, and too many replays are pending.
     Full,
 }
@@ -124,7 +124,7 @@ impl Past {
                     let Ok(replayed) = replayed else { continue };
                     return Ok(replayed.clone());
                 }
-                Found::Missing(done, base) => (done, base),
+                Found::Missing(done, base) => (done, base.map(|base| *base)),
             };
             let (source, turns) = (source.clone(), Arc::clone(&self.turns));
             // A task of its own: it goes on when the one who asked has given up.
@@ -158,7 +158,7 @@ impl Past {
         let before = |state: &&State| state.workspace == workspace && state.size < size;
         let done = |state: &State| Some((state.size, state.replayed.borrow().clone()?));
         let bases = states.iter().filter(before).filter_map(done);
-        let base = bases.max_by_key(|(size, _)| *size).map(|(_, replayed)| replayed);
+        let base = bases.max_by_key(|(size, _)| *size).map(|(_, replayed)| Box::new(replayed));
         // One that is being replayed is never dropped: somebody will ask for it again.
         if states.len() >= KEPT
             && let Some(oldest) = states.iter().position(|state| !state.is_pending())

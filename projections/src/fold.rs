@@ -120,7 +120,7 @@ impl Page {
                     worker.lease_until = lease_until(worker.seen_at, worker.lease_seconds, blind);
                 }
             }
-            AnyEvent::Workspace(_) | AnyEvent::Erasure(_) => {}
+            AnyEvent::Workspace(_) | AnyEvent::Erasure(_) | AnyEvent::Archive(_) => {}
         }
     }
 

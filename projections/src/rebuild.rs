@@ -125,7 +125,7 @@ async fn swap(store: &Store, new: &Checkpoint) -> Result<Option<Checkpoint>, Pro
     }
     let mut new = new.clone();
     if live > new.position {
-        let rest = ahead::read_in(&mut tx, workspace, new.position, live).await?;
+        let rest = ahead::read_in(store, &mut tx, workspace, new.position, live).await?;
         new = projector::project_in(&mut tx, &new, rest).await?;
     }
     if !promote(&mut tx, &new).await? {

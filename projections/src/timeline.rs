@@ -158,7 +158,10 @@ impl Story {
             AnyEvent::Workspace(WorkspaceEvent::CatalogPublished(catalog)) => {
                 self.catalog = projector::parse(&catalog.content)?;
             }
-            AnyEvent::Workspace(_) | AnyEvent::Worker(_) | AnyEvent::Erasure(_) => {}
+            AnyEvent::Workspace(_)
+            | AnyEvent::Worker(_)
+            | AnyEvent::Erasure(_)
+            | AnyEvent::Archive(_) => {}
         }
         Ok(())
     }

@@ -7,7 +7,7 @@ mod rows;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use runledger_ledger::audit::{self, Audit};
+use runledger_ledger::audit::{self, ArchivedRange, Audit};
 use runledger_ledger::correlation::{self, Discrepancy};
 use runledger_ledger::store::{Store, StoreError, StoredEvent};
 use runledger_ledger::words::WorkspaceId;
@@ -49,12 +49,19 @@ pub struct Verification {
     /// should be.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub erased: BTreeMap<u64, String>,
+    /// Ranges of which bodies are in an archive. That is as it should be.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub archived: Vec<ArchivedRange>,
+    /// Why the read models were not compared although the log is intact: they follow from bodies in
+    /// an archive that cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_compared: Option<String>,
 }
 
 impl Verification {
     /// Whether all is as it should be.
     pub fn is_intact(&self) -> bool {
-        self.differences.is_empty() && self.rows.is_some()
+        self.differences.is_empty() && (self.rows.is_some() || self.not_compared.is_some())
     }
 
     fn add(&mut self, difference: Difference) {
@@ -168,6 +175,7 @@ impl Projections {
             root: hex::encode(log.root),
             more: log.more,
             erased: log.erased,
+            archived: log.archived,
             ..Verification::default()
         };
         let Audit { flaws, .. } = log;
@@ -182,10 +190,25 @@ impl Projections {
         // Memory has one connection, and what comes next needs it.
         drop(tx);
         if found.differences.is_empty() {
-            correlations(store, workspace, &mut found).await?;
-            compare(self, workspace, progress, &mut found).await?;
+            match self.derived(workspace, progress, &mut found).await {
+                Err(ProjectionError::Store(StoreError::Archived(archived))) => {
+                    (found.not_compared, found.rows) = (Some(archived.to_string()), None);
+                }
+                compared => compared?,
+            }
         }
         Ok(found)
+    }
+
+    /// Compares all that follows from the log.
+    async fn derived(
+        &self,
+        workspace: WorkspaceId,
+        progress: &(dyn Fn(VerifyProgress) + Sync),
+        found: &mut Verification,
+    ) -> Result<(), ProjectionError> {
+        correlations(self.store(), workspace, found).await?;
+        compare(self, workspace, progress, found).await
     }
 }
 
@@ -255,15 +278,15 @@ async fn compare(
         if let Seen::Here(live) = seen
             && live.position >= derived.checkpoint.position
         {
-            if !follow_up_to(&mut tx, &mut derived, live.position).await? {
+            if !follow_up_to(store, &mut tx, &mut derived, live.position).await? {
                 found.add(ahead_of_log(live.position, derived.checkpoint.position));
                 return Ok(());
             }
             let mut rows = compare_with(&mut tx, &live, &derived, progress, found).await?;
             // Reservations are written with the events: they are of the end of the log.
             let size = beside::size(&mut tx, workspace).await?;
-            match follow_up_to(&mut tx, &mut derived, size).await {
-                Ok(true) => rows += beside::reservations(&mut tx, &derived, found).await?,
+            match follow_up_to(store, &mut tx, &mut derived, size).await {
+                Ok(true) => rows += beside::reservations(store, &mut tx, &derived, found).await?,
                 // Said of the live read models already, which stand before that event.
                 Ok(false) | Err(ProjectionError::Parked { .. }) => {}
                 Err(error) => return Err(error),
@@ -297,6 +320,7 @@ fn ahead_of_log(position: u64, size: u64) -> Difference {
 /// Folds what the live read models got while the others were being derived. It is read in the
 /// reader's transaction, so that they do not get ahead again. False if the log ends before.
 async fn follow_up_to(
+    store: &Store,
     tx: &mut Tx,
     derived: &mut Replayed,
     position: u64,
@@ -314,6 +338,7 @@ async fn follow_up_to(
         if events.is_empty() {
             return Ok(false);
         }
+        let events = store.bring_back(derived.checkpoint.model.workspace, events).await?;
         let events = projector::decode(from, &events)?;
         derived.checkpoint =
             projector::project(&derived.store, &derived.checkpoint, events).await?;

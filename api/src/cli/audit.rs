@@ -72,10 +72,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
     block_on(async {
         let projections = export.database.open().await?;
         let store = projections.ledger().store();
-        let mut found = export.which.find(store).await?;
-        let (Some((workspace, name)), true) = (found.pop(), found.is_empty()) else {
-            return Err(Unusable("name one workspace with --workspace".to_owned()).into());
-        };
+        let (workspace, name) = export.which.one(store).await?;
         let Export { run, operation, from, to, .. } = &**export;
         let scope = Scope { run: *run, operation: operation.clone(), from: *from, to: *to };
         let requester = export.requester.clone();

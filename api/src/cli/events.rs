@@ -13,7 +13,15 @@ use super::times::absolute;
 pub(super) struct Line {
     /// Its place in the log.
     pub(super) position: u64,
-    event: Event,
+    /// None of one whose body is in an archive that the server cannot read.
+    event: Option<Event>,
+    archived: Option<Archived>,
+}
+
+/// Where a body is.
+#[derive(Debug, Deserialize)]
+struct Archived {
+    place: String,
 }
 
 /// The parts of a stored event that a line shows.
@@ -33,7 +41,7 @@ struct Event {
 
 /// Position, time and type of an event, and what it says.
 pub(super) fn row(line: &Line) -> Row {
-    let event = &line.event;
+    let Some(event) = &line.event else { return elsewhere(line, 3) };
     let cells = [
         Cell::new(line.position.to_string()).dim(),
         Cell::new(absolute(event.recorded_at)),
@@ -44,7 +52,7 @@ pub(super) fn row(line: &Line) -> Row {
 
 /// The same, and of which run it is.
 pub(super) fn row_of_log(line: &Line) -> Row {
-    let event = &line.event;
+    let Some(event) = &line.event else { return elsewhere(line, 4) };
     let of = if event.aggregate_type == "run" { short(&event.aggregate_id) } else { "" };
     let cells = [
         Cell::new(line.position.to_string()).dim(),
@@ -53,6 +61,14 @@ pub(super) fn row_of_log(line: &Line) -> Row {
         Cell::new(of),
     ];
     Row::of(cells).saying(Cell::new(said(event)).dim())
+}
+
+/// An event whose body is in an archive.
+fn elsewhere(line: &Line, cells: usize) -> Row {
+    let mut row = vec![Cell::new(line.position.to_string()).dim()];
+    row.resize_with(cells, || Cell::new(""));
+    let place = line.archived.as_ref().map_or("an archive", |archived| archived.place.as_str());
+    Row::of(row).saying(Cell::new(format!("archived in {place}")).dim())
 }
 
 /// What matters first; then whatever else there is that fits a few words.
@@ -167,7 +183,7 @@ mod tests {
             "aggregate_id": "0192a0f4-7bde-7c3a-8f51-0d6c9e41b7aa", "aggregate_type": "run",
             "data": data, "recorded_at": 0, "occurred_at": 0, "type": kind } });
         let line: Line = serde_json::from_value(line).unwrap();
-        said(&line.event)
+        said(line.event.as_ref().unwrap())
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! server or without one.
 
 use anyhow::Context;
+use runledger_ledger::archive::Archives;
 use runledger_ledger::clock::{Clock, Entropy};
 use runledger_ledger::ledger::Ledger;
 use runledger_ledger::store::{Store, StoreUrl};
@@ -71,6 +72,10 @@ pub(super) struct Database {
     /// The settings file of the server [env: RUNLEDGER_CONFIG]
     #[arg(long, value_name = "FILE")]
     config: Option<std::path::PathBuf>,
+    /// A directory below which archives are looked for, or an archive; may be given several times
+    /// [env: RUNLEDGER_ARCHIVES]
+    #[arg(long, value_name = "DIRECTORY")]
+    archive: Vec<std::path::PathBuf>,
 }
 
 pub(super) fn rebuild(arguments: &Rebuild) -> anyhow::Result<Answer> {
@@ -114,6 +119,8 @@ impl Database {
         let settings = self.settings()?;
         self.must_be_there(&settings)?;
         let store = server::open(&settings.database).await?;
+        let directories = self.archive.iter().chain(&settings.archives).cloned().collect();
+        let store = store.with_archives(Archives::below(directories));
         tree::fill_new(&store).await?;
         let ledger = Ledger::new(store, Clock::system(), Entropy::system());
         Ok(Projections::new(ledger)?)
@@ -135,6 +142,15 @@ impl Database {
 }
 
 impl Which {
+    /// The one workspace that is meant.
+    pub(super) async fn one(&self, store: &Store) -> anyhow::Result<(WorkspaceId, String)> {
+        let mut found = self.find(store).await?;
+        match (found.pop(), found.is_empty()) {
+            (Some(one), true) => Ok(one),
+            _ => Err(Unusable("name one workspace with --workspace".to_owned()).into()),
+        }
+    }
+
     /// The workspaces that are meant, by name.
     pub(super) async fn find(&self, store: &Store) -> anyhow::Result<Vec<(WorkspaceId, String)>> {
         let there = store.workspaces().await?;

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
+use runledger_ledger::audit::ArchivedRange;
 use runledger_proof::erasure::Settled;
 use runledger_proof::policy::{Distrust, Policy};
 use runledger_proof::witness::Seen;
@@ -61,7 +62,7 @@ pub(super) fn run(verify: &Verify) -> anyhow::Result<Answer> {
 }
 
 /// Reads a policy file.
-fn policy(path: &Path) -> anyhow::Result<Policy> {
+pub(super) fn policy(path: &Path) -> anyhow::Result<Policy> {
     Ok(Policy::parse(&read(path)?)
         .map_err(|error| Unusable(format!("{} is no trust policy: {error}", path.display())))?)
 }
@@ -103,7 +104,7 @@ fn kept(files: &[PathBuf], policy: Option<&Policy>) -> anyhow::Result<Vec<(Strin
 struct Unbelieved(Distrust);
 
 /// Says which events were erased: that is no damage, and is not kept quiet about either.
-fn print_erased(erased: &BTreeMap<u64, String>) {
+pub(super) fn print_erased(erased: &BTreeMap<u64, String>) {
     let settled = Settled { erased: erased.clone(), unexplained: Vec::new() };
     if let Some(positions) = settled.in_words() {
         let erasures: BTreeSet<&String> = erased.values().collect();
@@ -112,8 +113,25 @@ fn print_erased(erased: &BTreeMap<u64, String>) {
     }
 }
 
+/// Says which bodies are in an archive, and whether they were read there.
+fn print_archived(range: &ArchivedRange) {
+    let ArchivedRange { archive, from, to, place, digest, bodies, verified, why } = range;
+    let read = match why {
+        None => "read there, and are what was recorded".to_owned(),
+        Some(why) => format!(
+            "{verified} of them read there; the others were not verified: {why} (name the directory \
+             with --archive)"
+        ),
+    };
+    output::line(format!(
+        "  archived at {from} to {}, in {place}: {bodies} bodies, {read}",
+        to.saturating_sub(1)
+    ));
+    output::line(format!("    archive {archive}, sha256 {digest}"));
+}
+
 /// What the shell is told of a checkpoint that is not believed; standard output says why.
-fn distrusted(what: &str, distrust: &Distrust) -> Answer {
+pub(super) fn distrusted(what: &str, distrust: &Distrust) -> Answer {
     output::line(format!("{what} is not believed: {distrust}"));
     if let Some(cause) = std::error::Error::source(distrust) {
         output::line(format!("  {cause}"));

@@ -15,6 +15,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Unavailable(_) => unavailable().caused_by(error),
+            StoreError::Archived(archived) => (*archived).into(),
             _ => ApiError::internal(error),
         }
     }
@@ -41,7 +42,11 @@ impl From<SubmitError> for ApiError {
             SubmitError::Store(cause) if matches!(**cause, StoreError::Unavailable(_)) => {
                 busy("database_unavailable").caused_by(error)
             }
-            SubmitError::Store(_) | SubmitError::Entropy(_) => ApiError::internal(error),
+            SubmitError::Store(cause) => match &**cause {
+                StoreError::Archived(archived) => (**archived).clone().into(),
+                _ => ApiError::internal(error),
+            },
+            SubmitError::Entropy(_) => ApiError::internal(error),
         }
     }
 }

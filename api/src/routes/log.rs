@@ -8,12 +8,13 @@ use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures::stream;
-use runledger_ledger::store::{Store, StoreError, StoredEvent};
+use runledger_ledger::store::{Kept, Store, StoreError};
 use runledger_ledger::words::WorkspaceId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use crate::app::App;
+use crate::archived::ArchivedView;
 use crate::problem::{ApiResult, Problems};
 use crate::question::{Limit, LogQuestion, When};
 
@@ -39,7 +40,8 @@ pub struct Part {
 /// The log, one event a line.
 ///
 /// Each line is `{"position": …, "leaf_hash": "…", "event": {…}}`; the bytes of `event` are those
-/// that are stored and hashed. The answer ends early, and not with its last chunk, if the database
+/// that are stored and hashed. Of one that is in an archive, `archived` says in which and where; if it
+/// cannot be read there, `event` is null. The answer ends early, and not with its last chunk, if the database
 /// fails on the way.
 #[utoipa::path(
     get,
@@ -80,14 +82,17 @@ async fn page(
     if from >= end {
         return Ok(None);
     }
-    let read = store.log(workspace, from, end, PAGE).await;
+    let read = match store.log_as_kept(workspace, from, end, PAGE).await {
+        Ok(events) => store.told(workspace, events).await,
+        Err(error) => Err(error),
+    };
     let events = read.inspect_err(|error| {
         tracing::error!(%workspace, from, %error, "a log that is being sent cannot be read on");
     })?;
     let Some(last) = events.last() else {
         return Ok(None);
     };
-    let next = last.position + 1;
+    let next = last.event.position + 1;
     let mut lines = Vec::with_capacity(events.len() * 700);
     for event in &events {
         line(&mut lines, event);
@@ -95,7 +100,7 @@ async fn page(
     Ok(Some((lines.into(), next)))
 }
 
-fn line(out: &mut Vec<u8>, event: &StoredEvent) {
+fn line(out: &mut Vec<u8>, Kept { event, archived }: &Kept) {
     let mut head = String::with_capacity(120);
     // Writing to a string does not fail.
     let _ = write!(
@@ -105,6 +110,14 @@ fn line(out: &mut Vec<u8>, event: &StoredEvent) {
         hex::encode(&event.leaf_hash)
     );
     out.extend_from_slice(head.as_bytes());
-    out.extend_from_slice(&event.body);
+    let archived = archived.clone().map(ArchivedView::from);
+    match &archived {
+        Some(archived) if !archived.readable => out.extend_from_slice(b"null"),
+        _ => out.extend_from_slice(&event.body),
+    }
+    if let Some(archived) = archived.and_then(|archived| serde_json::to_vec(&archived).ok()) {
+        out.extend_from_slice(b",\"archived\":");
+        out.extend_from_slice(&archived);
+    }
     out.extend_from_slice(b"}\n");
 }

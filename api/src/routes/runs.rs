@@ -7,8 +7,9 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use runledger_ledger::event::{Recorded, Stream};
 use runledger_ledger::run::{FollowUpAction, FollowUpCommand, RunCommand};
-use runledger_ledger::store::{StoreError, StoredEvent};
+use runledger_ledger::store::{Kept, StoreError, StoredEvent};
 use runledger_ledger::submission::{Command, Submission};
+use runledger_ledger::time::Moment;
 use runledger_ledger::words::{Name, Note, RunId};
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::{AsOf, Page};
@@ -19,6 +20,7 @@ use utoipa::{IntoParams, ToSchema};
 use crate::access::Access;
 use crate::answer::ItemResult;
 use crate::app::App;
+use crate::archived::ArchivedView;
 use crate::extract::{Json, Nothing, Path, Query, Workspace};
 use crate::problem::{ApiError, ApiResult, Problems};
 use crate::question::{Answer, Limit, LogQuestion, Question, When};
@@ -71,19 +73,25 @@ pub struct RunEventView {
     /// What happened.
     #[serde(rename = "type")]
     #[schema(value_type = String)]
-    kind: &'static str,
-    /// When its source says that it happened, in RFC 3339.
+    kind: String,
+    /// When its source says that it happened, in RFC 3339. Left out where `event` is.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
-    occurred_at: String,
+    occurred_at: Option<String>,
     /// When it was recorded, in RFC 3339.
     #[schema(format = DateTime)]
     recorded_at: String,
     /// The RFC 6962 leaf hash of the bytes of `event`, in hexadecimal.
     leaf_hash: String,
     /// The event as it is stored, byte for byte. Who is held to environments is given it without what
-    /// leads to runs that they do not see; then it does not have this hash.
-    #[schema(value_type = Object)]
-    event: Box<RawValue>,
+    /// leads to runs that they do not see; then it does not have this hash. Left out where it is in an
+    /// archive that cannot be read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    event: Option<Box<RawValue>>,
+    /// Which archive it is in, if it is in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    archived: Option<ArchivedView>,
 }
 
 /// A person's word on a run.
@@ -169,17 +177,19 @@ pub async fn run_events(
     let store = app.ledger().store();
     let stream = Stream::run(run);
     let mut items = Vec::new();
-    let mut events = store.stream(*workspace, stream, after, limit).await?;
+    let kept = store.stream_as_kept(*workspace, stream, after, limit).await?;
+    let kept = store.told(*workspace, kept).await?.into_iter();
+    let (mut events, archived): (Vec<_>, Vec<_>) =
+        kept.map(|Kept { event, archived }| (event, archived)).unzip();
     if access.sight().is_narrowed() {
         let view = app.projections().view(*workspace, AsOf::Now).await?;
         events = without_unseen(&view.seen_with(access.sight().clone()), events).await?;
     }
-    for stored in events {
-        let recorded = decode(&stored)?;
-        if recorded.position >= *size {
+    for ((stored, archived), sequence) in events.into_iter().zip(archived).zip(after + 1..) {
+        if stored.position >= *size {
             break;
         }
-        items.push(RunEventView::of(stored, &recorded)?);
+        items.push(RunEventView::of(stored, sequence, archived.map(Into::into))?);
     }
     if items.is_empty() && after == 0 {
         return Err(unknown_run(run));
@@ -240,16 +250,24 @@ fn decode(stored: &StoredEvent) -> ApiResult<Recorded> {
 }
 
 impl RunEventView {
-    fn of(stored: StoredEvent, recorded: &Recorded) -> ApiResult<Self> {
+    /// The event at `sequence` of its stream.
+    fn of(stored: StoredEvent, sequence: u64, archived: Option<ArchivedView>) -> ApiResult<Self> {
         use runledger_ledger::fact::EventKind;
+        let unread = archived.as_ref().is_some_and(|archived| !archived.readable);
+        let recorded = if unread { None } else { Some(decode(&stored)?) };
+        let kind = match &recorded {
+            Some(recorded) => recorded.fact.event.event_type().to_string(),
+            None => crate::archived::kind(&stored)?,
+        };
         Ok(RunEventView {
-            position: recorded.position,
-            sequence: recorded.sequence,
-            kind: recorded.fact.event.event_type().as_str(),
-            occurred_at: recorded.fact.occurred_at.to_string(),
-            recorded_at: recorded.fact.recorded_at.to_string(),
+            position: stored.position,
+            sequence,
+            kind,
+            occurred_at: recorded.as_ref().map(|recorded| recorded.fact.occurred_at.to_string()),
+            recorded_at: Moment::from_micros(stored.recorded_at).to_string(),
             leaf_hash: hex::encode(&stored.leaf_hash),
-            event: raw(stored)?,
+            event: if unread { None } else { Some(raw(stored)?) },
+            archived,
         })
     }
 }

@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::Html;
 use runledger_ledger::event::{AggregateType, Recorded, Stream};
 use runledger_ledger::fact::{EventKind as _, EventType};
-use runledger_ledger::store::{Store, StoredEvent};
+use runledger_ledger::store::{Kept, Store, StoredEvent, Whereabouts};
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::{Name, RunId, WorkspaceId};
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use super::shell::{Asked, Shell};
 use super::signed::Signed;
 use super::words;
 use crate::app::App;
+use crate::archived;
 use crate::problem::{ApiError, ApiResult};
 use crate::question::NameOrNone;
 
@@ -52,14 +53,17 @@ pub(super) struct EventView {
     pub(super) kind: &'static str,
     /// The run that it is of.
     pub(super) run: Option<String>,
-    pub(super) occurred_at: Moment,
+    /// None of one that is in an archive which cannot be read.
+    pub(super) occurred_at: Option<Moment>,
     pub(super) recorded_at: Moment,
     pub(super) actor: Option<String>,
     pub(super) source: Option<String>,
     pub(super) leaf_hash: String,
     /// Whether its words were erased, and a tombstone is left.
     pub(super) erased: bool,
-    /// What is stored, laid out for reading.
+    /// Whether its body is in an archive, be it read from there or not.
+    pub(super) archived: bool,
+    /// What is stored, laid out for reading; or where it is.
     pub(super) body: String,
 }
 
@@ -111,24 +115,25 @@ impl LogQuery {
         store: &Store,
         workspace: WorkspaceId,
         to: u64,
-    ) -> ApiResult<(Vec<StoredEvent>, Option<u64>)> {
+    ) -> ApiResult<(Vec<Kept>, Option<u64>)> {
         let (mut stored, from) = if let Some(run) = self.run {
-            let stored = store.stream(workspace, Stream::run(run), 0, OF_RUN).await?;
+            let stored = store.stream_as_kept(workspace, Stream::run(run), 0, OF_RUN).await?;
             (stored.into_iter().filter(|one| one.position < to).collect::<Vec<_>>(), 0)
         } else {
             let look = if self.narrows() { LOOK } else { u32::try_from(PAGE).unwrap_or(LOOK) };
             let from = to.saturating_sub(look.into());
-            (store.log(workspace, from, to, look).await?, from)
+            (store.log_as_kept(workspace, from, to, look).await?, from)
         };
         stored.reverse();
+        let stored = store.told(workspace, stored).await?;
         let mut found = Vec::with_capacity(PAGE);
         for event in stored {
             if self.narrows() && !self.fits(&event)? {
                 continue;
             }
             if found.len() == PAGE {
-                let last: Option<&StoredEvent> = found.last();
-                let older = last.map(|event| event.position);
+                let last: Option<&Kept> = found.last();
+                let older = last.map(|kept| kept.event.position);
                 return Ok((found, older));
             }
             found.push(event);
@@ -136,8 +141,15 @@ impl LogQuery {
         Ok((found, Some(from).filter(|from| *from > 0)))
     }
 
-    fn fits(&self, stored: &StoredEvent) -> ApiResult<bool> {
-        let event = Recorded::decode(&stored.body).map_err(ApiError::internal)?;
+    fn fits(&self, kept: &Kept) -> ApiResult<bool> {
+        if kept.archived.as_ref().is_some_and(|archived| archived.why.is_some()) {
+            // Who did it cannot be told: it is left out where that is asked for.
+            let kind = archived::kind(&kept.event)?;
+            return Ok(self.kind.is_none_or(|wanted| wanted.as_str() == kind)
+                && self.actor.is_none()
+                && self.source.is_none());
+        }
+        let event = Recorded::decode(&kept.event.body).map_err(ApiError::internal)?;
         let kind = event.fact.event.event_type();
         let actor = event.actor.map(|actor| actor.id);
         Ok(self.kind.is_none_or(|wanted| wanted == kind)
@@ -148,7 +160,14 @@ impl LogQuery {
 
 impl EventView {
     /// Reads a stored event.
-    pub(super) fn of(stored: &StoredEvent) -> ApiResult<EventView> {
+    pub(super) fn of(kept: &Kept) -> ApiResult<EventView> {
+        let Kept { event: stored, archived } = kept;
+        if let Some(Whereabouts { archive, digest, place, why: Some(why) }) = archived {
+            let said = format!(
+                "archived: {archive}\n  place: {place}\n  sha256: {digest}\n  not readable: {why}"
+            );
+            return EventView::elsewhere(stored, said);
+        }
         let recorded = Recorded::decode(&stored.body).map_err(ApiError::internal)?;
         let value: serde_json::Value =
             serde_json::from_slice(&stored.body).map_err(ApiError::internal)?;
@@ -157,13 +176,35 @@ impl EventView {
             position: recorded.position,
             kind: recorded.fact.event.event_type().as_str(),
             run: of_run.then(|| recorded.stream.id.to_string()),
-            occurred_at: recorded.fact.occurred_at,
+            occurred_at: Some(recorded.fact.occurred_at),
             recorded_at: recorded.fact.recorded_at,
             actor: recorded.actor.map(|actor| actor.id.to_string()),
             source: recorded.source.map(|source| source.to_string()),
             leaf_hash: hex::encode(&stored.leaf_hash),
             erased: value.get("erased").is_some(),
+            archived: archived.is_some(),
             body: serde_json::to_string_pretty(&value).map_err(ApiError::internal)?,
+        })
+    }
+
+    /// An event whose body is in an archive that cannot be read: what its row and its marker say.
+    fn elsewhere(marker: &StoredEvent, said: String) -> ApiResult<EventView> {
+        let value: serde_json::Value =
+            serde_json::from_slice(&marker.body).map_err(ApiError::internal)?;
+        let kind: EventType = archived::kind(marker)?.parse().map_err(ApiError::internal)?;
+        let of_run = kind.as_str().starts_with("run.");
+        Ok(EventView {
+            position: marker.position,
+            kind: kind.as_str(),
+            run: value["aggregate_id"].as_str().filter(|_| of_run).map(str::to_owned),
+            occurred_at: None,
+            recorded_at: Moment::from_micros(marker.recorded_at),
+            actor: None,
+            source: None,
+            leaf_hash: hex::encode(&marker.leaf_hash),
+            erased: false,
+            archived: true,
+            body: said,
         })
     }
 
@@ -202,6 +243,9 @@ pub(super) fn what(kind: &str) -> &'static str {
         "erasure.approved" => "event-erasure-approved",
         "erasure.executed" => "event-erasure-executed",
         "erasure.completed" => "event-erasure-completed",
+        "archive.ordered" => "event-archive-ordered",
+        "archive.dropped" => "event-archive-dropped",
+        "archive.restored" => "event-archive-restored",
         _ => "event-other",
     }
 }

@@ -7,13 +7,14 @@ use axum::http::HeaderMap;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use runledger_ledger::event::Stream;
 use runledger_ledger::run::{FollowUpAction, FollowUpCommand, RunCommand};
+use runledger_ledger::store::{Kept, StoreError};
 use runledger_ledger::submission::{Command, Submission};
 use runledger_ledger::words::{Name, Note, RunId, WorkspaceId};
 use runledger_projections::rules::actionability::Proof;
 use runledger_projections::rules::actions::ActionKey;
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::texts::Phrase;
-use runledger_projections::{PageRequest, RunFilter};
+use runledger_projections::{PageRequest, ProjectionError, RunFilter, Timeline as Told, ViewError};
 use serde::Deserialize;
 
 use super::door;
@@ -82,6 +83,8 @@ pub(super) struct RunPage {
     pub(super) progress: Option<String>,
     pub(super) timeline: Timeline,
     pub(super) events: Vec<EventView>,
+    /// Whether something of it is in an archive that cannot be read.
+    pub(super) archived: bool,
     /// Runs of the same operation on the same subject in the same environment.
     pub(super) scope: Vec<Standing>,
     pub(super) preview: Option<Preview>,
@@ -104,12 +107,17 @@ async fn run_page(app: &App, asked: Asked<RunQuery>, id: RunId) -> Page<RunPage>
     let store = app.ledger().store();
     let stored = match shell.may(Action::ReadEvents) {
         true => {
-            let all = store.stream(workspace, Stream::run(id), 0, EVENTS).await;
-            without_unseen(&view, all.map_err(ApiError::from)?).await?
+            let all = store.stream_as_kept(workspace, Stream::run(id), 0, EVENTS).await;
+            let told = store.told(workspace, all.map_err(ApiError::from)?).await;
+            let told = told.map_err(ApiError::from)?.into_iter();
+            let (all, archived): (Vec<_>, Vec<_>) =
+                told.map(|Kept { event, archived }| (event, archived)).unzip();
+            let seen = without_unseen(&view, all).await?.into_iter().zip(archived);
+            seen.map(|(event, archived)| Kept { event, archived }).collect()
         }
         false => Vec::new(),
     };
-    let events = stored.iter().filter(|event| event.position < view.position());
+    let events = stored.iter().filter(|kept| kept.event.position < view.position());
     let events = events.map(EventView::of).collect::<ApiResult<Vec<_>>>()?;
     let recorded = &run.recorded;
     let filter = RunFilter {
@@ -120,7 +128,14 @@ async fn run_page(app: &App, asked: Asked<RunQuery>, id: RunId) -> Page<RunPage>
     };
     let scope = view.runs(&filter, &PageRequest::first(SCOPE)).await?.items;
     shell.relate(&view, scope.iter().chain([&run])).await?;
-    let told = app.projections().timeline(workspace, id, view.position(), view.at()).await?;
+    let told = app.projections().timeline(workspace, id, view.position(), view.at()).await;
+    let (told, archived) = match told {
+        // What is derived stands in the read models; only its life cannot be told.
+        Err(ViewError::Projection(ProjectionError::Store(StoreError::Archived(_)))) => {
+            (Some(untold(id)), true)
+        }
+        told => (told?, false),
+    };
     let told = view.sight().of_timeline(told.ok_or_else(unknown)?);
     shell.known.extend(Truth::runs(&told));
     let timeline = Timeline::of(&told, &run, &shell);
@@ -128,7 +143,18 @@ async fn run_page(app: &App, asked: Asked<RunQuery>, id: RunId) -> Page<RunPage>
         .relate_things(&view, timeline.truths.iter().filter_map(|one| one.related.as_ref()))
         .await?;
     let progress = shell.texts().progress(&run.now.progress);
-    Ok(RunPage { shell, run, progress, timeline, events, scope, preview: None })
+    Ok(RunPage { shell, run, progress, timeline, events, archived, scope, preview: None })
+}
+
+/// The life of a run of which nothing can be told.
+const fn untold(run_id: RunId) -> Told {
+    Told {
+        run_id,
+        recorded: Vec::new(),
+        more_recorded: 0,
+        freshness: Vec::new(),
+        actionability: Vec::new(),
+    }
 }
 
 /// Records a person's word, and shows the run when the read models hold it.

@@ -226,12 +226,13 @@ fn event() -> EventView {
         position: 7,
         kind: "run.failed",
         run: Some(RUN.to_owned()),
-        occurred_at: at(),
+        occurred_at: Some(at()),
         recorded_at: at(),
         actor: Some("ada".to_owned()),
         source: None,
         leaf_hash: "ab".repeat(32),
         erased: true,
+        archived: true,
         body: "{}".to_owned(),
     }
 }
@@ -331,7 +332,8 @@ fn pages(language: Language) -> Vec<(String, String)> {
         let progress = shell.texts().progress(&run.now.progress);
         let (run, events, scope) = (run.clone(), vec![event()], runs.clone());
         let name = format!("run.html {}", run.now.guidance.key);
-        add(&name, &RunPage { shell, run, progress, timeline, events, scope, preview: None });
+        let (archived, preview) = (true, None);
+        add(&name, &RunPage { shell, run, progress, timeline, events, archived, scope, preview });
     }
     let (choices, filters) = saved::choices(
         &shell(),

@@ -4,6 +4,7 @@
 //! from an adversary: what is not written exactly as its format says is refused, everything has a
 //! size that it may have at most, and nothing panics.
 
+pub mod archive;
 pub mod checkpoint;
 pub mod erasure;
 pub mod merkle;

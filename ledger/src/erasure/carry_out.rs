@@ -11,6 +11,7 @@ use super::steps::{PAGE, note};
 use super::{
     Body, Erasure, ErasureError, ErasureEvent, ErasureState, Executed, PART, load, tombstone,
 };
+use crate::archive::archive_of;
 use crate::event::{Actor, Stream};
 use crate::ledger::Ledger;
 use crate::store::{Store, StoredEvent};
@@ -157,6 +158,11 @@ async fn event(
     workspace: WorkspaceId,
     position: u64,
 ) -> Result<StoredEvent, ErasureError> {
-    let found = store.log(workspace, position, position.saturating_add(1), 1).await?;
-    found.into_iter().next().ok_or(ErasureError::NoEvent(position))
+    // As it is kept: what is in an archive would stay there.
+    let found = store.log_as_kept(workspace, position, position.saturating_add(1), 1).await?;
+    let found = found.into_iter().next().ok_or(ErasureError::NoEvent(position))?;
+    match archive_of(&found.body) {
+        Some(archive) => Err(ErasureError::Archived(position, archive)),
+        None => Ok(found),
+    }
 }

@@ -87,6 +87,7 @@ fn redact(event: &mut AnyEvent, stand_in: Option<&Name>) -> Result<(), RedactErr
         AnyEvent::Worker(_) => Ok(()),
         AnyEvent::Workspace(event) => Err(RedactError::Kept(event.event_type().as_str())),
         AnyEvent::Erasure(event) => Err(RedactError::Kept(event.event_type().as_str())),
+        AnyEvent::Archive(event) => Err(RedactError::Kept(event.event_type().as_str())),
     }
 }
 

@@ -90,6 +90,12 @@ pub enum ErasureError {
     /// Somebody else did something about it at the same moment.
     #[error("somebody else went on with it at the same moment; look at it again")]
     Moved,
+    /// Its body is in an archive, which an erasure does not reach.
+    #[error(
+        "the body of the event at position {0} is in the archive {1}, which an erasure does not reach; \
+         put the bodies back (`runledger archive restore`), erase, and destroy that archive"
+    )]
+    Archived(u64, Uuid),
     /// The ledger refused it.
     #[error("the ledger refused it")]
     Refused(#[source] Box<Refusal>),
@@ -121,7 +127,12 @@ pub enum ErasureError {
 
 impl From<StoreError> for ErasureError {
     fn from(error: StoreError) -> Self {
-        ErasureError::Store(Arc::new(error))
+        match error {
+            StoreError::Archived(archived) => {
+                ErasureError::Archived(archived.position, archived.archive)
+            }
+            error => ErasureError::Store(Arc::new(error)),
+        }
     }
 }
 
@@ -145,6 +156,7 @@ impl ErasureError {
             ErasureError::NotEmptied => "not_erased_yet",
             ErasureError::Moved => "erasure_moved",
             ErasureError::NotHere => "erased_elsewhere",
+            ErasureError::Archived(..) => "archived",
             ErasureError::Other(_) | ErasureError::NoTombstone(..) => "not_as_ordered",
             ErasureError::Refused(_)
             | ErasureError::Submit(_)
@@ -207,7 +219,10 @@ pub async fn request(
         let found = store.log(workspace, *position, position.saturating_add(1), 1).await?;
         let found = decode(found.first().ok_or(ErasureError::NoEvent(*position))?)?;
         let kind = found.stream.kind;
-        if matches!(kind, AggregateType::Workspace | AggregateType::Erasure) {
+        if matches!(
+            kind,
+            AggregateType::Workspace | AggregateType::Erasure | AggregateType::Archive
+        ) {
             return Err(ErasureError::Kept(*position, kind));
         }
         runs.push(found.stream);

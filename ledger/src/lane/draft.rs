@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use self::correlated::{Claims, run_command};
 use super::{Known, workspace_event};
+use crate::archive::Archived;
 use crate::catalog::Catalog;
 use crate::clock::{Entropy, NoEntropy};
 use crate::correlation::CorrelationKey;
@@ -45,6 +46,8 @@ pub(super) struct Draft<'a> {
     entropy: Entropy,
     rows: Vec<NewRow>,
     runs: HashMap<RunId, Run>,
+    /// Runs of which something is in an archive that cannot be read: nothing is decided on them.
+    archived: HashMap<RunId, Archived>,
     sequences: HashMap<Stream, u64>,
     streams: HashSet<Stream>,
     ids: HashMap<(&'a str, &'a str), Option<Use>>,
@@ -69,6 +72,7 @@ impl<'a> Draft<'a> {
             entropy,
             rows: Vec::new(),
             runs: HashMap::new(),
+            archived: HashMap::new(),
             sequences: HashMap::new(),
             streams: HashSet::new(),
             ids: HashMap::new(),
@@ -130,6 +134,10 @@ impl<'a> Draft<'a> {
 
     pub(super) fn give_run(&mut self, id: RunId, run: Run) {
         self.runs.insert(id, run);
+    }
+
+    pub(super) fn give_archived(&mut self, id: RunId, archived: Archived) {
+        self.archived.insert(id, archived);
     }
 
     pub(super) fn streams_to_count(&self) -> Vec<Stream> {
@@ -242,6 +250,9 @@ impl<'a> Draft<'a> {
             return Ok(Answer::Refused(Refusal::ReservedSource));
         }
         let stream = self.stream(&submission.command);
+        if let Some(answer) = self.unreadable(submission, stream.as_ref().ok().copied()) {
+            return Ok(answer);
+        }
         if let Some(refusal) = self.outside(submission, stream.as_ref().ok().copied()) {
             return Ok(Answer::Refused(refusal));
         }
@@ -271,6 +282,19 @@ impl<'a> Draft<'a> {
                 Ok(Answer::Recorded(receipt))
             }
         }
+    }
+
+    /// The answer to a report on a run of which something is in an archive that cannot be read, if it
+    /// is on one. What came before with the same id is known all the same.
+    fn unreadable(&self, submission: &'a Submission, stream: Option<Stream>) -> Option<Answer> {
+        let id = stream?.run_id()?;
+        let archived = self.archived.get(&id)?;
+        if submission.within.is_some() {
+            // Whether it is of an environment that its author may know of cannot be told.
+            return Some(Answer::Refused(RunRefusal::UnknownRun(id).into()));
+        }
+        let known = self.identify(submission).err();
+        Some(known.unwrap_or_else(|| Answer::Refused(Refusal::Archived(archived.clone()))))
     }
 
     /// The identity of a report that is not known yet; the answer to one that is.

@@ -1,16 +1,42 @@
 //! Stored events, read again.
 
-use crate::event::{AnyEvent, Recorded};
+use crate::archive::Archived;
+use crate::event::{AnyEvent, Recorded, Stream};
 use crate::fact::Fact;
 use crate::run::Run;
-use crate::store::{StoreError, StoredEvent};
-use crate::words::RunId;
+use crate::store::{Store, StoreError, StoredEvent};
+use crate::words::{RunId, WorkspaceId};
 
 /// Reads a stored event; one that cannot be read is corruption.
 pub(crate) fn decode(event: &StoredEvent) -> Result<Recorded, StoreError> {
     Recorded::decode(&event.body).map_err(|error| {
         StoreError::Corrupt(format!("the event at position {}: {error}", event.position))
     })
+}
+
+/// Runs as they stand, and those of whom a body is in an archive that cannot be read.
+type Loaded = (Vec<(RunId, Run)>, Vec<(RunId, Archived)>);
+
+/// The runs of these streams. One that cannot be read is no hindrance to the others.
+pub(super) async fn load_runs(
+    store: &Store,
+    workspace: WorkspaceId,
+    streams: &[Stream],
+) -> Result<Loaded, StoreError> {
+    match store.load_streams(workspace, streams).await {
+        Ok(events) => return Ok((fold_runs(&events)?, Vec::new())),
+        Err(StoreError::Archived(_)) => {}
+        Err(error) => return Err(error),
+    }
+    let (mut runs, mut unreadable) = (Vec::new(), Vec::new());
+    for stream in streams {
+        match (store.load_streams(workspace, &[*stream]).await, stream.run_id()) {
+            (Ok(events), _) => runs.extend(fold_runs(&events)?),
+            (Err(StoreError::Archived(archived)), Some(id)) => unreadable.push((id, *archived)),
+            (Err(error), _) => return Err(error),
+        }
+    }
+    Ok((runs, unreadable))
 }
 
 /// The runs of these events, which come stream by stream.

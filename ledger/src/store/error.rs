@@ -3,6 +3,7 @@
 use sqlx::error::DatabaseError;
 
 use super::{postgres, sqlite};
+use crate::archive::Archived;
 
 /// What goes wrong with a database.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +17,9 @@ pub enum StoreError {
     /// What is stored cannot be what was written, or the statement does not fit the tables.
     #[error("the database answered something that cannot be: {0}")]
     Corrupt(String),
+    /// A body is in an archive that cannot be read from here.
+    #[error(transparent)]
+    Archived(Box<Archived>),
     /// A setting would lose what was acknowledged.
     #[error("the database is not safe for a ledger: {0}")]
     Unsafe(String),

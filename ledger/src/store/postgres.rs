@@ -14,6 +14,7 @@ use super::{
     Appended, Batch, Begin, Identity, KnownId, Scope, StoreError, StoredEvent, correlations,
     evidence, protection, scope, signed, unsigned,
 };
+use crate::archive::Archives;
 use crate::event::{AggregateType, Stream};
 use crate::merkle::Hash;
 use crate::run::ReservationKey;
@@ -30,6 +31,7 @@ pub struct PgStore {
     writers: PgPool,
     readers: PgPool,
     turns: Arc<Semaphore>,
+    archives: Archives,
 }
 
 /// How long the reason why nobody answers is waited for.
@@ -137,7 +139,8 @@ impl PgStore {
         };
         let readers = pool(READERS).connect_lazy_with(options);
         let turns = Arc::new(Semaphore::new(TURNS));
-        let store = PgStore { pool: readers.clone(), writers, readers, turns };
+        let archives = Archives::default();
+        let store = PgStore { pool: readers.clone(), writers, readers, turns, archives };
         store.bring_up_to_date().await?;
         Ok(store)
     }
@@ -172,6 +175,14 @@ impl PgStore {
                 made.version
             ))),
         }
+    }
+
+    pub(super) const fn archives(&self) -> &Archives {
+        &self.archives
+    }
+
+    pub(super) fn with_archives(self, archives: Archives) -> Self {
+        PgStore { archives, ..self }
     }
 
     /// The pool that reads.

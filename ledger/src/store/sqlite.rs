@@ -15,6 +15,7 @@ use super::{
     Appended, Batch, KnownId, NewRow, StoreError, StoredEvent, correlations, evidence, pieces,
     signed, trust, trust::sqlite::Triggers, unsigned,
 };
+use crate::archive::Archives;
 use crate::event::{AggregateType, Stream};
 use crate::run::ReservationKey;
 use crate::time::Moment;
@@ -44,6 +45,7 @@ pub struct SqliteStore {
     writers_readers: SqlitePool,
     durable: bool,
     path: Option<Arc<Path>>,
+    archives: Archives,
 }
 
 const ADVANCE_HEAD: &str = "UPDATE heads SET size = $3, last_recorded_at = $4, frontier = $5 \
@@ -94,12 +96,21 @@ impl SqliteStore {
             }
         };
         let path = path.map(Arc::from);
-        Ok(SqliteStore { writer, readers, writers_readers, durable, path })
+        let archives = Archives::default();
+        Ok(SqliteStore { writer, readers, writers_readers, durable, path, archives })
     }
 
     /// Whether what is committed must survive: a ledger, and nothing that is made to be lost.
     pub(super) const fn is_durable(&self) -> bool {
         self.durable
+    }
+
+    pub(super) const fn archives(&self) -> &Archives {
+        &self.archives
+    }
+
+    pub(super) fn with_archives(self, archives: Archives) -> Self {
+        SqliteStore { archives, ..self }
     }
 
     /// The file, if it is one.

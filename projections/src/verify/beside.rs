@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use runledger_ledger::event::{AnyEvent, Recorded};
 use runledger_ledger::fact::Fact;
 use runledger_ledger::run::{ReservationKey, Run};
-use runledger_ledger::store::{StoreError, StoredEvent};
+use runledger_ledger::store::{Store, StoreError, StoredEvent};
 use runledger_ledger::words::WorkspaceId;
 use uuid::Uuid;
 
@@ -61,11 +61,12 @@ pub(super) async fn events(
 /// Compares the reservations with those that the active runs of `derived` hold. Both are of one
 /// moment of the log.
 pub(super) async fn reservations(
+    store: &Store,
     tx: &mut Tx,
     derived: &Replayed,
     found: &mut Verification,
 ) -> Result<u64, StoreError> {
-    let held = held(tx, derived).await?;
+    let held = held(store, tx, derived).await?;
     let mut statement =
         Statement::new("SELECT key, run_id FROM reservations WHERE workspace_id = ");
     statement.bind(derived.checkpoint.model.workspace.0).push(" ORDER BY key");
@@ -90,7 +91,11 @@ pub(super) async fn reservations(
 
 /// The key that each active run holds: the one that its dispatch took. What it is named later does
 /// not change that.
-async fn held(tx: &mut Tx, derived: &Replayed) -> Result<BTreeMap<Vec<u8>, Uuid>, StoreError> {
+async fn held(
+    store: &Store,
+    tx: &mut Tx,
+    derived: &Replayed,
+) -> Result<BTreeMap<Vec<u8>, Uuid>, StoreError> {
     let model = derived.checkpoint.model;
     let mut held = BTreeMap::new();
     let mut after = None;
@@ -114,7 +119,8 @@ async fn held(tx: &mut Tx, derived: &Replayed) -> Result<BTreeMap<Vec<u8>, Uuid>
             "SELECT position, body, leaf_hash, recorded_at FROM events WHERE workspace_id = ",
         );
         statement.bind(model.workspace.0).push(" AND position IN ").list(&dispatches);
-        for event in statement.fetch::<StoredEvent>(tx).await? {
+        let events = statement.fetch::<StoredEvent>(tx).await?;
+        for event in store.bring_back(model.workspace, events).await? {
             let recorded = Recorded::decode(&event.body)
                 .map_err(|error| StoreError::Corrupt(error.to_string()))?;
             held.extend(taken(&recorded));

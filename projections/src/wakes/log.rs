@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use runledger_ledger::event::{AggregateType, AnyEvent, Recorded};
 use runledger_ledger::run::RunEvent;
-use runledger_ledger::store::StoreError;
+use runledger_ledger::store::{StoreError, StoredEvent};
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::{RunId, WorkspaceId};
 use uuid::Uuid;
@@ -54,7 +54,8 @@ pub struct Forgotten {
     pub after: Option<(Moment, RunId)>,
 }
 
-const NEWS: &str = "SELECT e.body, r.*, w.due_at AS wake_due_at, w.attempt AS wake_attempt, \
+const NEWS: &str = "SELECT e.position AS event_position, e.body AS event_body, \
+     e.leaf_hash AS event_leaf, r.*, w.due_at AS wake_due_at, w.attempt AS wake_attempt, \
      w.looks AS wake_looks FROM events AS e \
      JOIN runs AS r ON r.workspace_id = e.workspace_id AND r.run_id = e.aggregate_id \
      LEFT JOIN reconciler_wakes AS w ON w.workspace_id = r.workspace_id AND w.run_id = r.run_id";
@@ -64,7 +65,9 @@ const PIECE: &str = "SELECT r.dispatched_at, r.run_id, r.operation, (r.deadline 
 
 #[derive(sqlx::FromRow)]
 struct NewsRow {
-    body: Vec<u8>,
+    event_position: i64,
+    event_body: Vec<u8>,
+    event_leaf: Vec<u8>,
     #[sqlx(flatten)]
     candidate: CandidateRow,
 }
@@ -91,8 +94,13 @@ impl Projections {
         let rows: Vec<NewsRow> =
             statement.fetch(&mut Tx::read(self.store(), workspace).await?).await?;
         let mut news = RunNews::default();
-        for NewsRow { body, candidate } in rows {
-            let recorded = Recorded::decode(&body)
+        for NewsRow { event_position, event_body, event_leaf, candidate } in rows {
+            let position = u64::try_from(event_position).unwrap_or_default();
+            let (body, leaf_hash) = (event_body, event_leaf);
+            let event = StoredEvent { position, body, leaf_hash, recorded_at: 0 };
+            let events = self.store().bring_back(workspace, vec![event]).await?;
+            let Some(event) = events.into_iter().next() else { continue };
+            let recorded = Recorded::decode(&event.body)
                 .map_err(|error| StoreError::Corrupt(format!("an event: {error}")))?;
             let AnyEvent::Run(event) = recorded.fact.event else { continue };
             let run = candidate.run.id();

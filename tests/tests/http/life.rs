@@ -13,6 +13,8 @@ use tokio::sync::oneshot;
 
 fn settings(data_dir: &Path) -> Settings {
     Settings {
+        archive_after_days: None,
+        archives: Vec::new(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         data_dir: data_dir.to_owned(),
         database: StoreUrl::SqliteFile(data_dir.join("ledger.db")),

@@ -33,11 +33,7 @@ impl Visitor {
     }
 
     async fn of(service: Service) -> Self {
-        let form = format!("token={TOKEN}&next=/");
-        let reply = post(&service, "/sign-in", "", &form).await;
-        assert_eq!(reply.status, StatusCode::SEE_OTHER, "{reply:?}");
-        let cookie = reply.headers[header::SET_COOKIE].to_str().unwrap();
-        let cookie = cookie.split(';').next().unwrap().to_owned();
+        let cookie = signed_in(&service).await;
         let mut visitor = Visitor { service, cookie, form_token: String::new() };
         let page = visitor.page("/w/main").await;
         visitor.form_token = between(&page, "name=\"form_token\" value=\"", "\"");
@@ -63,6 +59,15 @@ impl Visitor {
         let form = format!("form_token={}&{form}", self.form_token);
         post(&self.service, path, &self.cookie, &form).await
     }
+}
+
+/// The cookie of a browser that has signed in.
+pub(crate) async fn signed_in(service: &Service) -> String {
+    let form = format!("token={TOKEN}&next=/");
+    let reply = post(service, "/sign-in", "", &form).await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{reply:?}");
+    let cookie = reply.headers[header::SET_COOKIE].to_str().unwrap();
+    cookie.split(';').next().unwrap().to_owned()
 }
 
 async fn post(service: &Service, path: &str, cookie: &str, form: &str) -> Reply {

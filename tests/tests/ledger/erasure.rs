@@ -46,7 +46,7 @@ fn why() -> (Note, Note) {
 }
 
 /// Somebody who may erase: on PostgreSQL not the service.
-async fn eraser(bed: &Bed) -> Store {
+pub(crate) async fn eraser(bed: &Bed) -> Store {
     let StoreUrl::Postgres(url) = &bed.url else { return bed.store().clone() };
     let admin = superuser(url);
     let role = create_role(&admin).await.unwrap();
@@ -107,7 +107,7 @@ async fn approved(bed: &Bed, what: What) -> Erasure {
     erasure::approve(ledger, workspace, asked.id, None, &actor("bert")).await.unwrap()
 }
 
-async fn erase(bed: &Bed, what: What) -> Erasure {
+pub(crate) async fn erase(bed: &Bed, what: What) -> Erasure {
     let (ledger, workspace) = (&bed.ledger, bed.workspace);
     let id = approved(bed, what).await.id;
     let ordered = erasure::order(ledger, workspace, id, &actor("anna")).await.unwrap();
@@ -235,7 +235,7 @@ async fn a_body_that_is_emptied_without_an_approved_erasure_is_tampering(bed: Be
 }
 
 /// Runs a statement as whoever rules the database, with the triggers as they are.
-async fn run(bed: &Bed, statement: String) -> Result<(), String> {
+pub(crate) async fn run(bed: &Bed, statement: String) -> Result<(), String> {
     let statement = AssertSqlSafe(statement);
     let done = match (bed.store().postgres(), bed.store().sqlite()) {
         (Some(pool), _) => {

@@ -146,6 +146,8 @@ async fn a_running_server_gives_up_what_is_silent(#[values("sqlite", "postgresql
         kind => database(kind).await,
     };
     let settings = Settings {
+        archive_after_days: None,
+        archives: Vec::new(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         data_dir: dir.path().to_owned(),
         database: database.clone(),

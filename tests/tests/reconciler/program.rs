@@ -37,6 +37,8 @@ fn said(output: &Output) -> String {
 
 fn settings(directory: &Path, domain_url: &str) -> Settings {
     Settings {
+        archive_after_days: None,
+        archives: Vec::new(),
         listen: SocketAddr::from(([127, 0, 0, 1], 0)),
         data_dir: directory.to_owned(),
         database: StoreUrl::SqliteFile(directory.join("ledger.db")),

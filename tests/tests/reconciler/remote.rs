@@ -32,6 +32,8 @@ fn examples() -> PathBuf {
 fn settings(directory: &Path, database: StoreUrl) -> Settings {
     let probes = Some(examples().join("remote_adapter.toml"));
     Settings {
+        archive_after_days: None,
+        archives: Vec::new(),
         listen: ([127, 0, 0, 1], 0).into(),
         data_dir: directory.to_owned(),
         database,

@@ -46,7 +46,7 @@ async fn an_erasure_changes_no_verdict(world: &World, (story, which): (Story, u6
         let may = match event.stream.kind {
             AggregateType::Run => event.stream.run_id().is_some_and(|run| ended.contains(&run)),
             AggregateType::Subject | AggregateType::Worker => true,
-            AggregateType::Workspace | AggregateType::Erasure => false,
+            AggregateType::Workspace | AggregateType::Erasure | AggregateType::Archive => false,
         };
         if may && which >> (event.position % 64) & 1 == 1 {
             positions.insert(event.position);

@@ -180,6 +180,7 @@ async fn log_alone(store: &Store, id: WorkspaceId) -> anyhow::Result<Verificatio
         differences: log.flaws.into_iter().map(difference).collect(),
         more: log.more,
         erased: log.erased,
+        archived: log.archived,
         ..Verification::default()
     })
 }
@@ -231,10 +232,13 @@ impl Found {
 
     fn print(&self) {
         let Found { workspace, verification, read_models, signed } = self;
-        let Verification { events, root, rows, differences, more, .. } = verification;
+        let Verification { events, root, rows, differences, more, not_compared, .. } = verification;
         if self.is_intact() {
             let rows = match (read_models.events, rows) {
                 (None, _) => "no read models yet".to_owned(),
+                (Some(_), None) if not_compared.is_some() => {
+                    "read models that were not compared".to_owned()
+                }
                 (Some(_), rows) => {
                     let rows = rows.unwrap_or_default();
                     format!("and {rows} rows of read models that follow from them")
@@ -243,6 +247,10 @@ impl Found {
             output::line(format!("{workspace}: intact; {events} events, {rows}"));
             output::line(Cell::new(format!("  root {root}")).dim());
             super::print_erased(&verification.erased);
+            verification.archived.iter().for_each(super::print_archived);
+            if let Some(why) = not_compared {
+                output::line(format!("  the read models were not compared: {why}"));
+            }
             signed.print();
             self.print_lag();
             return;

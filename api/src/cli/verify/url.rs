@@ -36,6 +36,10 @@ pub(super) struct OfUrl {
     /// The file of the token [default: the token in RUNLEDGER_TOKEN, else none]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    /// A directory with an archive of this log, for entries that the server does not have any more;
+    /// may be given several times
+    #[arg(long, value_name = "DIRECTORY")]
+    archive: Vec<PathBuf>,
 }
 
 pub(super) fn run(url: &OfUrl) -> anyhow::Result<Answer> {
@@ -51,6 +55,7 @@ pub(super) fn run(url: &OfUrl) -> anyhow::Result<Answer> {
             };
             let kept = kept.iter().filter(|(origin, _)| *origin == checkpoint.origin);
             let mut look = Look::new(&client, &checkpoint, kept.map(|(_, seen)| *seen).collect());
+            look.archives.clone_from(&url.archive);
             look.entries().await?;
             look.hashes().await?;
             Ok(look.end())
@@ -74,6 +79,10 @@ struct Look<'a> {
     kept: Vec<Seen>,
     walk: Walk,
     erasures: Erasures,
+    /// Where entries may be that the server has not.
+    archives: Vec<PathBuf>,
+    /// What the server said of entries that it has not, with their first position.
+    unread: Vec<(u64, String)>,
     /// The hashes of tiles above the lowest that follow from the entries, level by level.
     above: BTreeMap<u32, Vec<Hash>>,
     differences: Vec<String>,
@@ -83,7 +92,19 @@ struct Look<'a> {
 impl<'a> Look<'a> {
     fn new(client: &'a Client, checkpoint: &'a Checkpoint, kept: Vec<Seen>) -> Self {
         let (walk, above, erasures) = (Walk::default(), BTreeMap::new(), Erasures::default());
-        Look { client, checkpoint, kept, walk, erasures, above, differences: Vec::new(), more: 0 }
+        let (archives, unread, differences) = (Vec::new(), Vec::new(), Vec::new());
+        Look {
+            client,
+            checkpoint,
+            kept,
+            walk,
+            erasures,
+            archives,
+            unread,
+            above,
+            differences,
+            more: 0,
+        }
     }
 
     fn differs(&mut self, difference: String) {
@@ -105,8 +126,22 @@ impl<'a> Look<'a> {
         let bar = Bar::new("verifying entries");
         for bundle in Tile::all(Of::Entries, size) {
             let leaves = Tile { of: Of::Hashes(0), ..bundle };
-            let (entries, leaves) = (self.tile(bundle).await?, self.tile(leaves).await?);
+            let leaves = self.tile(leaves).await?;
             let leaves = tile::hashes(&leaves, bundle.width).unwrap_or_default();
+            let entries = match self.tile(bundle).await {
+                Ok(entries) => entries,
+                Err(ClientError::Refused { problem, .. }) if problem.code == "archived" => {
+                    match self.archived(bundle) {
+                        Some(entries) => entries,
+                        None => {
+                            self.unread.push((self.walk.size(), problem.detail));
+                            leaves.iter().for_each(|leaf| self.leaf(*leaf));
+                            continue;
+                        }
+                    }
+                }
+                Err(error) => return Err(error),
+            };
             let entries = match tile::entries(&entries, bundle.width) {
                 Ok(entries) => entries,
                 Err(error) => {
@@ -123,6 +158,18 @@ impl<'a> Look<'a> {
         Ok(())
     }
 
+    /// A bundle that the server has not, from an archive. What it holds is believed by its hashes.
+    fn archived(&self, bundle: Tile) -> Option<Vec<u8>> {
+        let name = bundle.to_string();
+        self.archives.iter().find_map(|archive| std::fs::read(archive.join(&name)).ok())
+    }
+
+    /// An entry that nobody has: its hash has its place in the tree.
+    fn leaf(&mut self, leaf: Hash) {
+        self.walk.leaf(leaf);
+        self.passed();
+    }
+
     fn entry(&mut self, entry: &[u8], leaf: Option<&Hash>) {
         let position = self.walk.size();
         let leaf = Some(leaf.unwrap_or(&[0; 32]));
@@ -131,6 +178,10 @@ impl<'a> Look<'a> {
         } else if Recorded::decode(entry).is_ok_and(|event| event.position != position) {
             self.differs(format!("the entry at position {position} says that it is another one"));
         }
+        self.passed();
+    }
+
+    fn passed(&mut self) {
         for completed in self.walk.completed() {
             self.above.entry(completed.level).or_default().push(completed.hash);
         }
@@ -175,10 +226,15 @@ impl<'a> Look<'a> {
         }
         let Checkpoint { origin, .. } = self.checkpoint;
         if self.differences.is_empty() {
-            output::line(format!("{origin}: intact; {size} events"));
+            let unread = !self.unread.is_empty();
+            let intact = if unread { "intact as far as it was read" } else { "intact" };
+            output::line(format!("{origin}: {intact}; {size} events"));
             output::line(format!("  root {}", hex::encode(self.checkpoint.root)));
             super::print_erased(&settled.erased);
-            return Answer::Yes;
+            for (position, why) in &self.unread {
+                output::line(format!("  not read from position {position} on: {why}"));
+            }
+            return if unread { Answer::Incomplete } else { Answer::Yes };
         }
         for difference in &self.differences {
             output::line(format!("{origin}: {difference}"));
