@@ -7,6 +7,7 @@ pub mod cargo;
 pub mod cluster;
 pub mod database;
 pub mod domain;
+pub mod glewlwyd;
 pub mod process;
 pub mod wire;
 pub mod world;

@@ -322,7 +322,7 @@ async fn fair(
     Ok(())
 }
 
-/// The median of answers about what is foreign and about what is not there, by each other.
+/// Answers about what is foreign by those about what is not there.
 async fn alike(
     stand: &Stand,
     database: Database,

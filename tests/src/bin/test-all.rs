@@ -17,6 +17,7 @@ use anyhow::{Context as _, bail};
 use runledger_tests::cargo::{POSTGRES_ES, cargo, postgres_es_target};
 use runledger_tests::cluster::{Cluster, Durability, is_root, server_binaries};
 use runledger_tests::database::TEST_PG;
+use runledger_tests::glewlwyd;
 use tokio::process::Command;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::Instant;
@@ -54,6 +55,12 @@ const NEEDS: &[Need] = &[
         what: "go, whose own code for transparency logs verifies an audit pack",
         is_here: || is_on_path("go"),
         packages: &["golang-go"],
+    },
+    Need {
+        what: "glewlwyd, a provider of identities to sign in with, sqlite3 and openssl",
+        is_here: || glewlwyd::is_here() && is_on_path("sqlite3") && is_on_path("openssl"),
+        // Without its own database, so that nothing of it runs but what tests start.
+        packages: &["glewlwyd", "dbconfig-no-thanks", "sqlite3", "openssl"],
     },
 ];
 

@@ -1,6 +1,7 @@
 //! Signing in with a provider of identities: one that does what a test tells it, and a real one.
 
 mod forged;
+mod real;
 mod returning;
 mod roles;
 mod who;
