@@ -122,6 +122,30 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Query<T> {
     }
 }
 
+/// What a change takes: who makes it, what its path names, and what is sent. It takes no query.
+#[derive(Debug)]
+pub struct Change<P, B> {
+    /// Who makes it.
+    pub access: Access,
+    /// What its path names.
+    pub path: P,
+    /// What is sent.
+    pub body: B,
+}
+
+impl<P: DeserializeOwned + Send, B: DeserializeOwned> FromRequest<App> for Change<P, B> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &App) -> Result<Self, ApiError> {
+        let (mut parts, body) = request.into_parts();
+        let access = Access::from_request_parts(&mut parts, app).await?;
+        let Path(path) = Path::from_request_parts(&mut parts, app).await?;
+        let Nothing {} = Query::read(&parts.uri)?;
+        let Json(body) = Json::from_request(Request::from_parts(parts, body), app).await?;
+        Ok(Change { access, path, body })
+    }
+}
+
 /// A JSON body.
 #[derive(Clone, Copy, Debug)]
 pub struct Json<T>(pub T);

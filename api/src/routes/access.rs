@@ -18,7 +18,7 @@ use uuid::Uuid;
 
 use crate::access::Access;
 use crate::app::App;
-use crate::extract::{Json, Nothing, Path, Query, Workspace};
+use crate::extract::{Change, Json, Nothing, Query, Workspace};
 use crate::problem::{ApiResult, Problems};
 use crate::question::Items;
 use crate::schema::word;
@@ -257,13 +257,11 @@ pub async fn new_token(
 )]
 pub async fn rotate_token(
     State(app): State<App>,
-    access: Access,
     Workspace(workspace): Workspace,
-    Path(TokenPath { token }): Path<TokenPath>,
-    _: Query<Nothing>,
-    Json(rotation): Json<Rotation>,
+    Change { access, path, body }: Change<TokenPath, Rotation>,
 ) -> ApiResult<Response> {
-    let Rotation { overlap_hours, days, reason } = rotation;
+    let TokenPath { token } = path;
+    let Rotation { overlap_hours, days, reason } = body;
     let place = Place { app: &app, access: &access, workspace };
     let old = place.token(token).await?;
     let now = app.ledger().now();
@@ -294,12 +292,10 @@ pub async fn rotate_token(
 )]
 pub async fn revoke_token(
     State(app): State<App>,
-    access: Access,
     Workspace(workspace): Workspace,
-    Path(TokenPath { token }): Path<TokenPath>,
-    _: Query<Nothing>,
-    Json(Because { reason }): Json<Because>,
+    Change { access, path, body }: Change<TokenPath, Because>,
 ) -> ApiResult<axum::Json<Done>> {
+    let (TokenPath { token }, Because { reason }) = (path, body);
     let place = Place { app: &app, access: &access, workspace };
     let row = place.token(token).await?;
     if let Some((role, environments)) = &row.grant {
@@ -364,12 +360,10 @@ pub async fn grant_role(
 )]
 pub async fn remove_member(
     State(app): State<App>,
-    access: Access,
     Workspace(workspace): Workspace,
-    Path(MemberPath { member }): Path<MemberPath>,
-    _: Query<Nothing>,
-    Json(Because { reason }): Json<Because>,
+    Change { access, path, body }: Change<MemberPath, Because>,
 ) -> ApiResult<axum::Json<Done>> {
+    let (MemberPath { member }, Because { reason }) = (path, body);
     let place = Place { app: &app, access: &access, workspace };
     place.remove(&member, reason).await.map(axum::Json)
 }

@@ -15,7 +15,7 @@ use uuid::Uuid;
 use super::access::{Because, Done};
 use crate::access::Access;
 use crate::app::App;
-use crate::extract::{Json, Nothing, Path, Query};
+use crate::extract::{Change, Json, Nothing, Path, Query};
 use crate::people::{Hand, Password, PersonName};
 use crate::problem::{ApiError, ApiResult, Problems};
 use crate::question::Items;
@@ -212,11 +212,9 @@ pub async fn add_person(
 )]
 pub async fn set_password(
     State(app): State<App>,
-    access: Access,
-    Path(PersonPath { person }): Path<PersonPath>,
-    _: Query<Nothing>,
-    Json(NewPassword { password, reason }): Json<NewPassword>,
+    Change { access, path, body }: Change<PersonPath, NewPassword>,
 ) -> ApiResult<axum::Json<Done>> {
+    let (PersonPath { person }, NewPassword { password, reason }) = (path, body);
     let hand = Hand { app: &app, actor: access.actor() };
     let person = hand.person(&person).await?.principal;
     let position = hand.set_password(&person, password, Some(reason), None).await?;
@@ -235,11 +233,9 @@ pub async fn set_password(
 )]
 pub async fn link_person(
     State(app): State<App>,
-    access: Access,
-    Path(PersonPath { person }): Path<PersonPath>,
-    _: Query<Nothing>,
-    Json(NewIdentity { subject, reason }): Json<NewIdentity>,
+    Change { access, path, body }: Change<PersonPath, NewIdentity>,
 ) -> ApiResult<axum::Json<Done>> {
+    let (PersonPath { person }, NewIdentity { subject, reason }) = (path, body);
     let hand = Hand { app: &app, actor: access.actor() };
     let person = hand.person(&person).await?;
     let position = hand.link(&person, identity(&app, subject)?, Some(reason)).await?;
@@ -257,11 +253,9 @@ pub async fn link_person(
 )]
 pub async fn unlink_person(
     State(app): State<App>,
-    access: Access,
-    Path(PersonPath { person }): Path<PersonPath>,
-    _: Query<Nothing>,
-    Json(Because { reason }): Json<Because>,
+    Change { access, path, body }: Change<PersonPath, Because>,
 ) -> ApiResult<axum::Json<Done>> {
+    let (PersonPath { person }, Because { reason }) = (path, body);
     let hand = Hand { app: &app, actor: access.actor() };
     let person = hand.person(&person).await?;
     let position = hand.unlink(&person, reason).await?;
@@ -279,11 +273,9 @@ pub async fn unlink_person(
 )]
 pub async fn disable_person(
     State(app): State<App>,
-    access: Access,
-    Path(PersonPath { person }): Path<PersonPath>,
-    _: Query<Nothing>,
-    Json(Because { reason }): Json<Because>,
+    Change { access, path, body }: Change<PersonPath, Because>,
 ) -> ApiResult<axum::Json<Done>> {
+    let (PersonPath { person }, Because { reason }) = (path, body);
     let hand = Hand { app: &app, actor: access.actor() };
     let person = hand.person(&person).await?.principal;
     let position = hand.disable(&person, reason).await?;
@@ -301,11 +293,9 @@ pub async fn disable_person(
 )]
 pub async fn enable_person(
     State(app): State<App>,
-    access: Access,
-    Path(PersonPath { person }): Path<PersonPath>,
-    _: Query<Nothing>,
-    Json(Because { reason }): Json<Because>,
+    Change { access, path, body }: Change<PersonPath, Because>,
 ) -> ApiResult<axum::Json<Done>> {
+    let (PersonPath { person }, Because { reason }) = (path, body);
     let hand = Hand { app: &app, actor: access.actor() };
     let person = hand.person(&person).await?;
     let position = hand.enable(&person, reason).await?;
@@ -323,11 +313,9 @@ pub async fn enable_person(
 )]
 pub async fn remove_person(
     State(app): State<App>,
-    access: Access,
-    Path(PersonPath { person }): Path<PersonPath>,
-    _: Query<Nothing>,
-    Json(Because { reason }): Json<Because>,
+    Change { access, path, body }: Change<PersonPath, Because>,
 ) -> ApiResult<axum::Json<Done>> {
+    let (PersonPath { person }, Because { reason }) = (path, body);
     let hand = Hand { app: &app, actor: access.actor() };
     let person = hand.person(&person).await?.principal;
     let position = hand.remove(&person, reason).await?;
@@ -366,11 +354,9 @@ pub async fn list_sessions(
 )]
 pub async fn end_sessions(
     State(app): State<App>,
-    access: Access,
-    Path(PersonPath { person }): Path<PersonPath>,
-    _: Query<Nothing>,
-    Json(Because { reason }): Json<Because>,
+    Change { access, path, body }: Change<PersonPath, Because>,
 ) -> ApiResult<axum::Json<Done>> {
+    let (PersonPath { person }, Because { reason }) = (path, body);
     let hand = Hand { app: &app, actor: access.actor() };
     let person = hand.person(&person).await?.principal;
     let position = hand.end_sessions(&person, None, reason).await?;
@@ -391,11 +377,9 @@ pub async fn end_sessions(
 )]
 pub async fn end_session(
     State(app): State<App>,
-    access: Access,
-    Path(SessionPath { person, session }): Path<SessionPath>,
-    _: Query<Nothing>,
-    Json(Because { reason }): Json<Because>,
+    Change { access, path, body }: Change<SessionPath, Because>,
 ) -> ApiResult<axum::Json<Done>> {
+    let (SessionPath { person, session }, Because { reason }) = (path, body);
     let hand = Hand { app: &app, actor: access.actor() };
     let person = hand.person(&person).await?.principal;
     let position = hand.end_sessions(&person, Some(session), reason).await?;
