@@ -4,6 +4,7 @@
 
 mod access;
 mod adapters;
+mod archives;
 mod bodies;
 mod bridges;
 mod claims;
