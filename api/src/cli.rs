@@ -83,7 +83,7 @@ enum Command {
     Verify(Box<verify::Verify>),
     /// Write evidence for auditors.
     #[command(subcommand)]
-    Audit(audit::Command),
+    Audit(audit::Audit),
     /// Show or replace the keys that sign checkpoints.
     #[command(subcommand)]
     Keys(keys::Command),

@@ -6,11 +6,16 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use runledger_ledger::access::{AccessChange, KeyRotated};
 use runledger_ledger::checkpoints::{Anchors, Keys, SignError, Signer};
+use runledger_ledger::event::Actor;
 use runledger_ledger::ledger::Ledger;
 use runledger_ledger::store::StoreError;
+use runledger_ledger::submission::{Answer, Command, Submission};
 use runledger_ledger::time::Span;
-use runledger_ledger::words::WorkspaceId;
+use runledger_ledger::words::{Name, WorkspaceId};
+use runledger_ledger::workspace::WorkspaceCommand;
+use runledger_proof::note::{Note, VerifierKey};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -34,6 +39,8 @@ pub struct Signing {
     settled: HashMap<WorkspaceId, u64>,
     /// The keys that were in force then.
     keys: Option<Keys>,
+    /// Of which keys the log was told last.
+    told: HashMap<WorkspaceId, Vec<u32>>,
 }
 
 impl Signing {
@@ -45,7 +52,8 @@ impl Signing {
     ) -> Result<Self, runledger_ledger::clock::NoEntropy> {
         let holder = ledger.process_id()?;
         let signer = Signer::new(ledger.writing_store().clone(), ledger.clock().clone(), anchors);
-        Ok(Signing { ledger, signer, source, holder, settled: HashMap::new(), keys: None })
+        let (settled, told) = (HashMap::new(), HashMap::new());
+        Ok(Signing { ledger, signer, source, holder, settled, keys: None, told })
     }
 
     /// Looks at every log once: checks it against what was signed, and signs it where it has
@@ -87,13 +95,56 @@ impl Signing {
             let lease = format!("signer/{workspace}");
             let now = self.ledger.now();
             let ours = store.take_lease(&lease, self.holder, now, LEASE).await;
-            if ours.map_err(SignError::Store)? {
+            if ours.map_err(SignError::Store)? && self.rotated(workspace, keys).await? {
                 self.signer.sign(workspace, keys).await?;
             }
         } else if let Some(size) = size {
             self.settled.insert(workspace, size);
         }
         Ok(())
+    }
+
+    /// Has the log say that other keys sign it than those that signed its last checkpoint, if that is
+    /// so: the first checkpoint of new keys is over the event that tells of them. False if it could
+    /// not be said; then nothing is signed yet.
+    async fn rotated(&mut self, workspace: WorkspaceId, keys: &Keys) -> Result<bool, SignError> {
+        let last = self.ledger.writing_store().last_checkpoint(workspace).await;
+        let Some(last) = last.map_err(SignError::Store)? else { return Ok(true) };
+        let Ok(note) = Note::parse(&last.note) else { return Ok(true) };
+        let (origin, verifiers) = (keys.origin(workspace), keys.verifiers(workspace));
+        let signed: Vec<u32> = note
+            .signatures
+            .iter()
+            .filter(|signature| signature.name == origin)
+            .map(|signature| signature.id)
+            .collect();
+        let now: Vec<u32> = verifiers.iter().map(VerifierKey::id).collect();
+        let added = verifiers.iter().filter(|key| !signed.contains(&key.id()));
+        let added: Vec<String> = added.map(ToString::to_string).collect();
+        let retired = signed.iter().filter(|id| !now.contains(id));
+        let retired: Vec<String> = retired.map(|id| format!("{id:08x}")).collect();
+        let nothing = added.is_empty() && retired.is_empty();
+        // Said already, by this server, and not signed since.
+        if nothing || self.told.get(&workspace) == Some(&now) {
+            return Ok(true);
+        }
+        let all = verifiers.iter().map(ToString::to_string).collect();
+        let rotated = AccessChange::KeyRotated(KeyRotated { added, keys: all, retired });
+        let command = Command::Workspace(WorkspaceCommand::NoteAccess(rotated));
+        let (Ok(id), Ok(kind)) = (Name::new("signer"), Name::new("system")) else {
+            return Ok(true);
+        };
+        let submission = Submission::new(command).by(Actor { id, kind });
+        match self.ledger.submit(workspace, vec![submission], false).await.as_deref() {
+            Ok([Answer::Recorded(_)]) => {
+                self.told.insert(workspace, now);
+                Ok(true)
+            }
+            other => {
+                tracing::warn!(%workspace, ?other, "that keys were replaced was not recorded");
+                Ok(false)
+            }
+        }
     }
 
     /// The keys as they are now: they may be replaced while the server runs.

@@ -169,10 +169,27 @@ pub struct Identity {
 /// An audit pack was read.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct AuditPackRead {
-    /// Which one: the run that made it.
+    /// SHA-256 of its manifest, in hexadecimal, where a command made it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub manifest: Option<String>,
+    /// Which one: the run that made it. Of one that a command made, an id that follows from its
+    /// manifest.
     pub pack: Uuid,
     /// Why.
     pub reason: Note,
+}
+
+/// Other keys sign the checkpoints of the log from here on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeyRotated {
+    /// Those that sign from here on and did not sign the last checkpoint, as verifier keys.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub added: Vec<String>,
+    /// All that sign from here on, the newest first, as verifier keys.
+    pub keys: Vec<String>,
+    /// Those that signed the last checkpoint and do not sign any more, by their ids in hexadecimal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<String>,
 }
 
 /// A change of who may do what, to be recorded in the log of the workspace.
@@ -185,4 +202,5 @@ pub enum AccessChange {
     MemberRemoved(MemberRemoved),
     PersonChanged(PersonChanged),
     AuditPackRead(AuditPackRead),
+    KeyRotated(KeyRotated),
 }

@@ -406,6 +406,7 @@ fn decode_event(kind: EventType, data: &str) -> Result<AnyEvent, serde_json::Err
         EventType::MemberGranted => AnyEvent::Workspace(WorkspaceEvent::MemberGranted(read(data)?)),
         EventType::PersonChanged => AnyEvent::Workspace(WorkspaceEvent::PersonChanged(read(data)?)),
         EventType::AuditPackRead => AnyEvent::Workspace(WorkspaceEvent::AuditPackRead(read(data)?)),
+        EventType::KeyRotated => AnyEvent::Workspace(WorkspaceEvent::KeyRotated(read(data)?)),
         EventType::MemberRemoved => AnyEvent::Workspace(WorkspaceEvent::MemberRemoved(read(data)?)),
         EventType::ErasureRequested => AnyEvent::Erasure(ErasureEvent::Requested(read(data)?)),
         EventType::ErasureApproved => AnyEvent::Erasure(ErasureEvent::Approved(read(data)?)),

@@ -81,6 +81,8 @@ crate::words::words! {
         PersonChanged = "person.changed",
         /// An audit pack was read.
         AuditPackRead = "audit_pack.read",
+        /// Other keys sign the checkpoints of the log.
+        KeyRotated = "key.rotated",
         /// Somebody asked for an erasure.
         ErasureRequested = "erasure.requested",
         /// Somebody else approved it.
@@ -125,6 +127,7 @@ impl EventType {
             EventType::MemberRemoved => 46,
             EventType::PersonChanged => 50,
             EventType::AuditPackRead => 51,
+            EventType::KeyRotated => 52,
             EventType::ErasureRequested => 60,
             EventType::ErasureApproved => 61,
             EventType::ErasureExecuted => 62,

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::access::{
-    AccessChange, AuditPackRead, MemberGranted, MemberRemoved, PersonChanged, TokenCreated,
-    TokenRevoked,
+    AccessChange, AuditPackRead, KeyRotated, MemberGranted, MemberRemoved, PersonChanged,
+    TokenCreated, TokenRevoked,
 };
 use crate::catalog::{Catalog, CatalogErrors};
 use crate::fact::{EventKind, EventType, Fact};
@@ -43,6 +43,9 @@ pub enum WorkspaceEvent {
     /// An audit pack was read.
     #[serde(rename = "audit_pack.read")]
     AuditPackRead(AuditPackRead),
+    /// Other keys sign its checkpoints.
+    #[serde(rename = "key.rotated")]
+    KeyRotated(KeyRotated),
 }
 
 impl EventKind for WorkspaceEvent {
@@ -57,6 +60,7 @@ impl EventKind for WorkspaceEvent {
             WorkspaceEvent::MemberRemoved(_) => EventType::MemberRemoved,
             WorkspaceEvent::PersonChanged(_) => EventType::PersonChanged,
             WorkspaceEvent::AuditPackRead(_) => EventType::AuditPackRead,
+            WorkspaceEvent::KeyRotated(_) => EventType::KeyRotated,
         }
     }
 }
@@ -169,6 +173,7 @@ impl Workspace {
                 AccessChange::MemberRemoved(event) => WorkspaceEvent::MemberRemoved(event),
                 AccessChange::PersonChanged(event) => WorkspaceEvent::PersonChanged(event),
                 AccessChange::AuditPackRead(event) => WorkspaceEvent::AuditPackRead(event),
+                AccessChange::KeyRotated(event) => WorkspaceEvent::KeyRotated(event),
             },
             WorkspaceCommand::PublishCatalog { text } => {
                 let catalog = Catalog::parse(text).map_err(WorkspaceRefusal::Catalog)?;
@@ -196,7 +201,8 @@ impl Workspace {
             | WorkspaceEvent::MemberGranted(_)
             | WorkspaceEvent::MemberRemoved(_)
             | WorkspaceEvent::PersonChanged(_)
-            | WorkspaceEvent::AuditPackRead(_) => {}
+            | WorkspaceEvent::AuditPackRead(_)
+            | WorkspaceEvent::KeyRotated(_) => {}
             WorkspaceEvent::CatalogPublished(event) => {
                 self.catalog_sha256 = Some(event.sha256.clone());
                 self.catalog = Some(event.content.clone());

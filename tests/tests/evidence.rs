@@ -197,15 +197,15 @@ async fn keys_are_rotated_with_an_overlap_and_then_retired() {
     let both = keys().await;
     assert_eq!((both.len(), &both[1]), (2, &first[0]));
     end(audit.serve().await).await;
-    // Who trusts the old key and who trusts the new one both can go on.
+    // The log says so, in one event. Who trusts the old key and who trusts the new one both can go on.
     let said = audit.says(&["verify", "database", "--policy", "trust.policy"]).await;
-    Audit::check(said, 0, "vouches for 602");
+    Audit::check(said, 0, "vouches for 603");
     Audit::check(audit.says(&["keys", "retire"]).await, 0, "replaced");
     assert_eq!(keys().await, both[..1]);
     let policy = audit.ask(&["keys", "list", "--policy"]).await;
     std::fs::write(audit.path("new.policy"), &policy.stdout).unwrap();
     let said = audit.says(&["verify", "database", "--policy", "new.policy"]).await;
-    Audit::check(said, 0, "vouches for 602");
+    Audit::check(said, 0, "vouches for 603");
     Audit::check(audit.says(&["keys", "new"]).await, 2, "there are keys in");
 }
 
@@ -357,4 +357,157 @@ async fn two_people_erase_and_every_verification_says_intact_and_names_what() {
         ])
         .await;
     Audit::check(audit.says(&["verify", "database"]).await, 1, "the event at position 30:");
+}
+
+#[tokio::test]
+async fn the_log_says_which_keys_sign_it_and_who_made_a_pack() {
+    let audit = Audit::new().await;
+    let keys = async || {
+        let listed = audit.ask(&["keys", "list"]).await;
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        let keys = listed.lines().filter_map(|line| line.strip_prefix("  "));
+        keys.map(str::to_owned).collect::<Vec<String>>()
+    };
+    let events = async |from: u64| {
+        let server = audit.serve().await;
+        let log = keep(&server, &format!("log?from={from}"), &audit.path("log")).await;
+        end(server).await;
+        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let events = lines.map(|line| line["event"].clone());
+        events.filter(|event| event["type"] == "key.rotated").collect::<Vec<Value>>()
+    };
+    let old = keys().await;
+    assert!(events(0).await.is_empty(), "nothing was replaced");
+    assert!(audit.ask(&["keys", "rotate"]).await.status.success());
+    let both = keys().await;
+    assert_eq!((both.len(), &both[1..]), (2, &old[..]));
+    let rotated = events(602).await;
+    assert_eq!(rotated.len(), 1, "once: {rotated:?}");
+    assert_eq!(rotated[0]["data"]["added"], json!([both[0]]));
+    assert_eq!(rotated[0]["data"]["keys"], json!(both));
+    assert_eq!(rotated[0]["actor"], json!({"id": "signer", "kind": "system"}));
+    assert!(audit.ask(&["keys", "retire"]).await.status.success());
+
+    let export =
+        ["audit", "export", "-o", "main.zip", "--requester", "Jane", "--reason", "a review"];
+    let said = audit.says(&export).await;
+    Audit::check((said.0.clone(), said.1), 0, "manifest ");
+    let manifest = said.0.split("manifest ").nth(1).unwrap().trim().to_owned();
+    // The log has grown, and the next checkpoint is signed by the new key alone.
+    let rotated = events(602).await;
+    assert_eq!(rotated.len(), 2, "{rotated:?}");
+    let id = old[0].split('+').nth(1).unwrap();
+    assert_eq!(rotated[1]["data"], json!({"keys": [both[0]], "retired": [id]}));
+    let server = audit.serve().await;
+    let log = keep(&server, "log?from=602", &audit.path("log")).await;
+    end(server).await;
+    let read = log.lines().find(|line| line.contains("\"audit_pack.read\"")).unwrap();
+    let read: Value = serde_json::from_str(read).unwrap();
+    assert_eq!(read["event"]["actor"]["id"], "Jane");
+    assert_eq!(read["event"]["data"]["reason"], "a review");
+    assert_eq!(read["event"]["data"]["manifest"], manifest);
+    Audit::check(audit.says(&["verify", "database"]).await, 0, "main: intact");
+}
+
+#[tokio::test]
+async fn bodies_are_archived_read_elsewhere_and_put_back_by_commands() {
+    let audit = Audit { directory: tempfile::tempdir().unwrap() };
+    let server = audit.serve().await;
+    let run =
+        |number: u128| uuid::Uuid::from_u128(0x0195_f3c1_0000_7000_8000_0000_0000_0000 + number);
+    let events = |number: u128| {
+        let operation = json!({"operation": "backup.create"});
+        [
+            json!({"type": "run.dispatched", "run_id": run(number), "data": operation}),
+            json!({"type": "run.cancelled", "run_id": run(number), "data": {}}),
+        ]
+    };
+    let all: Vec<Value> = (0..300).flat_map(events).collect();
+    let post = client().post(format!("{}/v1/workspaces/main/events", server.url));
+    let post = post.bearer_auth(&server.token).header("content-type", "application/json");
+    assert!(post.body(json!(all).to_string()).send().await.unwrap().status().is_success());
+    // The read models have folded all of it.
+    let before = keep(&server, "runs?after=601&limit=3", &audit.path("runs")).await;
+    end(server).await;
+    let policy = audit.ask(&["keys", "list", "--policy"]).await;
+    std::fs::write(audit.path("trust.policy"), &policy.stdout).unwrap();
+
+    let export = ["archive", "export", "--through", "600", "--to", "first"];
+    Audit::check(audit.says(&export).await, 0, "first: written; positions 0 to 511 of runledger/");
+    Audit::check(audit.says(&export).await, 0, "was there already");
+    let verify = ["archive", "verify", "first", "--policy", "trust.policy"];
+    Audit::check(audit.says(&verify).await, 0, "first: intact; positions 0 to 511");
+    std::fs::rename(audit.path("first/tile/0/000"), audit.path("tile")).unwrap();
+    Audit::check(audit.says(&verify).await, 2, "tile/0/000 is missing");
+    std::fs::rename(audit.path("tile"), audit.path("first/tile/0/000")).unwrap();
+    let bundle = audit.path("first/tile/entries/001");
+    let whole = std::fs::read(&bundle).unwrap();
+    let mut changed = whole.clone();
+    changed[99] ^= 1;
+    std::fs::write(&bundle, changed).unwrap();
+    Audit::check(audit.says(&verify).await, 1, "the entry at position 256");
+    let drop = ["archive", "drop", "first", "--by", "Ada", "--reason", "a year is over"];
+    Audit::check(audit.says(&drop).await, 1, "is not intact");
+    std::fs::write(&bundle, whole).unwrap();
+    std::fs::write(audit.path("none.policy"), "quorum none\n").unwrap();
+    let stranger = ["archive", "verify", "first", "--policy", "none.policy"];
+    Audit::check(audit.says(&stranger).await, 3, "not believed");
+    Audit::check(audit.says(&drop).await, 0, "main: 510 bodies of positions 0 to 511");
+    Audit::check(audit.says(&drop).await, 0, "510 bodies");
+
+    let database = ["verify", "database", "--policy", "trust.policy"];
+    Audit::check(audit.says(&database).await, 0, "read there, and are what was recorded");
+    let listed = audit.says(&["archive", "list", "--json"]).await;
+    let listed: Value = serde_json::from_str(&listed.0).unwrap();
+    let one = &listed[0]["archives"][0];
+    assert_eq!((&one["from"], &one["to"], &one["bodies"]), (&json!(0), &json!(512), &json!(510)));
+    assert_eq!((&one["state"], &one["ordered_by"]), (&json!("archived"), &json!("Ada")));
+    assert_eq!(one["reason"], "a year is over");
+
+    // The directory is moved away, and named where it is.
+    std::fs::rename(audit.path("first"), audit.path("moved")).unwrap();
+    let said = audit.says(&database).await;
+    Audit::check((said.0.clone(), said.1), 0, "main: intact");
+    assert!(said.0.contains("0 of them read there") && said.0.contains("/first"), "{}", said.0);
+    Audit::check(audit.says(&["rebuild"]).await, 1, "cannot be read there");
+    let named = [&database[..], &["--archive", "moved"]].concat();
+    Audit::check(audit.says(&named).await, 0, "read there, and are what was recorded");
+    Audit::check(audit.says(&["rebuild", "--archive", "moved"]).await, 0, "rebuilt from");
+    let server = audit.serve().await;
+    let after = keep(&server, "runs?limit=3", &audit.path("runs")).await;
+    let runs = |text: &str| serde_json::from_str::<Value>(text).unwrap()["items"].clone();
+    assert_eq!(runs(&before)[0]["recorded"], runs(&after)[0]["recorded"]);
+    std::fs::write(audit.path("token"), &server.token).unwrap();
+    let log = format!("{}/v1/workspaces/main/log", server.url);
+    let url = ["verify", "url", &log, "--token-file", "token", "--policy", "trust.policy"];
+    let said = audit.says(&url).await;
+    Audit::check((said.0.clone(), said.1), 2, "intact as far as it was read");
+    assert!(said.0.contains("not read from position 0 on"), "{}", said.0);
+    let with = [&url[..], &["--archive", "moved"]].concat();
+    Audit::check(audit.says(&with).await, 0, "intact; ");
+    let late = json!({"type": "run.succeeded", "run_id": run(0), "data": {}}).to_string();
+    let tell = |body: String| {
+        let post = client().post(format!("{}/v1/workspaces/main/events", server.url));
+        let post = post.bearer_auth(&server.token).header("content-type", "application/json");
+        post.body(body).send()
+    };
+    let refused = tell(late.clone()).await.unwrap();
+    assert_eq!(refused.status(), 410);
+    let refused = refused.text().await.unwrap();
+    assert!(
+        refused.contains("\"archived\"") && refused.contains("nothing was recorded"),
+        "{refused}"
+    );
+    // Where it was put it is found at once.
+    std::fs::rename(audit.path("moved"), audit.path("first")).unwrap();
+    assert_eq!(tell(late).await.unwrap().status(), 201);
+    Audit::check(audit.says(&url).await, 0, "intact; ");
+    end(server).await;
+    let restore = ["archive", "restore", "first", "--by", "Ada", "--reason", "an audit"];
+    Audit::check(audit.says(&restore).await, 0, "are in the database again");
+    std::fs::remove_dir_all(audit.path("first")).unwrap();
+    let said = audit.says(&database).await;
+    Audit::check((said.0.clone(), said.1), 0, "main: intact");
+    assert!(!said.0.contains("archived at"), "{}", said.0);
+    Audit::check(audit.says(&restore).await, 1, "");
 }

@@ -337,6 +337,8 @@ event-token-revoked = Token widerrufen
 event-member-granted = Rolle erteilt
 event-member-removed = Rolle entzogen
 event-person-changed = Person geändert
+event-audit-pack-read = Prüfpaket gelesen
+event-key-rotated = Signaturschlüssel gewechselt
 event-other = Ereignis
 
 ## Das Wort einer Person

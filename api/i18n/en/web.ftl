@@ -337,6 +337,8 @@ event-token-revoked = Token revoked
 event-member-granted = Role given
 event-member-removed = Role taken away
 event-person-changed = Person changed
+event-audit-pack-read = Audit pack read
+event-key-rotated = Signing keys replaced
 event-other = Event
 
 ## A person's word

@@ -6,17 +6,22 @@ use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 
 use anyhow::Context;
+use runledger_ledger::access::{AccessChange, AuditPackRead};
+use runledger_ledger::event::Actor;
+use runledger_ledger::ledger::Ledger;
+use runledger_ledger::submission::{Answer as Recorded, Command, Submission};
 use runledger_ledger::time::Moment;
-use runledger_ledger::words::RunId;
+use runledger_ledger::words::{Name, Note, RunId, WorkspaceId};
+use runledger_ledger::workspace::WorkspaceCommand;
 
 use super::maintenance::{Database, Which};
 use super::{Answer, Unusable, block_on, output};
-use crate::pack::{self, Order, Scope};
+use crate::pack::{self, Made, Order, Scope};
 use crate::signing_key::KeySource;
 
 /// What to hand to an auditor.
 #[derive(Debug, clap::Subcommand)]
-pub(super) enum Command {
+pub(super) enum Audit {
     Export(Box<Export>),
     Request(Box<request::Request>),
 }
@@ -24,7 +29,8 @@ pub(super) enum Command {
 /// Write an audit pack: a zip file that can be verified without a server.
 ///
 /// The same log, size, scope and requester give the same bytes. `runledger verify pack` verifies
-/// it, and so can tools of others.
+/// it, and so can tools of others. The log says who made it and why, as it does of a pack that a
+/// server hands out; where that cannot be recorded, there is no pack.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -43,6 +49,9 @@ pub(super) struct Export {
     /// Who asks for it
     #[arg(long, value_name = "NAME", default_value = "")]
     requester: String,
+    /// Why it is made. The log says who has made it, and why
+    #[arg(long, value_name = "TEXT", default_value = "no reason was given")]
+    reason: String,
     /// The log as it was with so many events, of which a checkpoint was signed [default: the last
     /// checkpoint]
     #[arg(long, value_name = "EVENTS")]
@@ -61,10 +70,10 @@ pub(super) struct Export {
     to: Option<Moment>,
 }
 
-pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
+pub(super) fn run(command: &Audit) -> anyhow::Result<Answer> {
     let export = match command {
-        Command::Export(export) => export,
-        Command::Request(request) => return request::run(request),
+        Audit::Export(export) => export,
+        Audit::Request(request) => return request::run(request),
     };
     let settings = export.database.settings()?;
     let source = KeySource::find(&settings.data_dir, |name| std::env::var(name).ok());
@@ -92,9 +101,40 @@ pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
             }
         };
         out.flush().context("the pack could not be written")?;
+        // A pack that nobody knows to be read is read by nobody.
+        if let Err(error) = note_read(projections.ledger(), workspace, export, &made).await {
+            let _ = std::fs::remove_file(&export.output);
+            return Err(error.context("the log could not say who made the pack, so there is none"));
+        }
         store.close().await;
         output::line(format!("{path}: {} events of a log of {}", made.events, made.size));
         output::line(format!("  manifest {}", made.manifest));
         Ok(Answer::Yes)
     })
+}
+
+/// Has the log say that a pack was made, by whom and why.
+async fn note_read(
+    ledger: &Ledger,
+    workspace: WorkspaceId,
+    export: &Export,
+    made: &Made,
+) -> anyhow::Result<()> {
+    let by = if export.requester.is_empty() { "somebody" } else { &export.requester };
+    let actor = Actor { id: Name::new(by)?, kind: Name::new("user")? };
+    let mut id = [0; 16];
+    let hash = hex::decode(&made.manifest)?;
+    id.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+    let read = AuditPackRead {
+        manifest: Some(made.manifest.clone()),
+        pack: uuid::Builder::from_custom_bytes(id).into_uuid(),
+        reason: Note::new(&export.reason)?,
+    };
+    let command = WorkspaceCommand::NoteAccess(AccessChange::AuditPackRead(read));
+    let submission = Submission::new(Command::Workspace(command)).by(actor);
+    let answers = ledger.submit(workspace, vec![submission], false).await?;
+    match answers.as_slice() {
+        [Recorded::Recorded(_)] => Ok(()),
+        refused => anyhow::bail!("it was refused: {refused:?}"),
+    }
 }

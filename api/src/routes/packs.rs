@@ -197,7 +197,7 @@ async fn note_read(
         Some(reason) => reason,
         None => Note::new(NO_REASON).map_err(ApiError::internal)?,
     };
-    let read = AccessChange::AuditPackRead(AuditPackRead { pack: pack.0, reason });
+    let read = AccessChange::AuditPackRead(AuditPackRead { manifest: None, pack: pack.0, reason });
     let command = Command::Workspace(WorkspaceCommand::NoteAccess(read));
     let submission = Submission::new(command).by(access.actor().clone());
     match app.submit_one(workspace, submission).await?.problem {

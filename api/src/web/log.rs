@@ -239,6 +239,8 @@ pub(super) fn what(kind: &str) -> &'static str {
         "member.granted" => "event-member-granted",
         "member.removed" => "event-member-removed",
         "person.changed" => "event-person-changed",
+        "audit_pack.read" => "event-audit-pack-read",
+        "key.rotated" => "event-key-rotated",
         "erasure.requested" => "event-erasure-requested",
         "erasure.approved" => "event-erasure-approved",
         "erasure.executed" => "event-erasure-executed",
