@@ -11,11 +11,11 @@
 mod cache;
 mod draft;
 mod jobs;
+mod prepare;
 mod rounds;
 mod stored;
 mod waiting;
 
-use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,7 +26,6 @@ use self::cache::RunCache;
 use self::draft::Draft;
 use self::jobs::Jobs;
 use self::rounds::{Part, rounds};
-use self::stored::load_runs;
 pub(crate) use self::stored::{decode, fold_runs};
 use self::waiting::Waiting;
 use crate::catalog::Catalog;
@@ -314,64 +313,6 @@ impl Lane {
         let known = Known { head, workspace: Arc::new(workspace), catalog };
         self.known = Some(known.clone());
         Ok(known)
-    }
-
-    /// Loads what the decisions need, each kind of thing in one query for the whole batch.
-    async fn prepare<'a>(
-        &mut self,
-        known: &Known,
-        requests: &[(&'a [Submission], bool)],
-    ) -> Result<Draft<'a>, Failure> {
-        let mut draft = Draft::new(self.workspace, known.clone(), self.inner.entropy.clone());
-        let store = &self.inner.store;
-        let mut unknown = HashSet::new();
-        for (submissions, _) in requests {
-            for submission in *submissions {
-                draft.expect(submission);
-                let Some(id) = submission.command.run_id().filter(|id| !draft.knows_run(*id))
-                else {
-                    continue;
-                };
-                match self.runs.take(id) {
-                    Some(run) => draft.give_run(id, run),
-                    None => {
-                        unknown.insert(Stream::run(id));
-                    }
-                }
-            }
-        }
-        let keys = draft.external_ids_to_know();
-        if !keys.is_empty() {
-            let claims = store.claims(self.workspace, &keys).await?;
-            for (_, id) in &claims {
-                if !draft.knows_run(*id) {
-                    match self.runs.take(*id) {
-                        Some(run) => draft.give_run(*id, run),
-                        None => drop(unknown.insert(Stream::run(*id))),
-                    }
-                }
-            }
-            draft.give_claims(&claims);
-        }
-        if !unknown.is_empty() {
-            let streams: Vec<Stream> = unknown.into_iter().collect();
-            let (runs, unreadable) = load_runs(store, self.workspace, &streams).await?;
-            runs.into_iter().for_each(|(id, run)| draft.give_run(id, run));
-            unreadable.into_iter().for_each(|(id, archived)| draft.give_archived(id, archived));
-        }
-        let streams = draft.streams_to_count();
-        if !streams.is_empty() {
-            draft.give_sequences(store.last_sequences(self.workspace, &streams).await?);
-        }
-        let ids = draft.ids_to_know();
-        if !ids.is_empty() {
-            draft.give_known(&store.known_ids(self.workspace, &ids).await?);
-        }
-        let keys = draft.keys_to_know();
-        if !keys.is_empty() {
-            draft.give_holders(store.reservations(self.workspace, &keys).await?);
-        }
-        Ok(draft)
     }
 
     /// Another server wrote: forgets what it wrote of, and takes its head.

@@ -7,6 +7,7 @@
 
 mod error;
 mod functions;
+mod needs;
 mod pieces;
 mod postgres;
 pub mod protection;
@@ -35,6 +36,7 @@ pub use correlations::Claim;
 pub use error::StoreError;
 pub use evidence::SignedCheckpoint;
 pub use integrity::Integrity;
+pub(crate) use needs::Needs;
 pub use people::{Credential, Person};
 pub use pieces::pieces;
 pub use postgres::PgStore;
@@ -243,55 +245,6 @@ impl Store {
         match self {
             Store::Postgres(store) => store.create_workspace(id, name, at).await,
             Store::Sqlite(store) => store.create_workspace(id, name, at).await,
-        }
-    }
-
-    /// All streams' events of `streams`, stream by stream in their order.
-    pub async fn load_streams(
-        &self,
-        workspace: WorkspaceId,
-        streams: &[Stream],
-    ) -> Result<Vec<StoredEvent>, StoreError> {
-        let events = match self {
-            Store::Postgres(store) => store.load_streams(workspace, streams).await,
-            Store::Sqlite(store) => store.load_streams(workspace, streams).await,
-        };
-        self.bring_back(workspace, events?).await
-    }
-
-    /// How many events each of `streams` holds.
-    pub async fn last_sequences(
-        &self,
-        workspace: WorkspaceId,
-        streams: &[Stream],
-    ) -> Result<Vec<(Stream, u64)>, StoreError> {
-        match self {
-            Store::Postgres(store) => store.last_sequences(workspace, streams).await,
-            Store::Sqlite(store) => store.last_sequences(workspace, streams).await,
-        }
-    }
-
-    /// The events that these pairs of source and id are known by.
-    pub async fn known_ids(
-        &self,
-        workspace: WorkspaceId,
-        ids: &[(Name, Name)],
-    ) -> Result<Vec<KnownId>, StoreError> {
-        match self {
-            Store::Postgres(store) => store.known_ids(workspace, ids).await,
-            Store::Sqlite(store) => store.known_ids(workspace, ids).await,
-        }
-    }
-
-    /// The runs that hold these keys.
-    pub async fn reservations(
-        &self,
-        workspace: WorkspaceId,
-        keys: &[ReservationKey],
-    ) -> Result<Vec<(ReservationKey, RunId)>, StoreError> {
-        match self {
-            Store::Postgres(store) => store.reservations(workspace, keys).await,
-            Store::Sqlite(store) => store.reservations(workspace, keys).await,
         }
     }
 }

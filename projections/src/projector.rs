@@ -11,6 +11,7 @@ mod rows;
 mod sweep;
 mod verdicts;
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use runledger_ledger::catalog::Catalog;
@@ -438,15 +439,27 @@ async fn project_page(
 
 /// Loads the rows that `events` touch, in one query.
 async fn load(tx: &mut Tx, model: Model, events: &[Recorded]) -> Result<Page, StoreError> {
-    let mut ids: Vec<Uuid> =
-        events.iter().filter_map(|event| event.stream.run_id()).map(|run| run.0).collect();
-    ids.sort_unstable();
-    ids.dedup();
+    let ids: Vec<Uuid> = known_runs(events).into_iter().collect();
     let mut page = Page::default();
     for row in load_runs(tx, model, &ids).await? {
         page.give(row)?;
     }
     Ok(page)
+}
+
+/// The runs of `events` that an earlier event has made: those that begin here have no row yet.
+fn known_runs(events: &[Recorded]) -> BTreeSet<Uuid> {
+    let mut begun = HashSet::new();
+    let mut known = BTreeSet::new();
+    for event in events {
+        let Some(run) = event.stream.run_id() else { continue };
+        if event.sequence == 1 {
+            begun.insert(run);
+        } else if !begun.contains(&run) {
+            known.insert(run.0);
+        }
+    }
+    known
 }
 
 async fn write(tx: &mut Tx, now: &Checkpoint, page: Page) -> Result<(), StoreError> {

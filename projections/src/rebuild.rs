@@ -34,7 +34,7 @@ pub struct Progress {
 impl Projections {
     /// Derives the read models of a workspace again from its log, beside the live ones, and puts
     /// them in their place when they have caught up. Returns how many events they hold.
-    /// What external ids name is derived again first, in its place.
+    /// What external ids name is derived again beside them, in its place.
     ///
     /// # Errors
     /// [`ProjectionError::Rebuilding`] if somebody else does so already, here or on another server;
@@ -45,11 +45,13 @@ impl Projections {
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<u64, ProjectionError> {
         let store = self.inner.ledger.store();
-        let restored = correlation::restore(store, workspace).await?;
+        // Neither reads what the other one writes.
+        let restored = async { Ok(correlation::restore(store, workspace).await?) };
+        let (restored, position) =
+            tokio::try_join!(restored, rebuild(&self.inner, workspace, progress))?;
         if !restored.is_empty() {
             tracing::warn!(%workspace, rows = restored.len(), "correlations were put right");
         }
-        let position = rebuild(&self.inner, workspace, progress).await?;
         Ok(position)
     }
 }

@@ -17,23 +17,25 @@ pub(crate) fn decode(event: &StoredEvent) -> Result<Recorded, StoreError> {
 /// Runs as they stand, and those of whom a body is in an archive that cannot be read.
 type Loaded = (Vec<(RunId, Run)>, Vec<(RunId, Archived)>);
 
-/// The runs of these streams. One that cannot be read is no hindrance to the others.
-pub(super) async fn load_runs(
+/// The runs of these ids, whose `events` were read. One of whom a body cannot be brought back is no
+/// hindrance to the others.
+pub(super) async fn read_runs(
     store: &Store,
     workspace: WorkspaceId,
-    streams: &[Stream],
+    ids: &[RunId],
+    events: Vec<StoredEvent>,
 ) -> Result<Loaded, StoreError> {
-    match store.load_streams(workspace, streams).await {
+    match store.bring_back(workspace, events).await {
         Ok(events) => return Ok((fold_runs(&events)?, Vec::new())),
         Err(StoreError::Archived(_)) => {}
         Err(error) => return Err(error),
     }
     let (mut runs, mut unreadable) = (Vec::new(), Vec::new());
-    for stream in streams {
-        match (store.load_streams(workspace, &[*stream]).await, stream.run_id()) {
-            (Ok(events), _) => runs.extend(fold_runs(&events)?),
-            (Err(StoreError::Archived(archived)), Some(id)) => unreadable.push((id, *archived)),
-            (Err(error), _) => return Err(error),
+    for id in ids {
+        match store.load_streams(workspace, &[Stream::run(*id)]).await {
+            Ok(events) => runs.extend(fold_runs(&events)?),
+            Err(StoreError::Archived(archived)) => unreadable.push((*id, *archived)),
+            Err(error) => return Err(error),
         }
     }
     Ok((runs, unreadable))

@@ -181,7 +181,7 @@ async fn held_on_sqlite(
     Ok(found)
 }
 
-fn most() -> i64 {
+pub(super) fn most() -> i64 {
     i64::try_from(CLAIMS).unwrap_or(i64::MAX)
 }
 

@@ -112,8 +112,41 @@ BEGIN
     RETURN QUERY
     SELECT key, run_id FROM reservations WHERE workspace_id = of_workspace AND key = ANY(keys);
 END $$;
+CREATE OR REPLACE FUNCTION needs_of_batch(
+    of_workspace uuid, run_kind smallint, runs uuid[], kinds smallint[], streams uuid[], sources text[],
+    ids text[], claimed bytea[], most bigint, held bytea[]
+) RETURNS TABLE (what smallint, run_id uuid, kind smallint, \"number\" bigint, at bigint, bytes bytea,
+                 hash bytea, source text, event_id text)
+LANGUAGE plpgsql AS $$
+BEGIN
+    IF cardinality(runs) > 0 THEN
+        RETURN QUERY SELECT 0::smallint, NULL::uuid, NULL::smallint, a.position, a.recorded_at, a.body,
+            a.leaf_hash, NULL::text, NULL::text
+        FROM events_of_streams(of_workspace, run_kind, runs) AS a;
+    END IF;
+    IF cardinality(streams) > 0 THEN
+        RETURN QUERY SELECT 1::smallint, a.id, a.kind, a.last, NULL::bigint, NULL::bytea, NULL::bytea,
+            NULL::text, NULL::text
+        FROM last_sequences(of_workspace, kinds, streams) AS a;
+    END IF;
+    IF cardinality(ids) > 0 THEN
+        RETURN QUERY SELECT 2::smallint, a.aggregate_id, a.aggregate_type, a.position, NULL::bigint,
+            NULL::bytea, a.content_hash, a.source, a.event_id
+        FROM events_by_ids(of_workspace, sources, ids) AS a;
+    END IF;
+    IF cardinality(claimed) > 0 THEN
+        RETURN QUERY SELECT 3::smallint, a.run_id, NULL::smallint, NULL::bigint, NULL::bigint, a.key,
+            NULL::bytea, NULL::text, NULL::text
+        FROM claims_of_keys(of_workspace, claimed, most) AS a;
+    END IF;
+    IF cardinality(held) > 0 THEN
+        RETURN QUERY SELECT 4::smallint, a.run_id, NULL::smallint, NULL::bigint, NULL::bigint, a.key,
+            NULL::bytea, NULL::text, NULL::text
+        FROM held_reservations(of_workspace, held) AS a;
+    END IF;
+END $$;
 REVOKE ALL ON FUNCTION events_of_streams, last_sequences, events_by_ids, claims_of_keys,
-    held_reservations FROM PUBLIC;
+    held_reservations, needs_of_batch FROM PUBLIC;
 ";
 /// Several workspaces at a glance. No row of two is seen at a time: they are gone through one by one.
 pub(super) const GLANCE: &str = "\

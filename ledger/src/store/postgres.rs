@@ -424,7 +424,9 @@ fn appended(rows: i64, batch: &Batch<'_>) -> Result<Appended, StoreError> {
     }
 }
 
-fn known_id(row: (String, String, i64, Vec<u8>, i16, Uuid)) -> Result<KnownId, StoreError> {
+pub(super) fn known_id(
+    row: (String, String, i64, Vec<u8>, i16, Uuid),
+) -> Result<KnownId, StoreError> {
     let (source, id, position, content, kind, aggregate) = row;
     let content: Hash = super::hash(&content)?;
     let run = (kind == AggregateType::Run.number()).then_some(RunId(aggregate));

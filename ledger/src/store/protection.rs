@@ -132,13 +132,13 @@ GRANT SELECT ON cqrs_events, _sqlx_migrations TO runledger_app, runledger_reader
 GRANT SELECT ON runledger_v1_workspaces, runledger_v1_runs, runledger_v1_follow_ups,
     runledger_v1_run_counts, runledger_v1_queues, runledger_v1_checkpoints TO runledger_reader;
 GRANT EXECUTE ON FUNCTION append_events, events_of_streams, last_sequences, events_by_ids,
-    claims_of_keys, held_reservations, runs_at_a_glance, active_at_a_glance, items_at_a_glance,
+    claims_of_keys, held_reservations, needs_of_batch, runs_at_a_glance, active_at_a_glance, items_at_a_glance,
     signed_at_a_glance, count_rows TO runledger_app;
 GRANT SELECT ON _sqlx_migrations, events, heads, workspaces TO runledger_eraser;
 GRANT UPDATE (body, source, event_id, content_hash) ON events TO runledger_eraser;
 ";
 /// The functions that stand behind them.
-pub(super) const FUNCTIONS: [&str; 19] = [
+pub(super) const FUNCTIONS: [&str; 20] = [
     "events_are_immutable",
     "checkpoints_are_immutable",
     "logs_only_grow",
@@ -148,6 +148,7 @@ pub(super) const FUNCTIONS: [&str; 19] = [
     "events_by_ids",
     "claims_of_keys",
     "held_reservations",
+    "needs_of_batch",
     "runs_at_a_glance",
     "active_at_a_glance",
     "items_at_a_glance",
