@@ -7,8 +7,13 @@
 
   // --- Times in the reader's own zone, if that is wanted.
   const local = () => document.documentElement.dataset.zone === "local";
+  const language = document.documentElement.lang || "en";
+  // The name of the zone at a moment: it changes with the season.
+  const zone = (at) => new Intl.DateTimeFormat(language, { timeZoneName: "short" })
+    .formatToParts(at).find((part) => part.type === "timeZoneName")?.value ?? "";
   function clock(root = document) {
     if (!local()) return;
+    for (const name of all("[data-zone-name]", root)) name.textContent = zone(new Date());
     const two = (n) => String(n).padStart(2, "0");
     for (const time of all("time[data-clock]", root)) {
       const at = new Date(time.dateTime);
@@ -16,7 +21,7 @@
       const day = `${two(at.getMonth() + 1)}-${two(at.getDate())}`;
       const hour = `${two(at.getHours())}:${two(at.getMinutes())}`;
       time.textContent = time.dataset.clock === "full"
-        ? `${at.getFullYear()}-${day} ${hour}:${two(at.getSeconds())}`
+        ? `${at.getFullYear()}-${day} ${hour}:${two(at.getSeconds())} ${zone(at)}`
         : `${day} ${hour}`;
     }
   }
@@ -27,11 +32,14 @@
   let renewing = false;
   let again = false;
 
+  // A page that answered a form is not asked for again: what it shows would be gone.
   async function renew() {
+    const from = $("#region")?.dataset.live ?? location.href;
+    if (!from) return;
     if (renewing) { again = true; return; }
     renewing = true;
     try {
-      const answer = await fetch(location.href, { headers: { "HX-Request": "true" } });
+      const answer = await fetch(from, { headers: { "HX-Request": "true" } });
       if (answer.status === 401) { location.reload(); return; }
       if (!answer.ok) return;
       const next = new DOMParser().parseFromString(await answer.text(), "text/html");
@@ -43,7 +51,11 @@
         put("region", next);
         shown = Number($("#live", next)?.dataset.position ?? shown);
       }
-    } catch { /* The stream says that the connection is lost. */ } finally {
+      if (!live && $("#lost")) $("#lost").hidden = true;
+    } catch {
+      // Where there is a stream, it says that the connection is lost.
+      if (!live && $("#lost")) $("#lost").hidden = false;
+    } finally {
       renewing = false;
       if (again) { again = false; renew(); }
     }
@@ -73,7 +85,8 @@
   function busy() {
     const active = document.activeElement;
     const writes = active?.matches("#region input, #region textarea, #region select");
-    return writes || document.body.classList.contains("brushing");
+    const written = all("#region input:not([type=hidden])").some((one) => one.value !== one.defaultValue);
+    return writes || written || document.body.classList.contains("brushing");
   }
 
   function put(id, next) {
@@ -116,6 +129,13 @@
     addEventListener("offline", () => lost(true));
   }
 
+  // A page of all workspaces has no stream of its own: it looks again now and then.
+  const every = Number($("#region")?.dataset.every ?? 0);
+  if (every > 0) {
+    setInterval(() => { if (!document.hidden) renew(); }, every * 1000);
+    document.addEventListener("visibilitychange", () => { if (!document.hidden) renew(); });
+  }
+
   // --- Keys.
   const rows = () => all("[data-rows] [data-row]");
   const current = () => $("[data-row].current");
@@ -148,13 +168,13 @@
       return;
     }
     const done = {
-      "/": () => ($("#search") ? $("#search").focus() : (location.href = $("a[data-go=r]").href)),
+      "/": () => { const runs = $("a[data-go=r]"); if ($("#search")) $("#search").focus(); else if (runs) location.href = runs.href; },
       j: () => move(current() ? 1 : 0),
       k: () => move(-1),
       x: () => { const box = current() && $("input[type=checkbox]", current()); if (box) box.checked = !box.checked; },
       e: resolve,
       g: () => { going = true; },
-      "?": () => $("#keys").showModal(),
+      "?": () => $("#keys")?.showModal(),
     }[event.key];
     if (done) { event.preventDefault(); done(); return; }
     if (event.key === "Enter" && current() && event.target === document.body) { event.preventDefault(); open(); }

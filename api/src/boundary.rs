@@ -19,6 +19,7 @@ use crate::limits;
 use crate::policy;
 use crate::problem::{self, ApiError, ApiResult, Failure};
 use crate::routes::lineage;
+use crate::web::Reader;
 
 /// The route of a request that no route is for.
 const UNMATCHED: &str = "none";
@@ -102,10 +103,12 @@ pub(crate) async fn answer(State(app): State<App>, request: Request, next: Next)
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str);
+    let reader = Reader::of(&request);
     let answered = AssertUnwindSafe(next.run(request)).catch_unwind().await;
     // The panic's message is on standard error already.
     let response = answered.unwrap_or_else(|_| ApiError::internal("a panic").into_response());
     let response = finish(&app, &format!("{method} {route}"), response);
+    let response = reader.answer(response);
     let took = started.elapsed();
     app.metrics().answered(&method, route, response.status(), took);
     tracing::debug!(%method, route, status = response.status().as_u16(), ?took, "answered");
@@ -115,11 +118,10 @@ pub(crate) async fn answer(State(app): State<App>, request: Request, next: Next)
 /// Logs what the server itself failed at, and makes a problem of every refusal that is none yet.
 fn finish(app: &App, what: &str, mut response: Response) -> Response {
     if let Some(failure) = response.extensions_mut().remove::<Failure>() {
-        let page = is_page(response.headers());
         let id = app.failure_id().map(|id| id.to_string()).unwrap_or_default();
         let cause = chain(&*failure.cause);
         tracing::error!(failure = id, request = what, cause, "a request failed");
-        return if page { response } else { failure.response(&id) };
+        return failure.response_as(&id, response);
     }
     let status = response.status();
     let said = says_json(response.headers()) || is_page(response.headers());

@@ -99,15 +99,20 @@ impl<T: DeserializeOwned> Query<T> {
 /// takes besides.
 fn said_of_query(problem: &str, others: &[&str]) -> String {
     let whole = "must be a whole number that is not negative";
-    let problem = problem
+    let problem = ingest::plain(problem)
         .replace("invalid digit found in string", whole)
         .replace("cannot parse integer from empty string", whole)
         .replace("number too large to fit in target type", "is too large a number");
     let Some((_, after)) = problem.split_once("unknown field `") else { return problem };
     let mut quoted = after.split('`');
     let unknown = quoted.next().unwrap_or_default();
-    let known = quoted.skip(1).step_by(2).chain(others.iter().copied());
-    let known: Vec<String> = known.map(|name| format!("`{name}`")).collect();
+    let mut known: Vec<&str> = quoted.skip(1).step_by(2).collect();
+    for other in others {
+        if !known.contains(other) {
+            known.push(other);
+        }
+    }
+    let known: Vec<String> = known.into_iter().map(|name| format!("`{name}`")).collect();
     match known.as_slice() {
         [] => format!("there is no parameter `{unknown}` here, nor any other"),
         known => format!("there is no parameter `{unknown}` here; there are {}", known.join(", ")),

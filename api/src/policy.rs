@@ -330,6 +330,7 @@ pub const OPEN_PAGES: &[(&str, &str)] = &[
     ("GET", "/sign-in/openid"),
     ("GET", "/sign-in/openid/callback"),
     ("POST", "/sign-out"),
+    ("GET", "/favicon.ico"),
     ("GET", "/assets/{*file}"),
 ];
 

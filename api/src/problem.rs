@@ -93,6 +93,15 @@ pub(crate) struct Failure {
     problem: Problem,
 }
 
+/// Stands beside every refusal, for whoever says it in another way than as a problem.
+#[derive(Clone, Debug)]
+pub(crate) struct Refused {
+    /// The kind of problem.
+    pub(crate) code: &'static str,
+    /// What happened this time.
+    pub(crate) detail: String,
+}
+
 impl ApiError {
     /// A problem of the kind `code`.
     pub fn new(
@@ -218,6 +227,8 @@ impl IntoResponse for ApiError {
         let after = self.more.get(AFTER).and_then(Value::as_u64);
         let problem = self.problem();
         let mut response = problem.response();
+        let refused = Refused { code: problem.code, detail: problem.detail.clone() };
+        response.extensions_mut().insert(refused);
         if let Some(after) = after {
             response.headers_mut().insert(header::RETRY_AFTER, after.into());
         }
@@ -250,10 +261,14 @@ impl Problem {
 }
 
 impl Failure {
-    /// The response again, with the id that the log knows the failure by.
-    pub(crate) fn response(mut self, id: &str) -> Response {
+    /// The response again, with the id that the log knows the failure by and what stands beside it.
+    pub(crate) fn response_as(mut self, id: &str, mut response: Response) -> Response {
         self.problem.instance = Some(format!("urn:uuid:{id}"));
-        self.problem.response()
+        let (parts, body) = self.problem.response().into_parts();
+        *response.body_mut() = body;
+        response.headers_mut().remove(header::CONTENT_LENGTH);
+        response.headers_mut().extend(parts.headers);
+        response
     }
 }
 

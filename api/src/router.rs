@@ -17,7 +17,7 @@ use crate::app::App;
 use crate::boundary;
 use crate::ingest::REQUEST_BYTES;
 use crate::limits;
-use crate::problem::{ApiError, Problem};
+use crate::problem::Problem;
 use crate::routes::{
     access, adapters, claims, correlations, diff, erasures, events, evidence, follow_ups, lineage,
     log, overview, packs, people, runs, secret_scanning, subjects, system, timeline, workspaces,
@@ -41,7 +41,7 @@ pub fn router(app: App) -> Router {
         .route_layer(middleware::from_fn_with_state(app.clone(), boundary::authorize))
         .merge(open)
         .merge(web::router(&app))
-        .fallback(async || ApiError::of_status(StatusCode::NOT_FOUND))
+        .fallback(web::nothing_there)
         .layer(RequestDecompressionLayer::new())
         .layer(RequestBodyLimitLayer::new(SENT_BYTES))
         .layer(TimeoutLayer::with_status_code(StatusCode::SERVICE_UNAVAILABLE, PATIENCE))

@@ -13,6 +13,7 @@ mod door;
 mod environments;
 mod fault;
 mod follow_ups;
+mod links;
 mod live;
 mod log;
 mod openid;
@@ -22,9 +23,12 @@ mod people;
 mod preferences;
 mod queues;
 mod related;
+mod resolving;
 mod run;
 mod runs;
 mod said;
+#[cfg(test)]
+mod sample_runs;
 #[cfg(test)]
 mod samples;
 mod saved;
@@ -43,6 +47,7 @@ use tower_http::compression::CompressionLayer;
 
 use crate::app::App;
 
+pub(crate) use fault::{Reader, nothing_there};
 pub(crate) use session::is_there;
 pub use session::{Sessions, SignInCode};
 
@@ -67,7 +72,7 @@ pub(crate) fn router(app: &App) -> axum::Router<App> {
         .route("/w/{workspace}/follow-ups", get(follow_ups::page))
         .route(
             "/w/{workspace}/follow-ups/resolve",
-            get(follow_ups::preview).post(follow_ups::resolve),
+            get(resolving::preview).post(resolving::resolve),
         )
         .route("/w/{workspace}/runs", get(runs::page))
         .route("/w/{workspace}/views", post(saved::keep))
@@ -84,6 +89,7 @@ pub(crate) fn router(app: &App) -> axum::Router<App> {
         .route_layer(middleware::from_fn_with_state(app.clone(), door::authorize))
         .layer(middleware::from_fn(security::no_store))
         // Files hold no secret that packing could give away; pages hold some, and are not packed.
+        .route("/favicon.ico", get(assets::favicon))
         .route("/assets/{*file}", get(assets::asset).layer(CompressionLayer::new()))
         .layer(middleware::from_fn_with_state(app.clone(), security::guard))
 }

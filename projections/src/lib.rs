@@ -42,8 +42,8 @@ pub use projector::{ProjectionError, VERSION};
 pub use query::{
     Counts, EnvironmentStanding, Facets, FamilyCounts, FamilyView, FollowUpCounts, FollowUpFilter,
     FollowUpItem, Health, OperationCounts, OperationStanding, Overview, Page, PageError,
-    PageRequest, QueueStanding, RecentOutcome, RecentRun, RecentRuns, RunFilter, Watched, Windows,
-    WorkspaceStanding, watch,
+    PageRequest, QueueStanding, RecentOutcome, RecentRun, RecentRuns, RunFilter, Watched, Why,
+    Windows, WorkspaceStanding, watch,
 };
 pub use rebuild::Progress;
 pub use remote_claims::Claim;

@@ -17,6 +17,7 @@ mod scan;
 mod standings;
 mod statement;
 mod watch;
+mod why;
 
 pub use counts::{Counts, EnvironmentStanding, FollowUpCounts, Health, Overview};
 pub use everywhere::WorkspaceStanding;
@@ -30,3 +31,4 @@ pub use recent::{RecentRun, RecentRuns};
 pub use runs::RunFilter;
 pub(crate) use statement::{Statement, Value};
 pub use watch::{Watched, watch};
+pub use why::Why;

@@ -19,3 +19,4 @@ pub(crate) mod seconds;
 pub mod standing;
 #[cfg(test)]
 pub(crate) mod story;
+pub mod why;

@@ -90,6 +90,12 @@ words! {
         AdapterNotAsked = "adapter_not_asked",
         /// An adapter that answers.
         AdapterAnswers = "adapter_answers",
+        /// What becomes of a run that is waited for no more.
+        GivenUp = "becomes_given_up",
+        /// A decision that leaves it to a person.
+        DecisionNeedsAttention = "decision_needs_attention",
+        /// A decision that there is nothing to say.
+        DecisionNoChange = "decision_no_change",
         /// A log that is what was signed.
         LogSigned = "log_signed",
         /// A log that nobody signed.
@@ -371,6 +377,9 @@ impl Texts {
                 AdapterRefused: "adapter-refused",
                 AdapterNotAsked: "adapter-not-asked",
                 AdapterAnswers: "adapter-answers",
+                GivenUp: "becomes-given-up",
+                DecisionNeedsAttention: "decision-needs-attention",
+                DecisionNoChange: "decision-no-change",
                 LogSigned: "log-signed",
                 LogUnsigned: "log-unsigned",
                 LogBehind: "log-behind",

@@ -201,6 +201,11 @@ impl View {
         &self.sight
     }
 
+    /// The texts of its language.
+    pub(crate) const fn texts(&self) -> &'static Texts {
+        self.texts
+    }
+
     /// The moment it is of.
     pub const fn at(&self) -> Moment {
         self.at

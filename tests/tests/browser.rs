@@ -59,6 +59,14 @@ impl Stage {
         self.send("workspaces/main/events", events).await;
     }
 
+    /// Reads something from the API.
+    async fn read(&self, path: &str) -> Value {
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let url = format!("{}/v1/{path}", self.demo.url());
+        let answer = http.get(url).bearer_auth(&self.token).send().await.unwrap();
+        answer.error_for_status().unwrap().json().await.unwrap()
+    }
+
     /// Sends something to the API, as the administrator.
     async fn send(&self, path: &str, body: Value) {
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
@@ -104,6 +112,9 @@ async fn the_dashboard_works(database_url: Option<String>) {
         "/adapters",
         "/log",
         "/log?type=run.failed",
+        "/runs?since=2020-01-01&queue=backups",
+        "/queues?as_of=300",
+        "/adapters?as_of=300",
         "/runs?follow_up=true",
         "/follow-ups?actionability=superseded_by_later_success",
         "/../../w",
@@ -112,8 +123,10 @@ async fn the_dashboard_works(database_url: Option<String>) {
     let pages = pages.map(str::to_owned).into_iter();
     let pages = pages.chain([open, stale, superseded].map(|run| format!("/runs/{run}")));
     everybody_can_use(&stage, pages).await;
+    all_workspaces_have_the_same_frame(&stage).await;
     a_person_signs_in(&stage).await;
     assert_eq!(stage.browser.complaints().await.unwrap(), Vec::<String>::new());
+    what_is_not_there_is_a_page_for_everybody(&stage).await;
     a_lost_connection_is_told_and_comes_back(&stage).await;
     stage.browser.close().await.unwrap();
     stage.demo.end().await.unwrap();
@@ -128,6 +141,15 @@ async fn an_old_failure_is_history(stage: &Stage, run: &str) {
         .unwrap();
     browser.holds("document.querySelector('[data-guidance=superseded]') !== null").await.unwrap();
     browser.holds("document.querySelector('#actions form') === null").await.unwrap();
+    // Since when it is history, and by which rule, stands there; and so does what was recorded.
+    browser.holds("document.querySelector('.truth.now [data-since] time') !== null").await.unwrap();
+    let rule = "document.querySelector('[data-why=follow-up]').innerText.includes('later_success')";
+    browser.holds(rule).await.unwrap();
+    browser.holds("document.querySelector('.raw').innerText.includes('Recorded')").await.unwrap();
+    stage.open("/follow-ups").await;
+    browser.holds(&format!("document.querySelector('a[href*=\"{run}\"]') === null")).await.unwrap();
+    stage.open("/follow-ups?actionability=superseded_by_later_success").await;
+    browser.holds("document.querySelector('[data-row] .now-side time') !== null").await.unwrap();
 }
 
 async fn a_stale_run_is_told_the_same_everywhere(stage: &Stage, run: &str) {
@@ -138,9 +160,17 @@ async fn a_stale_run_is_told_the_same_everywhere(stage: &Stage, run: &str) {
     let told = told.as_str().unwrap().to_owned();
     let loud = "document.querySelector('#activity').dataset.severity === 'attention'";
     browser.holds(loud).await.unwrap();
+    // It is past its window since a moment that is told, and what comes next is told as well.
+    browser.holds("document.querySelector('.truth.recorded time') !== null").await.unwrap();
+    browser.holds("document.querySelector('[data-next]').innerText.length > 0").await.unwrap();
     stage.open("/runs?freshness=stale_running").await;
     browser.shows(&told).await.unwrap();
     browser.holds(loud).await.unwrap();
+    // The API tells the same story in the same words.
+    let standing = stage.read(&format!("workspaces/main/runs/{run}?lang=en")).await;
+    assert_eq!(standing["now"]["freshness"], "stale_running", "{standing}");
+    assert_eq!(standing["now"]["guidance"]["severity"], "attention", "{standing}");
+    assert_eq!(standing["now"]["guidance"]["text"], told, "{standing}");
 }
 
 async fn a_person_resolves_and_reopens(stage: &Stage, run: &str) {
@@ -148,6 +178,18 @@ async fn a_person_resolves_and_reopens(stage: &Stage, run: &str) {
     stage.open(&format!("/runs/{run}")).await;
     browser.press('e').await.unwrap();
     browser.holds("document.activeElement.id === 'reason-resolve'").await.unwrap();
+    // A reason of nothing but space is refused at its field, and the note that was written stays.
+    browser.write("#reason-resolve", " ").await.unwrap();
+    browser.write("#note-resolve", "looked at it").await.unwrap();
+    browser.click("[data-action=resolve] button").await.unwrap();
+    browser.holds("document.querySelector('#wrong-resolve') !== null").await.unwrap();
+    browser
+        .holds("document.querySelector('#note-resolve').value === 'looked at it'")
+        .await
+        .unwrap();
+    // A browser notes that the answer refused.
+    let said = browser.complaints().await.unwrap();
+    assert!(said.iter().all(|one| one.contains("422")), "{said:?}");
     browser.write("#reason-resolve", "fixed_by_hand").await.unwrap();
     browser.click("[data-action=resolve] button").await.unwrap();
     browser
@@ -228,6 +270,31 @@ async fn the_log_holds_still_while_it_is_paused(stage: &Stage) {
     browser.holds(&format!("{newest} === {before}")).await.unwrap();
     browser.click("#pause").await.unwrap();
     browser.holds(&format!("{newest} > {before}")).await.unwrap();
+}
+
+async fn all_workspaces_have_the_same_frame(stage: &Stage) {
+    let browser = &stage.browser;
+    stage.open("/../../w").await;
+    browser.holds("document.querySelector('#activity').dataset.severity !== ''").await.unwrap();
+    browser.press('j').await.unwrap();
+    browser.holds("document.querySelector('[data-row].current') !== null").await.unwrap();
+    browser.press('?').await.unwrap();
+    browser.holds("document.querySelector('#keys').open").await.unwrap();
+}
+
+async fn what_is_not_there_is_a_page_for_everybody(stage: &Stage) {
+    let browser = &stage.browser;
+    for page in ["/nope", "/runs/nope", "?environment=nope", "/queues?queue=nope"] {
+        everybody_can_use(stage, [page.to_owned()].into_iter()).await;
+        browser.holds("document.querySelector('.fault-status').innerText === '404'").await.unwrap();
+        browser.holds("document.querySelectorAll('.ways a').length > 1").await.unwrap();
+    }
+    stage.choose("de", "light").await;
+    stage.open("/nope").await;
+    browser.shows("Hier ist nichts").await.unwrap();
+    stage.choose("en", "light").await;
+    stage.open("/").await;
+    browser.holds("document.querySelector('#region') !== null").await.unwrap();
 }
 
 async fn a_lost_connection_is_told_and_comes_back(stage: &Stage) {

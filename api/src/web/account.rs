@@ -153,11 +153,10 @@ pub(super) async fn change_password(
     Form(change): Form<Change>,
 ) -> Page<Response> {
     if !viewer.made(&change.form_token) {
-        return Err(Fault::foreign(&headers));
+        return Err(Fault::foreign());
     }
-    let language = Preferences::of(&headers).language;
     let changed = changed(&app, &viewer, access.actor(), origin, change).await;
-    let refused = changed.map_err(|error| Fault::from(error).in_language(language))?;
+    let refused = changed?;
     let Some(refused) = refused else {
         return Ok(Redirect::to("/account?done=password").into_response());
     };
@@ -215,17 +214,15 @@ pub(super) async fn link(
     Form(link): Form<Link>,
 ) -> Page<Response> {
     if !viewer.made(&link.form_token) {
-        return Err(Fault::foreign(&headers));
+        return Err(Fault::foreign());
     }
-    let language = Preferences::of(&headers).language;
     let (session, who) = (viewer.session, viewer.person.clone());
     let mut page = shown(&app, &headers, (viewer, access), None, None).await?;
     let (Some(person), Some(provider), Some(line)) = (who, app.provider(), &mut page.provider)
     else {
-        return Err(Fault::from(ApiError::of_status(StatusCode::NOT_FOUND)).in_language(language));
+        return Err(ApiError::of_status(StatusCode::NOT_FOUND).into());
     };
-    let knows = knows(&app, &person, link.current, origin).await;
-    if !knows.map_err(|error| Fault::from(error).in_language(language))? {
+    if !knows(&app, &person, link.current, origin).await? {
         line.refused = Some("account-password-wrong");
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, html(&page)?).into_response());
     }
@@ -244,11 +241,10 @@ pub(super) async fn link(
 pub(super) async fn end_sessions(
     State(app): State<App>,
     viewer: Viewer,
-    headers: HeaderMap,
     Form(end): Form<End>,
 ) -> Page<Response> {
     if !viewer.made(&end.form_token) {
-        return Err(Fault::foreign(&headers));
+        return Err(Fault::foreign());
     }
     let person = viewer.person.as_ref().map(|person| person.id);
     let store = app.ledger().store();

@@ -37,6 +37,12 @@ pub(super) struct AdapterView {
 }
 
 impl AdapterView {
+    /// Takes out what is known of now alone.
+    fn past(&mut self) {
+        (self.idle, self.last_success, self.last_error) = (None, None, None);
+        (self.failures, self.backlog) = (0, 0);
+    }
+
     /// How loud its state is.
     pub(super) fn severity(&self) -> Severity {
         match self {
@@ -55,6 +61,45 @@ impl AdapterView {
             AdapterView { .. } => Phrase::AdapterAnswers,
         }
     }
+}
+
+impl Shell {
+    /// Why an adapter gave no answer, by its stable word.
+    pub(super) fn adapter_error(&self, code: impl AsRef<str>) -> String {
+        self.say(match code.as_ref() {
+            "unavailable" => "adapter-error-unavailable",
+            "timeout" => "adapter-error-timeout",
+            "refused" => "adapter-error-refused",
+            "malformed" => "adapter-error-malformed",
+            "broken" => "adapter-error-broken",
+            "no_subject" => "adapter-error-subject",
+            "unknown_run" => "adapter-error-run",
+            "idle" => "adapter-error-idle",
+            "remote" => "adapter-error-remote",
+            code if SeamError::is_code(code) => "adapter-error-decision",
+            _ => "adapter-error-other",
+        })
+    }
+
+    /// What the adapters of the product say of themselves, in the reader's language. What somebody
+    /// else wrote of an adapter of theirs stays as it is.
+    pub(super) fn of_adapter(&self, text: &str) -> String {
+        of_adapter(text).map_or_else(|| text.to_owned(), |key| self.say(key))
+    }
+}
+
+fn of_adapter(text: &str) -> Option<&'static str> {
+    Some(match text {
+        "no domain database is configured; name one to have these runs judged" => {
+            "adapter-no-domain"
+        }
+        "restore_runs of the domain database" => "adapter-reads-restores",
+        "environment_reviews of the domain database" => "adapter-reads-reviews",
+        "a query of the domain database" => "adapter-reads-query",
+        "a service over HTTP" => "adapter-reads-http",
+        "what a program of its own reads" => "adapter-reads-own",
+        _ => return None,
+    })
 }
 
 /// Why an adapter is not heard: it gave no answer, or one that was refused.
@@ -76,7 +121,13 @@ pub(super) async fn page(
     State(app): State<App>,
     Asked { shell, workspace, .. }: Asked<PartQuery>,
 ) -> Page<Html<String>> {
-    let adapters = adapters(&app, workspace).await?;
+    let mut adapters = adapters(&app, workspace).await?;
+    if shell.as_of.is_some() {
+        // How they answered is kept as it is now, and not as it was.
+        for adapter in &mut adapters {
+            adapter.past();
+        }
+    }
     html(&AdaptersPage { shell, adapters })
 }
 
@@ -103,4 +154,24 @@ pub(super) async fn adapters(app: &App, workspace: WorkspaceId) -> ApiResult<Vec
         }
     });
     Ok(adapters.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use runledger_ledger::catalog::Catalog;
+
+    use super::*;
+
+    #[test]
+    fn what_the_adapters_of_the_product_say_of_themselves_is_in_the_catalog_of_messages() {
+        let built_in = runledger_adapters::built_in(None).build(&Catalog::built_in()).unwrap();
+        let mut said = 0;
+        for adapter in built_in.adapters() {
+            for text in adapter.manifest.reads.as_deref().into_iter().chain(adapter.idle()) {
+                assert!(of_adapter(text).is_some(), "{text}");
+                said += 1;
+            }
+        }
+        assert!(said > 2, "{said}");
+    }
 }

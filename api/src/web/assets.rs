@@ -39,6 +39,18 @@ pub(super) async fn asset(Path(name): Path<String>) -> Response {
     (headers, file.data.into_owned()).into_response()
 }
 
+/// The icon, for whoever asks for it without having read a page.
+pub(super) async fn favicon() -> Response {
+    let Some(file) = Files::get("favicon.ico") else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("image/x-icon")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=86400")),
+    ];
+    (headers, file.data.into_owned()).into_response()
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;

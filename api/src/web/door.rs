@@ -8,7 +8,6 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
 use super::fault::{Fault, Page};
-use super::preferences::Preferences;
 use super::session::Viewer;
 use crate::access::{self, Access, Principal};
 use crate::app::App;
@@ -21,14 +20,13 @@ use crate::problem::{ApiError, ApiResult};
 /// was decided go along with the request.
 pub(super) async fn authorize(State(app): State<App>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
-    let language = Preferences::of(&parts.headers).language;
     match decide(&app, &mut parts).await {
         Ok(None) => {}
         Ok(Some((viewer, access))) => {
             parts.extensions.insert(viewer);
             parts.extensions.insert(access);
         }
-        Err(fault) => return fault.in_language(language).into_response(),
+        Err(fault) => return fault.into_response(),
     }
     next.run(Request::from_parts(parts, body)).await
 }

@@ -17,7 +17,13 @@ pub(super) struct EnvironmentsPage {
     /// Each environment, and of each family in it: runs that need a person, and all runs.
     pub(super) environments: Vec<(EnvironmentStanding, Vec<(u64, u64)>)>,
     /// The families that anything ran of.
-    pub(super) families: Vec<String>,
+    pub(super) families: Vec<Family>,
+}
+
+/// A family, and what people call it.
+pub(super) struct Family {
+    pub(super) name: String,
+    pub(super) title: String,
 }
 
 pub(super) async fn page(Asked { shell, view, .. }: Asked<PartQuery>) -> Page<Html<String>> {
@@ -32,5 +38,8 @@ pub(super) async fn page(Asked { shell, view, .. }: Asked<PartQuery>) -> Page<Ht
     };
     let environments =
         shell.environments.iter().map(|one| (one.clone(), row(one))).collect::<Vec<_>>();
+    let title =
+        |name: String| Family { title: view.family_title(&name).unwrap_or(name.clone()), name };
+    let families = families.into_iter().map(title).collect();
     html(&EnvironmentsPage { shell, environments, families })
 }

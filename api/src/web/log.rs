@@ -1,13 +1,17 @@
 //! The log as it lies there, the newest event first; narrowed where that is asked for.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use askama::Template;
 use axum::extract::State;
+use axum::http::StatusCode;
 use axum::response::Html;
 use runledger_ledger::event::{AggregateType, Recorded, Stream};
 use runledger_ledger::fact::{EventKind as _, EventType};
 use runledger_ledger::store::{Kept, Store, StoredEvent, Whereabouts};
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::{Name, RunId, WorkspaceId};
+use runledger_projections::{PageRequest, RunFilter, View};
 use serde::Deserialize;
 
 use super::fault::{Page, html};
@@ -35,15 +39,28 @@ pub(super) struct LogQuery {
     /// Events of this type.
     #[serde(rename = "type")]
     kind: Option<EventType>,
-    /// Events of this run.
-    run: Option<RunId>,
+    /// Events of this run: its id, or a part of it that no other has.
+    run: Option<Name>,
     /// Events that this actor was behind.
     actor: Option<Name>,
     /// Events that this source reported.
     source: Option<Name>,
-    /// A log spans environments: this only goes along to other pages.
-    #[serde(rename = "environment")]
-    _environment: Option<NameOrNone>,
+    /// Events that were recorded at this moment or later.
+    since: Option<String>,
+    /// Events that were recorded before this moment.
+    until: Option<String>,
+    /// Events of runs of this environment.
+    environment: Option<NameOrNone>,
+}
+
+/// What is looked for, and where.
+struct Search {
+    asked: LogQuery,
+    run: Option<RunId>,
+    /// Events from this position on.
+    least: u64,
+    /// Events before this one.
+    to: u64,
 }
 
 /// An event as people see it.
@@ -84,7 +101,7 @@ pub(super) struct LogPage {
 
 pub(super) async fn page(
     State(app): State<App>,
-    Asked { shell, asked, workspace, .. }: Asked<LogQuery>,
+    Asked { shell, view, asked, workspace }: Asked<LogQuery>,
 ) -> Page<Html<String>> {
     let store = app.ledger().store();
     let head = store.head(workspace).await.map_err(ApiError::from)?;
@@ -96,39 +113,93 @@ pub(super) async fn page(
         Some(_) => None,
         None => Some(Signed::read(&app, workspace, head.as_ref()).await?),
     };
-    let to = asked.before.unwrap_or(size).min(size);
-    let (stored, older) = asked.find(store, workspace, to).await?;
+    let (narrowed, newest) = (asked.narrows(), asked.before.is_none() && asked.until.is_none());
+    let moves = newest && shell.as_of.is_none();
+    let search = Search::of(asked, &view, store, size).await?;
+    let (stored, older) = search.find(&view, store).await?;
     let events = stored.iter().map(EventView::of).collect::<ApiResult<Vec<_>>>()?;
-    let (narrowed, moves) = (asked.narrows(), asked.before.is_none() && shell.as_of.is_none());
     html(&LogPage { shell, events, size, older, narrowed, moves, signed })
 }
 
 impl LogQuery {
     fn narrows(&self) -> bool {
-        let LogQuery { kind, run, actor, source, .. } = self;
-        kind.is_some() || run.is_some() || actor.is_some() || source.is_some()
+        let LogQuery { before: _, kind, run, actor, source, since, until, environment } = self;
+        let named = [run, actor, source].iter().any(|one| one.is_some());
+        named || kind.is_some() || since.is_some() || until.is_some() || environment.is_some()
     }
 
-    /// The newest events before `to` that fit, and where to look on.
-    async fn find(
-        &self,
-        store: &Store,
-        workspace: WorkspaceId,
-        to: u64,
-    ) -> ApiResult<(Vec<Kept>, Option<u64>)> {
+    /// Whether the events have to be looked into.
+    fn looks(&self) -> bool {
+        let LogQuery { kind, actor, source, environment, .. } = self;
+        kind.is_some() || actor.is_some() || source.is_some() || environment.is_some()
+    }
+
+    /// The run that is meant. A part of an id is looked for.
+    async fn run(&self, view: &View) -> ApiResult<Option<RunId>> {
+        let Some(text) = &self.run else { return Ok(None) };
+        if let Ok(run) = text.as_str().parse() {
+            return Ok(Some(run));
+        }
+        let filter = RunFilter { text: Some(text.to_string()), ..RunFilter::default() };
+        let found = view.runs(&filter, &PageRequest::first(50)).await?;
+        let part = text.as_str().to_lowercase();
+        let ids = found.items.iter().map(|run| run.run_id);
+        let ids: Vec<RunId> = ids.filter(|id| id.to_string().contains(&part)).collect();
+        match ids.as_slice() {
+            [one] => Ok(Some(*one)),
+            [] => Err(ApiError::not_found("unknown_run", format!("no run {text} is known here"))),
+            _ => {
+                let detail = format!("`run`: more than one run has {text} in its id");
+                Err(ApiError::new(StatusCode::BAD_REQUEST, "ambiguous_run", detail))
+            }
+        }
+    }
+}
+
+/// How many events had been recorded just before a moment.
+async fn size_before(
+    store: &Store,
+    workspace: WorkspaceId,
+    name: &str,
+    moment: Option<&String>,
+) -> ApiResult<Option<u64>> {
+    let Some(text) = moment else { return Ok(None) };
+    let moment = text.replace(' ', "+").parse::<Moment>().map_err(|error| {
+        let detail = format!("`{name}` must be a time: {error}");
+        ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
+    })?;
+    let before = Moment::from_micros(moment.micros() - 1);
+    Ok(Some(store.size_at(workspace, before).await?))
+}
+
+impl Search {
+    async fn of(asked: LogQuery, view: &View, store: &Store, size: u64) -> ApiResult<Search> {
+        let workspace = view.workspace();
+        let run = asked.run(view).await?;
+        let least = size_before(store, workspace, "since", asked.since.as_ref()).await?;
+        let until = size_before(store, workspace, "until", asked.until.as_ref()).await?;
+        let to = asked.before.unwrap_or(size).min(size).min(until.unwrap_or(size));
+        Ok(Search { asked, run, least: least.unwrap_or(0), to })
+    }
+
+    /// The newest events that fit, and where to look on.
+    async fn find(&self, view: &View, store: &Store) -> ApiResult<(Vec<Kept>, Option<u64>)> {
+        let (workspace, to, least) = (view.workspace(), self.to, self.least.min(self.to));
         let (mut stored, from) = if let Some(run) = self.run {
             let stored = store.stream_as_kept(workspace, Stream::run(run), 0, OF_RUN).await?;
-            (stored.into_iter().filter(|one| one.position < to).collect::<Vec<_>>(), 0)
+            let fits = |one: &StoredEvent| (least..to).contains(&one.position);
+            (stored.into_iter().filter(fits).collect::<Vec<_>>(), least)
         } else {
-            let look = if self.narrows() { LOOK } else { u32::try_from(PAGE).unwrap_or(LOOK) };
-            let from = to.saturating_sub(look.into());
+            let look = if self.asked.looks() { LOOK } else { u32::try_from(PAGE).unwrap_or(LOOK) };
+            let from = to.saturating_sub(look.into()).max(least);
             (store.log_as_kept(workspace, from, to, look).await?, from)
         };
         stored.reverse();
         let stored = store.told(workspace, stored).await?;
+        let environments = self.environments(view, &stored).await?;
         let mut found = Vec::with_capacity(PAGE);
         for event in stored {
-            if self.narrows() && !self.fits(&event)? {
+            if self.asked.looks() && !self.fits(&event, &environments)? {
                 continue;
             }
             if found.len() == PAGE {
@@ -138,23 +209,56 @@ impl LogQuery {
             }
             found.push(event);
         }
-        Ok((found, Some(from).filter(|from| *from > 0)))
+        Ok((found, Some(from).filter(|from| *from > least)))
     }
 
-    fn fits(&self, kept: &Kept) -> ApiResult<bool> {
+    /// The environments of the runs that these events are of, if one is asked for.
+    async fn environments(
+        &self,
+        view: &View,
+        stored: &[Kept],
+    ) -> ApiResult<BTreeMap<RunId, String>> {
+        let mut environments = BTreeMap::new();
+        if self.asked.environment.is_none() {
+            return Ok(environments);
+        }
+        let mut runs = BTreeSet::new();
+        for Kept { event, archived } in stored {
+            if archived.as_ref().is_some_and(|archived| archived.why.is_some()) {
+                continue;
+            }
+            let event = Recorded::decode(&event.body).map_err(ApiError::internal)?;
+            runs.extend(event.stream.run_id());
+        }
+        let runs: Vec<RunId> = runs.into_iter().collect();
+        // At most a few statements: no more events than that are looked at.
+        for runs in runs.chunks(500) {
+            environments.extend(view.environments_of(runs).await?);
+        }
+        Ok(environments)
+    }
+
+    fn fits(&self, kept: &Kept, environments: &BTreeMap<RunId, String>) -> ApiResult<bool> {
+        let LogQuery { kind: of_kind, actor: by, source, environment, .. } = &self.asked;
         if kept.archived.as_ref().is_some_and(|archived| archived.why.is_some()) {
-            // Who did it cannot be told: it is left out where that is asked for.
+            // Who did it, and where, cannot be told: it is left out where that is asked for.
             let kind = archived::kind(&kept.event)?;
-            return Ok(self.kind.is_none_or(|wanted| wanted.as_str() == kind)
-                && self.actor.is_none()
-                && self.source.is_none());
+            return Ok(of_kind.is_none_or(|wanted| wanted.as_str() == kind)
+                && by.is_none()
+                && source.is_none()
+                && environment.is_none());
         }
         let event = Recorded::decode(&kept.event.body).map_err(ApiError::internal)?;
         let kind = event.fact.event.event_type();
+        let within = environment.as_ref().is_none_or(|wanted| {
+            let of = event.stream.run_id().and_then(|run| environments.get(&run));
+            of == Some(&wanted.0)
+        });
         let actor = event.actor.map(|actor| actor.id);
-        Ok(self.kind.is_none_or(|wanted| wanted == kind)
-            && self.actor.as_ref().is_none_or(|wanted| actor.as_ref() == Some(wanted))
-            && self.source.as_ref().is_none_or(|wanted| event.source.as_ref() == Some(wanted)))
+        Ok(within
+            && of_kind.is_none_or(|wanted| wanted == kind)
+            && by.as_ref().is_none_or(|wanted| actor.as_ref() == Some(wanted))
+            && source.as_ref().is_none_or(|wanted| event.source.as_ref() == Some(wanted)))
     }
 }
 

@@ -74,7 +74,6 @@ pub(super) async fn callback(
     let provider = provider(&app)?;
     // What cannot be read has brought nothing.
     let brought = Query::<Brought>::try_from_uri(&uri).map(|Query(brought)| brought);
-    let language = Preferences::of(&headers).language;
     let ended = end(&app, provider, origin, &headers, brought.unwrap_or_default()).await;
     let mut response = match ended {
         Ok(Ended::In(reference, next)) => {
@@ -93,7 +92,7 @@ pub(super) async fn callback(
             let tried = Tried { next, told: Some((status, told)), ..Tried::default() };
             shown(&app, &headers, tried).await?
         }
-        Err(error) => Fault::from(error).in_language(language).into_response(),
+        Err(error) => Fault::from(error).into_response(),
     };
     keep(&headers, &mut response, None);
     Ok(response)

@@ -3,6 +3,7 @@
 use askama::Template;
 use axum::extract::State;
 use axum::response::Html;
+use runledger_ledger::time::Moment;
 use runledger_ledger::words::Outcome;
 use runledger_projections::rules::actionability::{Actionability, is_follow_up};
 use runledger_projections::rules::freshness::Freshness;
@@ -25,6 +26,8 @@ use crate::routes::overview::PartQuery;
 
 /// Most things to do that it shows.
 const ITEMS: u16 = 6;
+/// Most operations that it shows; the page of operations has all of them.
+const OPERATIONS: usize = 14;
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -36,6 +39,8 @@ pub(super) struct OverviewPage {
     pub(super) queues: Vec<QueueStanding>,
     pub(super) chart: Chart,
     pub(super) quiet: Quiet,
+    /// From when on its runs were looked at.
+    pub(super) quiet_since: Moment,
     pub(super) operations: Vec<OperationStanding>,
     pub(super) adapters: Vec<AdapterView>,
     /// What is known of signatures; of the past it is not asked.
@@ -114,7 +119,8 @@ pub(super) async fn page(
         queues: view.queues().await?,
         chart: Chart::of(&recent, since),
         quiet: Quiet::of(&recent),
-        adapters: match shell.may_read_adapters() {
+        quiet_since: recent.scanned_to.unwrap_or(since),
+        adapters: match shell.may_read_adapters() && shell.as_of.is_none() {
             true => adapters(&app, workspace).await?,
             false => Vec::new(),
         },

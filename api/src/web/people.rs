@@ -12,9 +12,10 @@ use uuid::Uuid;
 use super::account::SessionLine;
 use super::door;
 use super::fault::{Fault, Page, html};
+use super::links::encode;
 use super::preferences::Preferences;
 use super::session::Viewer;
-use super::shell::{Shell, encode};
+use super::shell::Shell;
 use super::words;
 use crate::access::Access;
 use crate::app::App;
@@ -78,9 +79,7 @@ pub(super) async fn person(
     headers: HeaderMap,
 ) -> Page<Html<String>> {
     let preferences = Preferences::of(&headers);
-    let found = of(&app, &access, &person, viewer.session).await;
-    let (person, sessions) =
-        found.map_err(|error| Fault::from(error).in_language(preferences.language))?;
+    let (person, sessions) = of(&app, &access, &person, viewer.session).await?;
     let path = format!("/people/{}", encode(person.principal.name.as_str()));
     let uri: Uri = path.parse().map_err(ApiError::internal)?;
     let shell = Shell::of_all(preferences, app.ledger().now(), (viewer, access), &uri);
@@ -104,15 +103,12 @@ pub(super) async fn end_sessions(
     Path(PersonPath { person }): Path<PersonPath>,
     viewer: Viewer,
     access: Access,
-    headers: HeaderMap,
     Form(end): Form<End>,
 ) -> Page<Response> {
     if !viewer.made(&end.form_token) {
-        return Err(Fault::foreign(&headers));
+        return Err(Fault::foreign());
     }
-    let language = Preferences::of(&headers).language;
-    let ended = ended(&app, &access, &person, end).await;
-    ended.map_err(|error| Fault::from(error).in_language(language))?;
+    ended(&app, &access, &person, end).await?;
     let to = format!("/people/{}?done=sessions", encode(person.as_str()));
     Ok(Redirect::to(&to).into_response())
 }

@@ -91,7 +91,7 @@ pub(super) async fn choose(
     Form(choice): Form<Choice>,
 ) -> Page<Response> {
     if !viewer.made(&choice.form_token) {
-        return Err(Fault::foreign(&headers));
+        return Err(Fault::foreign());
     }
     let mut preferences = Preferences::of(&headers);
     preferences.chosen = choice.language.or(preferences.chosen);

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::fault::{Page, html};
 use super::shell::{Asked, Shell};
 use super::words;
+use crate::problem::{ApiError, ApiResult};
 use crate::question::NameOrNone;
 
 /// Which of them is meant.
@@ -18,6 +19,15 @@ pub(super) struct QueueQuery {
     /// A queue spans environments: this only goes along to other pages.
     #[serde(rename = "environment")]
     _environment: Option<NameOrNone>,
+}
+
+/// A queue is one that a run or a worker has named.
+pub(super) fn known(name: &str, queues: &[QueueStanding]) -> ApiResult<()> {
+    if queues.iter().any(|one| one.queue == name) {
+        return Ok(());
+    }
+    let detail = format!("no run and no worker has named a queue called {name:?} here");
+    Err(ApiError::not_found("unknown_queue", detail))
 }
 
 #[derive(Template)]
@@ -32,5 +42,8 @@ pub(super) async fn page(
     Asked { shell, view, asked, .. }: Asked<QueueQuery>,
 ) -> Page<Html<String>> {
     let queues = view.queues().await?;
+    if let Some(name) = asked.queue.as_ref().filter(|_| shell.as_of.is_none()) {
+        known(name, &queues)?;
+    }
     html(&QueuesPage { shell, queues, meant: asked.queue })
 }

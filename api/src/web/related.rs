@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use runledger_ledger::run::Related;
+use runledger_ledger::time::Moment;
 use runledger_ledger::words::RunId;
 use runledger_projections::View;
 use runledger_projections::rules::actionability::Proof;
@@ -13,8 +14,8 @@ use super::fault::Page;
 use super::shell::Shell;
 
 impl Shell {
-    /// Learns which of the runs that these standings relate to are there. One statement at most:
-    /// that a superseding run is there goes without saying.
+    /// Learns which of the runs that these standings relate to are there, and when they settled. One
+    /// statement. That a superseding run is there goes without saying.
     pub(super) async fn relate<'a>(
         &mut self,
         view: &View,
@@ -24,7 +25,10 @@ impl Shell {
         for standing in standings {
             let proof = standing.now.actionability.proof.as_ref();
             match proof {
-                Some(Proof::Run(run)) => self.known.extend([*run]),
+                Some(Proof::Run(run)) => {
+                    self.known.entry(*run).or_default();
+                    unsure.insert(*run);
+                }
                 _ => unsure.extend(of_proof(proof).as_ref().and_then(run)),
             }
             let recorded = &standing.recorded;
@@ -41,22 +45,38 @@ impl Shell {
         view: &View,
         things: impl IntoIterator<Item = &'a Related>,
     ) -> Page<()> {
-        let runs = things.into_iter().filter_map(run).collect();
-        self.relate_to(view, runs).await
+        let runs: BTreeSet<RunId> = things.into_iter().filter_map(run).collect();
+        match runs.iter().all(|run| self.known.contains_key(run)) {
+            true => Ok(()),
+            false => self.relate_to(view, runs).await,
+        }
     }
 
     async fn relate_to(&mut self, view: &View, runs: BTreeSet<RunId>) -> Page<()> {
-        let asked: Vec<RunId> = runs.difference(&self.known).copied().collect();
-        self.known.extend(view.there(&asked).await?);
+        let unsure = |run: &RunId| !matches!(self.known.get(run), Some(Some(_)));
+        let asked: Vec<RunId> = runs.into_iter().filter(unsure).collect();
+        self.known.extend(view.ends(&asked).await?);
         Ok(())
     }
 
     /// Where a thing can be looked at: a run of this workspace, or an address of the web.
     pub(super) fn link(&self, thing: &Related) -> Option<String> {
         match leads(thing) {
-            Leads::Run(run) => self.known.contains(&run).then(|| self.run(run)),
+            Leads::Run(run) => self.known.contains_key(&run).then(|| self.run(run)),
             Leads::Web(address) => Some(address),
             Leads::Nowhere => None,
+        }
+    }
+
+    /// Since when what proves the verdict on a run is there.
+    pub(super) fn proved_at(&self, run: &Standing) -> Option<Moment> {
+        match run.now.actionability.proof.as_ref()? {
+            Proof::Run(run) => self.known.get(run).copied().flatten(),
+            Proof::Observation { verified_at, .. } => Some(*verified_at),
+            Proof::Reconciliation { recorded_at, .. } | Proof::Operator { recorded_at, .. } => {
+                Some(*recorded_at)
+            }
+            Proof::LateSignal => run.recorded.late_signals.iter().map(|one| one.effective_at).max(),
         }
     }
 

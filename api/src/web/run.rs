@@ -3,25 +3,28 @@
 
 use askama::Template;
 use axum::extract::{Form, FromRequestParts, Path, Request, State};
-use axum::http::HeaderMap;
+use axum::http::StatusCode;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use runledger_ledger::event::Stream;
 use runledger_ledger::run::{FollowUpAction, FollowUpCommand, RunCommand};
 use runledger_ledger::store::{Kept, StoreError};
 use runledger_ledger::submission::{Command, Submission};
+use runledger_ledger::time::Moment;
 use runledger_ledger::words::{Name, Note, RunId, WorkspaceId};
 use runledger_projections::rules::actionability::Proof;
 use runledger_projections::rules::actions::ActionKey;
 use runledger_projections::rules::standing::Standing;
+use runledger_projections::rules::why::{self, Becomes};
 use runledger_projections::texts::Phrase;
-use runledger_projections::{PageRequest, ProjectionError, RunFilter, Timeline as Told, ViewError};
+use runledger_projections::{
+    PageRequest, ProjectionError, RunFilter, Timeline as Told, ViewError, Why,
+};
 use serde::Deserialize;
 
 use super::door;
 use super::fault::{Fault, Page, html};
 use super::log::EventView;
-use super::preferences::Preferences;
-use super::session::Viewer;
+use super::said::Given;
 use super::shell::{Asked, Shell};
 use super::sign_in::own_path;
 use super::timeline::{Timeline, Truth};
@@ -51,8 +54,24 @@ pub(super) struct RunQuery {
 /// The run that the path names.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct RunPath {
-    workspace: String,
-    run: RunId,
+    run: String,
+}
+
+impl RunPath {
+    /// Its id. What is none names no run.
+    fn id(&self) -> ApiResult<RunId> {
+        self.run.parse().map_err(|_| unknown(&self.run))
+    }
+}
+
+fn unknown(run: impl std::fmt::Display) -> ApiError {
+    ApiError::not_found("unknown_run", format!("no run {run} is known here"))
+}
+
+/// What every form of this page carries.
+trait Carries {
+    /// Which session it was made for.
+    fn form_token(&self) -> &str;
 }
 
 /// A person's word, as the form gives it.
@@ -66,6 +85,12 @@ pub(super) struct Word {
     next: String,
 }
 
+impl Carries for Word {
+    fn form_token(&self) -> &str {
+        &self.form_token
+    }
+}
+
 /// A question to the adapter.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -75,11 +100,19 @@ pub(super) struct Question {
     dry_run: bool,
 }
 
+impl Carries for Question {
+    fn form_token(&self) -> &str {
+        &self.form_token
+    }
+}
+
 #[derive(Template)]
 #[template(path = "run.html")]
 pub(super) struct RunPage {
     pub(super) shell: Shell,
     pub(super) run: Standing,
+    /// What decides on it.
+    pub(super) why: Option<Why>,
     pub(super) progress: Option<String>,
     pub(super) timeline: Timeline,
     pub(super) events: Vec<EventView>,
@@ -88,21 +121,85 @@ pub(super) struct RunPage {
     /// Runs of the same operation on the same subject in the same environment.
     pub(super) scope: Vec<Standing>,
     pub(super) preview: Option<Preview>,
+    /// A person's word that was not taken, to be mended.
+    pub(super) word: Option<Mistaken>,
+}
+
+/// A person's word that was not taken: as it was given, and what is wrong with it.
+#[derive(Clone, Debug)]
+pub(super) struct Mistaken {
+    /// What was to be done.
+    pub(super) action: String,
+    /// Why, as it was given.
+    pub(super) reason: String,
+    /// The note, as it was given.
+    pub(super) note: String,
+    /// What is wrong.
+    pub(super) wrong: Wrong,
+}
+
+/// What is wrong with a person's word: one of its fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wrong {
+    /// The reason is none, or too long.
+    Reason,
+    /// The note is too long.
+    Note,
+}
+
+impl Wrong {
+    /// The message that says what a person can do.
+    pub(super) const fn message(self) -> &'static str {
+        match self {
+            Wrong::Reason => "word-reason-wrong",
+            Wrong::Note => "word-note-wrong",
+        }
+    }
+}
+
+impl RunPage {
+    /// The row of the table of follow-ups that decided, and its stable word.
+    pub(super) fn row(&self) -> &'static str {
+        why::row(&self.run.now.actionability)
+    }
+
+    /// Since when what is true now is true.
+    pub(super) fn since(&self) -> Option<Moment> {
+        self.timeline.truths.last().map(|truth| truth.from)
+    }
+
+    /// The event that made it true, if one did.
+    pub(super) fn made_by(&self) -> Option<u64> {
+        self.timeline.truths.last()?.because.position
+    }
+
+    /// What time alone makes of it next.
+    pub(super) fn becomes(&self, becomes: &Becomes) -> String {
+        match becomes {
+            Becomes::Stale(freshness) => self.shell.freshness(freshness),
+            Becomes::GivenUp => self.shell.phrase(Phrase::GivenUp),
+        }
+    }
+
+    /// A word on this run that was given before and not taken, for the form of this action.
+    pub(super) fn given(&self, action: impl Given<ActionKey>) -> Option<&Mistaken> {
+        self.word.as_ref().filter(|word| word.action == action.given().as_str())
+    }
 }
 
 pub(super) async fn page(
     State(app): State<App>,
-    Path(RunPath { run, .. }): Path<RunPath>,
+    Path(path): Path<RunPath>,
     asked: Asked<RunQuery>,
 ) -> Page<Html<String>> {
-    let language = asked.shell.preferences.language;
-    let page = run_page(&app, asked, run).await;
-    html(&page.map_err(|fault| fault.in_language(language))?)
+    html(&run_page(&app, asked, path.id()?).await?)
 }
 
 async fn run_page(app: &App, asked: Asked<RunQuery>, id: RunId) -> Page<RunPage> {
     let Asked { mut shell, view, workspace, .. } = asked;
-    let unknown = || ApiError::not_found("unknown_run", format!("no run {id} is known here"));
+    // A form may have been sent to a place below it.
+    shell.stand_at(format!("/w/{}/runs/{id}", shell.workspace));
+    let unknown = || unknown(id);
     let run = view.run(id).await?.ok_or_else(unknown)?;
     let store = app.ledger().store();
     let stored = match shell.may(Action::ReadEvents) {
@@ -137,13 +234,17 @@ async fn run_page(app: &App, asked: Asked<RunQuery>, id: RunId) -> Page<RunPage>
         told => (told?, false),
     };
     let told = view.sight().of_timeline(told.ok_or_else(unknown)?);
-    shell.known.extend(Truth::runs(&told));
+    for run in Truth::runs(&told) {
+        shell.known.entry(run).or_default();
+    }
     let timeline = Timeline::of(&told, &run, &shell);
     shell
         .relate_things(&view, timeline.truths.iter().filter_map(|one| one.related.as_ref()))
         .await?;
     let progress = shell.texts().progress(&run.now.progress);
-    Ok(RunPage { shell, run, progress, timeline, events, archived, scope, preview: None })
+    let why = view.why(id).await?;
+    let (preview, word) = (None, None);
+    Ok(RunPage { shell, run, why, progress, timeline, events, archived, scope, preview, word })
 }
 
 /// The life of a run of which nothing can be told.
@@ -160,31 +261,53 @@ const fn untold(run_id: RunId) -> Told {
 /// Records a person's word, and shows the run when the read models hold it.
 pub(super) async fn follow_up(
     State(app): State<App>,
-    Path(RunPath { workspace: name, run }): Path<RunPath>,
-    viewer: Viewer,
-    access: Access,
-    headers: HeaderMap,
-    Form(word): Form<Word>,
+    Path(path): Path<RunPath>,
+    request: Request,
 ) -> Page<Response> {
-    let language = Preferences::of(&headers).language;
-    if !viewer.made(&word.form_token) {
-        return Err(Fault::foreign(&headers));
-    }
-    let done = speak(&app, &access, &name, run, word).await;
-    done.map_err(|fault| fault.in_language(language))
+    let (asked, word) = formed::<Word>(&app, request).await?;
+    speak(&app, asked, path.id()?, word).await
 }
 
-async fn speak(app: &App, access: &Access, name: &str, run: RunId, word: Word) -> Page<Response> {
-    let workspace = crate::extract::workspace(app, name).await?;
-    let command = said(access, word.action, &word.reason, &word.note)?;
+/// The page that a form is on, and the form. One that was made for another session is refused.
+async fn formed<F>(app: &App, request: Request) -> Page<(Asked<RunQuery>, F)>
+where
+    F: serde::de::DeserializeOwned + Carries,
+{
+    use axum::extract::FromRequest;
+    let (mut parts, body) = request.into_parts();
+    let asked = Asked::<RunQuery>::from_request_parts(&mut parts, app).await?;
+    let viewer = door::viewer(&parts)?;
+    let form = Form::<F>::from_request(Request::from_parts(parts, body), app).await;
+    let Form(form) = form.map_err(|_| {
+        let detail = "the form lacks a field, or has one that it should not have";
+        ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail)
+    })?;
+    match viewer.made(form.form_token()) {
+        true => Ok((asked, form)),
+        false => Err(Fault::foreign()),
+    }
+}
+
+async fn speak(app: &App, asked: Asked<RunQuery>, run: RunId, word: Word) -> Page<Response> {
+    let access = asked.shell.access.clone();
+    let command = match said(&access, word.action, &word.reason, &word.note) {
+        Ok(command) => command,
+        Err(wrong) => {
+            let page = run_page(app, asked, run).await?;
+            let (action, reason, note) = (word.action.as_str().to_owned(), word.reason, word.note);
+            let word = Some(Mistaken { action, reason, note, wrong });
+            let page = html(&RunPage { word, ..page })?;
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
+        }
+    };
     let command = Command::Run(run, RunCommand::FollowUp(command));
     let submission = Submission::new(command).by(access.actor().clone());
     let submission = submission.within(access.within());
-    let result = app.submit_one(workspace, submission).await.map_err(ApiError::from)?;
+    let result = app.submit_one(asked.workspace, submission).await.map_err(ApiError::from)?;
     if let Some(problem) = result.problem {
         return Err(ApiError::new(problem.status, problem.code, problem.detail).into());
     }
-    there(app, workspace, result.position).await?;
+    there(app, asked.workspace, result.position).await?;
     Ok(Redirect::to(own_path(&word.next)).into_response())
 }
 
@@ -194,13 +317,10 @@ pub(super) fn said(
     action: FollowUpAction,
     reason: &str,
     note: &str,
-) -> ApiResult<FollowUpCommand> {
-    let wrong = |error: String| {
-        ApiError::new(axum::http::StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", error)
-    };
-    let reason = Name::new(reason.trim()).map_err(|error| wrong(format!("reason: {error}")))?;
+) -> Result<FollowUpCommand, Wrong> {
+    let reason = Name::new(reason.trim()).map_err(|_| Wrong::Reason)?;
     let note = Some(note.trim()).filter(|note| !note.is_empty()).map(Note::new).transpose();
-    let note = note.map_err(|error| wrong(format!("note: {error}")))?;
+    let note = note.map_err(|_| Wrong::Note)?;
     Ok(FollowUpCommand { action, by: access.actor().id.clone(), note, reason })
 }
 
@@ -219,39 +339,29 @@ pub(super) async fn there(
 /// Asks the run's adapter: what it would decide, or a look at once.
 pub(super) async fn ask(
     State(app): State<App>,
-    Path(RunPath { run, .. }): Path<RunPath>,
+    Path(path): Path<RunPath>,
     request: Request,
 ) -> Page<Response> {
-    use axum::extract::FromRequest;
-    let (mut parts, body) = request.into_parts();
-    let asked = Asked::<RunQuery>::from_request_parts(&mut parts, &app).await?;
-    let headers = parts.headers.clone();
-    let viewer = door::viewer(&parts)?;
-    let form = Form::<Question>::from_request(Request::from_parts(parts, body), &app).await;
-    let Form(question) = form.map_err(|_| Fault::foreign(&headers))?;
-    if !viewer.made(&question.form_token) {
-        return Err(Fault::foreign(&headers));
-    }
-    let unknown = || ApiError::not_found("unknown_run", format!("no run {run} is known here"));
+    let (asked, question) = formed::<Question>(&app, request).await?;
+    answer(&app, asked, path.id()?, question.dry_run).await
+}
+
+async fn answer(app: &App, asked: Asked<RunQuery>, run: RunId, dry: bool) -> Page<Response> {
     if asked.view.run(run).await?.is_none() {
-        return Err(unknown().into());
+        return Err(unknown(run).into());
     }
-    let language = asked.shell.preferences.language;
     let (workspace, name) = (asked.workspace, asked.shell.workspace.clone());
-    let answered = async {
-        if question.dry_run {
-            let preview = app.reconciler().preview(workspace, &name, run).await;
-            let preview = preview.map_err(ApiError::from)?;
-            let view = asked.view.clone();
-            let mut page = run_page(&app, asked, run).await?;
-            let words = preview.adapters.iter().filter_map(|one| one.reconciliation.as_ref());
-            let words = words.chain(&preview.would_record);
-            let things = words.filter_map(|word| word.related.as_ref());
-            page.shell.relate_things(&view, things).await?;
-            return Ok(html(&RunPage { preview: Some(preview), ..page })?.into_response());
-        }
+    if !dry {
         app.reconciler().ask(workspace, run).await.map_err(ApiError::from)?;
-        Ok(Redirect::to(&asked.shell.run(run)).into_response())
-    };
-    answered.await.map_err(|fault: Fault| fault.in_language(language))
+        return Ok(Redirect::to(&asked.shell.run(run)).into_response());
+    }
+    let preview = app.reconciler().preview(workspace, &name, run).await;
+    let preview = preview.map_err(ApiError::from)?;
+    let view = asked.view.clone();
+    let mut page = run_page(app, asked, run).await?;
+    let words = preview.adapters.iter().filter_map(|one| one.reconciliation.as_ref());
+    let words = words.chain(&preview.would_record);
+    let things = words.filter_map(|word| word.related.as_ref());
+    page.shell.relate_things(&view, things).await?;
+    Ok(html(&RunPage { preview: Some(preview), ..page })?.into_response())
 }

@@ -1,5 +1,7 @@
 //! Lists of runs: every filter of the API in the URL, with how many runs each choice leaves.
 
+use std::collections::BTreeMap;
+
 use askama::Template;
 use axum::extract::State;
 use axum::response::Html;
@@ -8,7 +10,7 @@ use runledger_projections::rules::actionability::Actionability;
 use runledger_projections::rules::freshness::Freshness;
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::texts::Phrase;
-use runledger_projections::{Facets, Page as Listed};
+use runledger_projections::{Facets, Page as Listed, View};
 
 use super::fault::{Page, html};
 use super::shell::{Asked, Shell};
@@ -23,6 +25,9 @@ const PAGE: u16 = 40;
 /// Most operation types that the facet shows before it says that there are more.
 const MOST: usize = 12;
 
+/// Most of those that are more: what is beyond them is named in a field.
+const REST: usize = 100;
+
 #[derive(Template)]
 #[template(path = "runs.html")]
 pub(super) struct RunsPage {
@@ -33,6 +38,8 @@ pub(super) struct RunsPage {
     pub(super) chips: Vec<Chip>,
     /// Whether something is chosen that the counts of facets do not know.
     pub(super) beyond: bool,
+    /// How many runs the list has, where that is known.
+    pub(super) length: Option<u64>,
     pub(super) saved: Vec<saved::Choice>,
     /// What the list is narrowed by, to be saved.
     pub(super) filters: String,
@@ -40,11 +47,23 @@ pub(super) struct RunsPage {
     pub(super) saves: bool,
 }
 
+/// What the list is narrowed by in fields.
+const FIELDS: &[&str] = &["subject", "operation", "queue", "connection", "since", "until"];
+
+impl RunsPage {
+    /// Whether something is chosen in one of them.
+    pub(super) fn has_fields(&self) -> bool {
+        FIELDS.iter().any(|name| *name != "operation" && !self.shell.chosen(name).is_empty())
+    }
+}
+
 /// One thing that the list may be narrowed by.
 pub(super) struct Facet {
     pub(super) title: &'static str,
     pub(super) values: Vec<Choice>,
-    /// How many values are not shown.
+    /// The values after those, for whoever opens them.
+    pub(super) rest: Vec<Choice>,
+    /// How many values are not shown even then.
     pub(super) more: usize,
 }
 
@@ -73,6 +92,10 @@ pub(super) async fn page(
         request.limit = PAGE;
     }
     let runs = view.runs(&filter, &request).await?;
+    let nothing = runs.items.is_empty() && shell.as_of.is_none();
+    if let Some(name) = filter.queue.as_deref().filter(|_| nothing) {
+        super::queues::known(name, &view.queues().await?)?;
+    }
     shell.relate(&view, &runs.items).await?;
     let counts = view.facets(&filter).await?;
     let beyond = ["subject", "queue", "connection", "text", "since", "until", "freshness"];
@@ -83,13 +106,18 @@ pub(super) async fn page(
     };
     let (saved, filters) = saved::choices(&shell, saved);
     let now = shell.as_of.is_none();
+    let beyond = beyond.iter().any(|name| !shell.chosen(name).is_empty());
+    // A list that fits on its first page has been counted.
+    let whole = runs.next.is_none() && request.cursor.is_none() && runs.scanned_to.is_none();
+    let whole = whole.then(|| u64::try_from(runs.items.len()).unwrap_or_default());
     let page = RunsPage {
+        length: whole.or((!beyond).then_some(counts.runs)),
+        beyond,
         saves: now && !filters.is_empty() && !saved.iter().any(|one| one.chosen),
         saved,
         filters,
-        beyond: beyond.iter().any(|name| !shell.chosen(name).is_empty()),
-        facets: facets(&shell, &counts),
-        chips: chips(&shell),
+        facets: facets(&shell, &counts, &titles(&view, &counts)),
+        chips: chips(&shell, &view),
         shell,
         runs,
         counts,
@@ -97,7 +125,7 @@ pub(super) async fn page(
     html(&page)
 }
 
-fn facets(shell: &Shell, counts: &Facets) -> Vec<Facet> {
+fn facets(shell: &Shell, counts: &Facets, titles: &Titles) -> Vec<Facet> {
     let w = shell.texts();
     let word = |name, value: &str, label: String, runs| choice(shell, name, value, label, runs);
     let actionability = Actionability::ALL.iter().map(|one| {
@@ -108,8 +136,11 @@ fn facets(shell: &Shell, counts: &Facets) -> Vec<Facet> {
         let runs = counts.status.get(one).copied().unwrap_or_default();
         word("status", one.as_str(), w.status(*one), Some(runs))
     });
-    let freshness =
-        Freshness::ALL.iter().map(|one| word("freshness", one.as_str(), w.freshness(*one), None));
+    let freshness = Freshness::ALL.iter().map(|one| {
+        let ended = matches!(one, Freshness::Terminal | Freshness::ReconciledTerminal);
+        let runs = counts.freshness.get(one).copied().unwrap_or_default();
+        word("freshness", one.as_str(), w.freshness(*one), (!ended).then_some(runs))
+    });
     let outcome = Outcome::ALL.iter().map(|one| {
         let runs = counts.outcome.get(one).copied().unwrap_or_default();
         word("outcome", one.as_str(), w.outcome(*one), Some(runs))
@@ -117,7 +148,8 @@ fn facets(shell: &Shell, counts: &Facets) -> Vec<Facet> {
     let named = |name: &'static str, all: &std::collections::BTreeMap<String, u64>| {
         let mut all: Vec<_> = all.iter().collect();
         all.sort_by_key(|(_, runs)| std::cmp::Reverse(**runs));
-        let values = all.iter().map(|(one, runs)| word(name, one, (*one).clone(), Some(**runs)));
+        let label = |one: &String| titles.get(one).unwrap_or(one).clone();
+        let values = all.iter().map(|(one, runs)| word(name, one, label(one), Some(**runs)));
         values.collect::<Vec<_>>()
     };
     vec![
@@ -130,14 +162,23 @@ fn facets(shell: &Shell, counts: &Facets) -> Vec<Facet> {
     ]
 }
 
+/// What people call families, by their names.
+type Titles = BTreeMap<String, String>;
+
+fn titles(view: &View, counts: &Facets) -> Titles {
+    let title = |name: &String| Some((name.clone(), view.family_title(name)?));
+    counts.family.keys().filter_map(title).collect()
+}
+
 /// What is chosen is always shown, and so is what leaves something.
 fn facet(title: &'static str, values: Vec<Choice>) -> Facet {
     let mut values: Vec<Choice> =
         values.into_iter().filter(|one| one.chosen || one.runs != Some(0)).collect();
-    let more = values.len().saturating_sub(MOST);
     values.sort_by_key(|one| !one.chosen);
-    values.truncate(MOST);
-    Facet { title, values, more }
+    let mut rest = values.split_off(values.len().min(MOST));
+    let more = rest.len().saturating_sub(REST);
+    rest.truncate(REST);
+    Facet { title, values, rest, more }
 }
 
 fn choice(shell: &Shell, name: &str, value: &str, label: String, runs: Option<u64>) -> Choice {
@@ -146,28 +187,46 @@ fn choice(shell: &Shell, name: &str, value: &str, label: String, runs: Option<u6
     Choice { label, runs, chosen, href }
 }
 
-fn chips(shell: &Shell) -> Vec<Chip> {
-    const NAMES: [&str; 14] = [
-        "text",
-        "follow_up",
-        "actionability",
-        "status",
-        "outcome",
-        "freshness",
-        "family",
-        "operation",
-        "subject",
-        "queue",
-        "connection",
-        "since",
-        "until",
-        "limit",
-    ];
-    let chosen = NAMES.iter().filter(|name| !shell.chosen(name).is_empty());
-    let chip = |name: &&str| Chip {
-        name: (*name).to_owned(),
-        value: shell.chosen(name).to_owned(),
+/// The parameters that narrow the list, and what they are called.
+const NAMES: [(&str, &str); 14] = [
+    ("text", "chip-text"),
+    ("follow_up", "facet-now"),
+    ("actionability", "facet-now"),
+    ("status", "facet-status"),
+    ("outcome", "facet-outcome"),
+    ("freshness", "facet-freshness"),
+    ("family", "facet-family"),
+    ("operation", "facet-operation"),
+    ("subject", "field-subject"),
+    ("queue", "fact-queue"),
+    ("connection", "field-connection"),
+    ("since", "field-since"),
+    ("until", "field-until"),
+    ("limit", "chip-limit"),
+];
+
+fn chips(shell: &Shell, view: &View) -> Vec<Chip> {
+    let chosen = NAMES.iter().filter(|(name, _)| !shell.chosen(name).is_empty());
+    let chip = |(name, label): &(&str, &str)| Chip {
+        name: shell.say(label),
+        value: in_words(shell, view, name, shell.chosen(name)),
         href: shell.without(name),
     };
     chosen.map(chip).collect()
+}
+
+/// What is chosen, as people call it.
+fn in_words(shell: &Shell, view: &View, name: &str, value: &str) -> String {
+    let w = shell.texts();
+    let word = match name {
+        "follow_up" if value == "true" => Some(w.phrase(Phrase::NeedsPerson)),
+        "actionability" => value.parse().ok().map(|one| w.actionability(one)),
+        "status" => value.parse().ok().map(|one| w.status(one)),
+        "outcome" => value.parse().ok().map(|one| w.outcome(one)),
+        "freshness" => value.parse().ok().map(|one| w.freshness(one)),
+        "family" => view.family_title(value),
+        "since" | "until" => value.parse().ok().map(words::utc),
+        _ => None,
+    };
+    word.unwrap_or_else(|| value.to_owned())
 }

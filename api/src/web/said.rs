@@ -1,6 +1,7 @@
 //! What templates ask of the texts and words: the same functions, for values and for references,
 //! since a template hands on now the one and now the other.
 
+use runledger_ledger::run::AdapterDecision;
 use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::{Outcome, Status};
 use runledger_projections::rules::actionability::{Actionability, Verdict};
@@ -59,6 +60,7 @@ macro_rules! given {
     };
 }
 given!(
+    AdapterDecision,
     Moment,
     Span,
     Outcome,
@@ -106,6 +108,17 @@ impl Shell {
         self.w.say_of(key, thing)
     }
 
+    /// That so many of all are shown, with the noun for all.
+    pub(super) fn shown_of(&self, shown: impl Count, all: impl Count, noun: &str) -> String {
+        let all = self.counted(all, noun);
+        self.w.say_among("list-shown", self.number(shown), all)
+    }
+
+    /// The noun for so many.
+    pub(super) fn noun(&self, count: impl Count, noun: &str) -> String {
+        self.w.noun(count.count(), noun)
+    }
+
     /// The end of an id or the beginning of a hash: enough for people to tell two apart.
     pub(super) fn short(&self, id: impl std::fmt::Display) -> String {
         let id = id.to_string();
@@ -127,6 +140,16 @@ impl Shell {
         match run.now.actionability.status {
             Actionability::NotTerminal => self.freshness(run.now.freshness),
             status => self.actionability(status),
+        }
+    }
+
+    /// What an adapter decided.
+    pub(super) fn decision(&self, decision: impl Given<AdapterDecision>) -> String {
+        let decision = *decision.given();
+        match (decision.outcome(), decision) {
+            (Some(outcome), _) => self.outcome(outcome),
+            (None, AdapterDecision::NeedsAttention) => self.phrase(Phrase::DecisionNeedsAttention),
+            (None, _) => self.phrase(Phrase::DecisionNoChange),
         }
     }
 
@@ -185,8 +208,17 @@ impl Shell {
         words::icon(words::outcome_icon(*outcome.given()))
     }
 
-    /// How loud the verdict on a queue is.
-    pub(super) fn queue_severity(&self, verdict: impl Given<QueueVerdict>) -> Severity {
-        words::queue_severity(*verdict.given())
+    /// How the verdict on a queue looks: as loud as it is. Of a queue that nothing is known of it
+    /// does not look as if something moved.
+    pub(super) fn queue_tone(&self, verdict: impl Given<QueueVerdict>) -> &'static str {
+        match verdict.given() {
+            QueueVerdict::Unknown => "unsure",
+            other => words::queue_severity(*other).as_str(),
+        }
+    }
+
+    /// The path of the icon of a verdict on a queue.
+    pub(super) fn queue_icon(&self, verdict: impl Given<QueueVerdict>) -> String {
+        words::icon(words::queue_icon(*verdict.given()))
     }
 }

@@ -4,7 +4,6 @@
 use runledger_ledger::access::{Identity, PrincipalKind, Role};
 use runledger_ledger::run::FollowUpAction;
 use runledger_ledger::store::{Person, Principal};
-use runledger_ledger::time::Moment;
 use runledger_ledger::words::Name;
 use runledger_projections::rules::guidance::{Guidance, GuidanceKey};
 use runledger_projections::rules::queue::{QueueReason, QueueVerdict};
@@ -12,24 +11,26 @@ use runledger_projections::rules::standing::Standing;
 use runledger_projections::texts::{Language, Texts};
 use runledger_projections::{
     Counts, EnvironmentStanding, Facets, FollowUpItem, OperationStanding, Overview, Page,
-    QueueStanding, RecentRuns, SavedView, Timeline as Told,
+    QueueStanding, RecentRuns, SavedView,
 };
-use serde_json::{Value, json};
+use serde_json::json;
 use uuid::Uuid;
 
 use super::account::{AccountPage, ProviderLine, RoleLine, SessionLine};
 use super::adapters::{AdapterView, AdaptersPage};
 use super::chart::{self, Chart};
-use super::environments::EnvironmentsPage;
+use super::environments::{EnvironmentsPage, Family};
 use super::fault::FaultPage;
-use super::follow_ups::{Chosen, FollowUpsPage, ResolvePage, Tab};
+use super::follow_ups::{Choosable, FollowUpsPage, Tab};
 use super::log::{EventView, LogPage};
 use super::operations::{FamilyGroup, OperationsPage};
 use super::overview::{OverviewPage, Quiet};
 use super::people::{PeoplePage, PersonPage};
 use super::queues::QueuesPage;
-use super::run::RunPage;
-use super::runs::{Chip, RunsPage};
+use super::resolving::{Chosen, ResolvePage};
+use super::run::{RunPage, Wrong};
+use super::runs::{self, Chip, Facet, RunsPage};
+use super::sample_runs::{OTHER, RUN, at, mistaken, standings, told, why};
 use super::saved;
 use super::shell::Shell;
 use super::sign_in::{self, SignInPage};
@@ -38,155 +39,7 @@ use super::timeline::Timeline;
 use super::words::Words;
 use super::workspaces::{Line, WorkspacesPage};
 
-const RUN: &str = "0192a0f4-7bde-7c3a-8f51-0d6c9e41b7aa";
-const OTHER: &str = "0192a0f4-7bde-7c3a-8f51-0d6c9e41b7bb";
 const LANGUAGES: [Language; 2] = [Language::En, Language::De];
-
-fn at() -> Moment {
-    "2026-01-01T12:00:00Z".parse().unwrap()
-}
-
-/// A standing that is told `key`, in the language of `texts`.
-fn standing(key: GuidanceKey, texts: &Texts) -> Standing {
-    let guidance = Guidance { key, severity: key.severity() };
-    let reconciled = json!({"type": "reconciliation", "adapter": "review",
-        "recorded_at": "2026-01-01T11:00:00Z", "related": {"type": "review", "id": "7"}});
-    let by_person = json!({"type": "operator", "by": "ada", "note": "seen",
-        "recorded_at": "2026-01-01T11:00:00Z"});
-    let by_run = json!({"type": "run", "run_id": OTHER});
-    let active = ("not_terminal", Value::Null, Value::Null);
-    let ended = |status, reason: &str, proof| (status, json!(reason), proof);
-    let none = Value::Null;
-    let (freshness, status, outcome, verdict) = match key.as_str() {
-        "waiting_for_worker"
-        | "waiting_unverified"
-        | "waiting_behind_backlog"
-        | "queue_stalled"
-        | "no_worker_seen" => ("fresh_queued", "queued", "pending", active),
-        "queued_past_window" => ("stale_queued", "queued", "pending", active),
-        "running" | "running_no_progress_yet" => ("fresh_running", "running", "pending", active),
-        "running_past_window" => ("stale_running", "running", "pending", active),
-        "active_unverified" => ("unknown", "running", "pending", active),
-        "needs_action" => ("terminal", "completed", "failed", ended("actionable", "problem", none)),
-        "needs_review" => {
-            ("terminal", "completed", "blocked", ended("requires_manual_review", "high_risk", none))
-        }
-        "superseded" => (
-            "terminal",
-            "completed",
-            "failed",
-            ended("superseded_by_later_success", "later_success", by_run),
-        ),
-        "resolved_by_state" => (
-            "terminal",
-            "completed",
-            "unknown",
-            ended("resolved_by_current_state", "reconciliation_proof", reconciled),
-        ),
-        "resolved_by_operator" => (
-            "terminal",
-            "completed",
-            "partially_succeeded",
-            ended("resolved_by_operator", "accepted", by_person),
-        ),
-        "reconciled_succeeded" => (
-            "reconciled_terminal",
-            "completed",
-            "succeeded",
-            ended("informational_only", "no_problem", none),
-        ),
-        "cancelled" => {
-            ("terminal", "completed", "cancelled", ended("informational_only", "no_problem", none))
-        }
-        "for_information" => (
-            "terminal",
-            "completed",
-            "failed",
-            ended("informational_only", "informational_family", none),
-        ),
-        _ => {
-            ("terminal", "completed", "succeeded", ended("informational_only", "no_problem", none))
-        }
-    };
-    let mut recorded = json!({
-        "operation": "backup.create", "family": "backup", "environment": "prod",
-        "subject": {"type": "host", "id": "7"}, "status": status, "outcome": outcome,
-        "dispatched_at": "2026-01-01T10:00:00Z", "started_at": "2026-01-01T10:01:00Z",
-        "last_sign_of_life": "2026-01-01T10:02:00Z", "queue": "backups", "attempt": 1,
-        "contradicted": false, "inferred": false, "events": 3,
-        "artifacts": [{"type": "report", "id": "https://reports.example/7"}],
-        "message": "<script>alert(1)</script>",
-    });
-    if status == "completed" {
-        recorded["completed_at"] = json!("2026-01-01T10:30:00Z");
-        recorded["settled_at"] = json!("2026-01-01T10:30:00Z");
-    }
-    let mut actionability = json!({"status": verdict.0});
-    for (name, value) in [("reason", verdict.1), ("proof", verdict.2)] {
-        if !value.is_null() {
-            actionability[name] = value;
-        }
-    }
-    let told = json!({
-        "run_id": RUN,
-        "recorded": recorded,
-        "now": {
-            "at": "2026-01-01T12:00:00Z", "freshness": freshness,
-            "deadline": "2026-01-01T11:00:00Z",
-            "queue": {"verdict": "moving", "waiting": 1, "live_workers": 1},
-            "progress": {"kind": "determinate", "done": 1, "total": 3, "ratio_permille": 333,
-                "last_reported": freshness.starts_with("stale")},
-            "related": {"type": "run", "id": OTHER},
-            "actionability": actionability, "follow_up": false,
-            "guidance": {"key": key, "severity": guidance.severity,
-                "text": texts.guidance(&guidance)},
-            "actions": [
-                {"key": "resolve", "offered": true, "reason": "needs_person"},
-                {"key": "reopen", "offered": false, "reason": "not_resolved"},
-                {"key": "ask_adapter", "offered": true, "reason": "may_prove_end"},
-            ],
-        },
-    });
-    serde_json::from_value(told).unwrap()
-}
-
-fn standings(texts: &Texts) -> Vec<Standing> {
-    GuidanceKey::ALL.iter().map(|key| standing(*key, texts)).collect()
-}
-
-fn told() -> Told {
-    let cause = json!({"kind": "event", "position": 7, "type": "run.failed", "run_id": RUN});
-    let other = json!({"kind": "event", "position": 9, "type": "run.succeeded", "run_id": OTHER});
-    let recorded = |position, kind, at, status, outcome| {
-        json!({"position": position, "type": kind, "occurred_at": at, "recorded_at": at,
-            "status": status, "outcome": outcome})
-    };
-    serde_json::from_value(json!({
-        "run_id": RUN, "more_recorded": 2,
-        "recorded": [
-            recorded(5, "run.dispatched", "2026-01-01T10:00:00Z", "queued", "pending"),
-            recorded(6, "run.started", "2026-01-01T10:01:00Z", "running", "pending"),
-            recorded(7, "run.failed", "2026-01-01T10:30:00Z", "completed", "failed"),
-        ],
-        "freshness": [
-            {"from": "2026-01-01T10:00:00Z", "until": "2026-01-01T10:20:00Z",
-                "freshness": "fresh_running", "because": cause},
-            {"from": "2026-01-01T10:20:00Z", "until": "2026-01-01T10:30:00Z",
-                "freshness": "stale_running", "because": {"kind": "deadline"}},
-            {"from": "2026-01-01T10:30:00Z", "freshness": "terminal", "because": cause},
-        ],
-        "actionability": [
-            {"from": "2026-01-01T10:00:00Z", "until": "2026-01-01T10:30:00Z",
-                "status": "not_terminal", "follow_up": false, "because": cause},
-            {"from": "2026-01-01T10:30:00Z", "until": "2026-01-01T11:30:00Z",
-                "status": "actionable", "reason": "problem", "follow_up": true, "because": cause},
-            {"from": "2026-01-01T11:30:00Z", "status": "superseded_by_later_success",
-                "reason": "later_success", "follow_up": false, "because": other,
-                "proof": {"type": "run", "run_id": OTHER}},
-        ],
-    }))
-    .unwrap()
-}
 
 fn item(run: &Standing) -> FollowUpItem {
     serde_json::from_value(json!({
@@ -204,7 +57,7 @@ fn queue(verdict: QueueVerdict, reason: QueueReason) -> QueueStanding {
     serde_json::from_value(value).unwrap()
 }
 
-fn operation() -> OperationStanding {
+pub(super) fn operation() -> OperationStanding {
     serde_json::from_value(json!({
         "operation": "backup.create", "title": "Backup", "classified": true,
         "scope": "environment", "lifecycle": {},
@@ -260,6 +113,17 @@ fn adapter() -> AdapterView {
         failures: 1,
         backlog: 2,
     }
+}
+
+fn facet() -> Facet {
+    let choice = |label: &str| runs::Choice {
+        label: label.into(),
+        runs: Some(3),
+        chosen: false,
+        href: "/".into(),
+    };
+    let (values, rest) = (vec![choice("prod")], vec![choice("dev")]);
+    Facet { title: "facet-operation", values, rest, more: 7 }
 }
 
 fn ada() -> Person {
@@ -331,9 +195,12 @@ fn pages(language: Language) -> Vec<(String, String)> {
         let timeline = Timeline::of(&told(), run, &shell);
         let progress = shell.texts().progress(&run.now.progress);
         let (run, events, scope) = (run.clone(), vec![event()], runs.clone());
+        let (why, word) = (Some(why(language)), Some(mistaken()));
         let name = format!("run.html {}", run.now.guidance.key);
         let (archived, preview) = (true, None);
-        add(&name, &RunPage { shell, run, progress, timeline, events, archived, scope, preview });
+        let page =
+            RunPage { shell, run, why, progress, timeline, events, archived, scope, preview, word };
+        add(&name, &page);
     }
     let (choices, filters) = saved::choices(
         &shell(),
@@ -350,7 +217,8 @@ fn pages(language: Language) -> Vec<(String, String)> {
             shell: shell(),
             runs: page(runs.clone()),
             counts: Facets::default(),
-            facets: Vec::new(),
+            facets: vec![facet()],
+            length: None,
             chips: vec![chip],
             beyond: true,
             saved: choices,
@@ -358,11 +226,16 @@ fn pages(language: Language) -> Vec<(String, String)> {
             saves: true,
         },
     );
-    let tab = || Tab { label: "Open".into(), count: 1, chosen: true, href: "/".into() };
+    let tab =
+        || Tab { label: "Open".into(), count: Some("1".into()), chosen: true, href: "/".into() };
+    let one = || Choosable { name: "backup".into(), label: "Backup".into(), runs: 3 };
     for left in [None, Some(page(runs.clone()))] {
         let items = page(runs.iter().map(item).collect());
         let (shell, tabs) = (shell(), vec![tab()]);
-        add("follow_ups.html", &FollowUpsPage { shell, tabs, items, left, done: Some(2) });
+        let (operations, families) = (vec![one()], vec![one()]);
+        let done = Some(2);
+        let page = FollowUpsPage { shell, tabs, items, left, done, operations, families };
+        add("follow_ups.html", &page);
     }
     let chosen = Chosen {
         operation: "backup.create".into(),
@@ -385,6 +258,7 @@ fn pages(language: Language) -> Vec<(String, String)> {
             done: Some(10_000),
             reason: "accepted".into(),
             note: String::new(),
+            wrong: Some(Wrong::Note),
         },
     );
     let queues: Vec<QueueStanding> = QueueVerdict::ALL
@@ -405,6 +279,7 @@ fn pages(language: Language) -> Vec<(String, String)> {
                 queues: queues.clone(),
                 chart: Chart::of(&recent, since),
                 quiet: Quiet::default(),
+                quiet_since: at(),
                 operations: vec![operation()],
                 adapters: vec![adapter()],
                 signed: Some(signed.clone()),
@@ -428,7 +303,7 @@ fn pages(language: Language) -> Vec<(String, String)> {
     );
     let one = EnvironmentStanding { environment: None, counts: Counts::default() };
     let environments = vec![(one, vec![(1, 2)])];
-    let families = vec!["backup".to_owned()];
+    let families = vec![Family { name: "backup".into(), title: "Backups".into() }];
     add("environments.html", &EnvironmentsPage { shell: shell(), environments, families });
     add("adapters.html", &AdaptersPage { shell: shell(), adapters: vec![adapter()] });
     let line = Line {
@@ -458,8 +333,9 @@ fn pages(language: Language) -> Vec<(String, String)> {
     add("people.html", &PeoplePage { shell: shell(), people: vec![ada()] });
     let sessions = account(shell(), None).sessions;
     add("person.html", &PersonPage { shell: shell(), person: ada(), sessions, done: true });
-    let (title, detail) = (w.say("fault-internal"), String::new());
-    add("fault.html", &FaultPage { w, status: 500, title, detail });
+    for (status, code) in [(404, "unknown_run"), (400, "invalid_query"), (500, "internal")] {
+        add("fault.html", &FaultPage::sample(preferences, status, code));
+    }
     pages
 }
 
@@ -488,8 +364,10 @@ fn every_template_is_rendered_in_both_languages_and_says_what_a_person_is_told()
         // Those that other templates are put together from are rendered with them.
         for entry in std::fs::read_dir(&directory).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
-            let part =
-                ["base", "ui", "events", "squares", "signed", "choices", "server", "sessions"];
+            let part = [
+                "base", "ui", "events", "squares", "signed", "choices", "server", "sessions",
+                "first", "keys",
+            ];
             let whole = !part.iter().any(|part| name == format!("{part}.html"));
             let rendered = pages.iter().any(|(page, _)| page.starts_with(&name));
             assert!(!whole || rendered, "{name} is not rendered");

@@ -1,15 +1,15 @@
 //! Saved views: lists of runs that people gave a name.
 
 use axum::extract::{Form, Path, State};
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use runledger_projections::{Kept, SavedView};
 use serde::Deserialize;
 
 use super::fault::{Fault, Page};
-use super::preferences::Preferences;
+use super::links::encode;
 use super::session::Viewer;
-use super::shell::{Asked, Shell, encode};
+use super::shell::{Asked, Shell};
 use crate::access::Access;
 use crate::app::App;
 use crate::extract::{self, Nothing, Query};
@@ -73,15 +73,12 @@ pub(super) async fn keep(
     Path(workspace): Path<String>,
     viewer: Viewer,
     access: Access,
-    headers: HeaderMap,
     Form(given): Form<Given>,
 ) -> Page<Response> {
-    let language = Preferences::of(&headers).language;
     if !viewer.made(&given.form_token) {
-        return Err(Fault::foreign(&headers));
+        return Err(Fault::foreign());
     }
-    let kept = kept(&app, &access, &workspace, given).await;
-    kept.map_err(|fault| fault.in_language(language))
+    kept(&app, &access, &workspace, given).await
 }
 
 async fn kept(app: &App, access: &Access, name: &str, given: Given) -> Page<Response> {

@@ -30,11 +30,16 @@ const TRANSPORT: &str = "max-age=31536000";
 pub(super) async fn guard(State(_app): State<App>, request: Request, next: Next) -> Response {
     let loopback = is_loopback(request.headers());
     let mut response = if changes(request.method()) && !is_ours(request.headers()) {
-        Fault::foreign(request.headers()).into_response()
+        Fault::foreign().into_response()
     } else {
         next.run(request).await
     };
-    let headers = response.headers_mut();
+    carry(response.headers_mut(), loopback);
+    response
+}
+
+/// Puts on an answer to a browser what every one carries.
+pub(super) fn carry(headers: &mut HeaderMap, loopback: bool) {
     for (name, value) in ALWAYS {
         headers.insert(name, HeaderValue::from_static(value));
     }
@@ -42,7 +47,6 @@ pub(super) async fn guard(State(_app): State<App>, request: Request, next: Next)
         let value = HeaderValue::from_static(TRANSPORT);
         headers.insert(header::STRICT_TRANSPORT_SECURITY, value);
     }
-    response
 }
 
 /// Keeps pages out of every cache: they hold what their reader may see now.

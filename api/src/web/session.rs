@@ -149,7 +149,7 @@ impl Sessions {
         now: Moment,
         active: bool,
     ) -> Result<Option<Viewer>, StoreError> {
-        let Some(reference) = cookie(headers, name(headers)) else { return Ok(None) };
+        let Some(reference) = cookie(headers, &name(headers)) else { return Ok(None) };
         let reference = hash(reference);
         let Some(session) = self.store.web_session(&reference).await? else { return Ok(None) };
         if !is_there(&session, now) {
@@ -165,7 +165,7 @@ impl Sessions {
 
     /// Ends the session of whoever sends these headers.
     pub(super) async fn end(&self, headers: &HeaderMap) -> Result<(), StoreError> {
-        match cookie(headers, name(headers)) {
+        match cookie(headers, &name(headers)) {
             Some(reference) => self.store.end_web_session(&hash(reference)).await,
             None => Ok(()),
         }
@@ -203,8 +203,16 @@ fn hash(text: &str) -> SecretHash {
     Sha256::digest(text).into()
 }
 
-fn name(headers: &HeaderMap) -> &'static str {
-    if is_loopback(headers) { LOOPBACK } else { SECURE }
+/// Cookies know nothing of ports: two servers on one machine would take each other's, so the port
+/// is in the name.
+fn name(headers: &HeaderMap) -> String {
+    let name = if is_loopback(headers) { LOOPBACK } else { SECURE };
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let port = host.rsplit_once(':').map(|(_, port)| port);
+    match port.filter(|port| !port.is_empty() && port.bytes().all(|one| one.is_ascii_digit())) {
+        Some(port) => format!("{name}-{port}"),
+        None => name.to_owned(),
+    }
 }
 
 /// The header that hands a browser the reference of its session, or takes it away.
@@ -235,7 +243,7 @@ mod tests {
     const NOW: Moment = Moment::from_micros(1_767_225_600_000_000);
 
     fn with(reference: &str) -> HeaderMap {
-        let cookie = format!("a=b; {LOOPBACK}={reference}");
+        let cookie = format!("a=b; {LOOPBACK}-7300={reference}");
         [
             (header::HOST, HeaderValue::from_static("127.0.0.1:7300")),
             (header::COOKIE, HeaderValue::from_str(&cookie).unwrap()),
@@ -303,7 +311,9 @@ mod tests {
             let headers = [(header::HOST, HeaderValue::from_static(host))].into_iter().collect();
             set_cookie(&headers, Some("r")).unwrap().to_str().unwrap().to_owned()
         };
-        assert!(cookie("localhost:7300").starts_with("runledger=r; Path=/; "));
+        assert!(cookie("localhost").starts_with("runledger=r; Path=/; "));
+        // Two servers on one machine do not take each other's.
+        assert!(cookie("localhost:7300").starts_with("runledger-7300=r; Path=/; "));
         let secure = cookie("ledger.example");
         assert!(secure.starts_with("__Host-runledger=r; Path=/; "), "{secure}");
         assert!(secure.ends_with("HttpOnly; SameSite=Lax; Secure"), "{secure}");

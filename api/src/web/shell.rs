@@ -1,7 +1,7 @@
 //! What every page has: who looks, at which workspace and environment, as of when, and the frame
 //! that says so.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 #[cfg(test)]
@@ -24,6 +24,7 @@ use serde::de::DeserializeOwned;
 use super::assets;
 use super::door;
 use super::fault::{Fault, Page};
+use super::links::name;
 use super::preferences::Preferences;
 use super::session::Viewer;
 use super::words::{self, Words};
@@ -62,16 +63,17 @@ pub(super) struct Shell {
     pub(super) environments: Vec<EnvironmentStanding>,
     /// Events that the page is derived from.
     pub(super) position: u64,
-    /// The runs of which it is known that they are there: what relates to them becomes a link.
-    pub(super) known: BTreeSet<RunId>,
+    /// The runs of which it is known that they are there, and when each settled, as far as that was
+    /// asked: what relates to them becomes a link.
+    pub(super) known: BTreeMap<RunId, Option<Moment>>,
     /// What forms carry.
     pub(super) form_token: String,
     /// Who looks, and what they may do.
     pub(super) access: Access,
     /// Path and query of this page.
     pub(super) here: String,
-    path: String,
-    query: Vec<(String, String)>,
+    pub(super) path: String,
+    pub(super) query: Vec<(String, String)>,
 }
 
 /// The parameters that every page takes.
@@ -81,8 +83,7 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Asked<T> {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Page<Self> {
-        let language = Preferences::of(&parts.headers).language;
-        asked(parts, app).await.map_err(|fault| fault.in_language(language))
+        asked(parts, app).await
     }
 }
 
@@ -103,6 +104,11 @@ async fn asked<T: DeserializeOwned + Send>(parts: &mut Parts, app: &App) -> Page
     let view = view.in_language(preferences.language).seen_with(access.sight().clone());
     let workspaces = app.ledger().store().workspaces().await.map_err(ApiError::from)?;
     let workspaces = access.principal().among(workspaces);
+    let environments = view.environments().await?;
+    // Of the past it may be asked before the first run of an environment.
+    if as_of.is_none() {
+        known(environment.as_deref(), &environments)?;
+    }
     let shell = Shell {
         w: Words::of(preferences.language),
         preferences,
@@ -111,9 +117,9 @@ async fn asked<T: DeserializeOwned + Send>(parts: &mut Parts, app: &App) -> Page
         workspace,
         workspaces: workspaces.into_iter().map(|(_, name)| name).collect(),
         environment,
-        environments: view.environments().await?,
+        environments,
         position: view.position(),
-        known: BTreeSet::new(),
+        known: BTreeMap::new(),
         form_token: viewer.form_token,
         access,
         here,
@@ -121,6 +127,17 @@ async fn asked<T: DeserializeOwned + Send>(parts: &mut Parts, app: &App) -> Page
         query,
     };
     Ok(Asked { shell, view, asked, workspace: id })
+}
+
+/// An environment is one that something ran in. The workspace's own runs are always meant by the
+/// empty name.
+fn known(asked: Option<&str>, all: &[EnvironmentStanding]) -> ApiResult<()> {
+    let Some(asked) = asked.filter(|name| !name.is_empty()) else { return Ok(()) };
+    if all.iter().any(|one| one.environment.as_deref() == Some(asked)) {
+        return Ok(());
+    }
+    let detail = format!("nothing has run in an environment called {asked:?} here");
+    Err(ApiError::not_found("unknown_environment", detail))
 }
 
 /// The workspace that the path names.
@@ -134,16 +151,29 @@ pub(super) async fn workspace(parts: &mut Parts, app: &App) -> ApiResult<(String
 
 /// A query without what a form left empty. An empty environment is one: the workspace's own runs.
 fn filled(query: &str) -> String {
-    let filled = query.split('&').filter(|pair| match pair.split_once('=') {
-        Some(("environment", _)) => true,
-        Some((_, value)) => !value.is_empty(),
-        None => false,
+    let filled = query.split('&').filter_map(|pair| match pair.split_once('=') {
+        Some(("environment", _)) => Some(pair.to_owned()),
+        Some((_, "")) | None => None,
+        Some((name @ ("as_of" | "since" | "until"), value)) => {
+            Some(format!("{name}={}", moment(value)))
+        }
+        Some(_) => Some(pair.to_owned()),
     });
     filled.collect::<Vec<_>>().join("&")
 }
 
-fn name(pair: &str) -> &str {
-    pair.split('=').next().unwrap_or_default()
+/// A moment as a person or a field for one writes it, made whole: without a zone it is in UTC.
+fn moment(value: &str) -> String {
+    let text = value.replace("%3A", ":").replace("%3a", ":").replace("%20", "T").replace('+', "T");
+    let digits = |place: &[usize]| {
+        text.bytes().enumerate().all(|(at, byte)| place.contains(&at) || byte.is_ascii_digit())
+    };
+    match text.len() {
+        10 if digits(&[4, 7]) && text.contains('-') => format!("{text}T00:00:00Z"),
+        16 if digits(&[4, 7, 10, 13]) => format!("{text}:00Z"),
+        19 if digits(&[4, 7, 10, 13, 16]) => format!("{text}Z"),
+        _ => value.to_owned(),
+    }
 }
 
 impl Shell {
@@ -164,13 +194,24 @@ impl Shell {
             environment: None,
             environments: Vec::new(),
             position: 0,
-            known: BTreeSet::new(),
+            known: BTreeMap::new(),
             form_token: viewer.form_token,
             access,
             here: uri.to_string(),
             path: uri.path().to_owned(),
             query: Vec::new(),
         }
+    }
+
+    /// Has the page stand at another path than the request: a form may be sent to one below it.
+    pub(super) fn stand_at(&mut self, path: String) {
+        self.path = path;
+        self.here = self.here_with(&[]);
+    }
+
+    /// The path that the page stands at.
+    pub(super) fn place(&self) -> &str {
+        &self.path
     }
 
     /// Whether whoever looks may do this here.
@@ -240,124 +281,6 @@ impl Shell {
         self.w.texts()
     }
 
-    /// A page of the workspace that keeps environment and moment: `queues`, `runs?queue=x`.
-    /// A part of it is named at the end: `#stale`.
-    pub(super) fn to(&self, page: &str) -> String {
-        let (page, part) = page.split_at(page.find('#').unwrap_or(page.len()));
-        let (page, query) = page.split_once('?').unwrap_or((page, ""));
-        let mut url = format!("/w/{}", self.workspace);
-        if !page.is_empty() {
-            url = format!("{url}/{page}");
-        }
-        let kept = [("environment", &self.environment), ("as_of", &self.as_of)];
-        let kept =
-            kept.iter().filter(|(name, _)| !query.split('&').any(|pair| self::name(pair) == *name));
-        let kept =
-            kept.filter_map(|(name, value)| Some(format!("{name}={}", encode(value.as_ref()?))));
-        let pairs: Vec<String> =
-            kept.chain(Some(query.to_owned()).filter(|query| !query.is_empty())).collect();
-        let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
-        format!("{url}{query}{part}")
-    }
-
-    /// The same with one parameter, whatever is in it.
-    pub(super) fn to_with(&self, page: &str, name: &str, value: impl std::fmt::Display) -> String {
-        let joint = if page.contains('?') { '&' } else { '?' };
-        self.to(&format!("{page}{joint}{name}={}", encode(&value.to_string())))
-    }
-
-    /// The page of a run.
-    pub(super) fn run(&self, run: impl std::fmt::Display) -> String {
-        self.to(&format!("runs/{run}"))
-    }
-
-    /// What a form on the page of a run is sent to.
-    pub(super) fn run_action(&self, run: impl std::fmt::Display, action: &str) -> String {
-        format!("/w/{}/runs/{run}/{action}", self.workspace)
-    }
-
-    /// The event at a position, in the log.
-    pub(super) fn event(&self, position: &u64) -> String {
-        format!("{}#event-{position}", self.to_with("log", "before", position + 1))
-    }
-
-    /// The overview of an environment.
-    pub(super) fn environment_link(&self, name: &str) -> String {
-        self.to(&format!("?environment={}", encode(name)))
-    }
-
-    /// A page that asks for what this one does, and for something else.
-    pub(super) fn to_query(&self, page: &str, query: &str) -> String {
-        let kept = self.carried(&["limit", "done", "as_of"]);
-        let kept = kept.iter().map(|(name, value)| format!("{name}={}", encode(value)));
-        let pairs: Vec<String> = kept.chain([query.to_owned()]).collect();
-        self.to(&format!("{page}?{}", pairs.join("&")))
-    }
-
-    /// This page with one parameter changed, from its beginning.
-    pub(super) fn refine(&self, name: &str, value: impl std::fmt::Display) -> String {
-        let value = value.to_string();
-        self.here_with(&[(name, Some(value.as_str()))])
-    }
-
-    /// This page without one of its parameters, from its beginning.
-    pub(super) fn without(&self, name: &str) -> String {
-        self.here_with(&[(name, None)])
-    }
-
-    /// This page between two moments.
-    pub(super) fn between(&self, page: &str, since: &Moment, until: &Moment) -> String {
-        let (since, until) = (since.to_string(), until.to_string());
-        self.to(&format!("{page}?since={}&until={}", encode(&since), encode(&until)))
-    }
-
-    /// This page as of so many seconds before its moment.
-    pub(super) fn earlier(&self, seconds: i64) -> String {
-        let moment = Moment::from_micros(self.at.micros() - seconds * 1_000_000).to_string();
-        let moment = moment.get(..19).map_or(moment.clone(), |text| format!("{text}Z"));
-        self.here_with(&[("as_of", Some(&moment))])
-    }
-
-    fn here_with(&self, changes: &[(&str, Option<&str>)]) -> String {
-        let kept = self.query.iter().filter(|(name, _)| {
-            name != "cursor" && !changes.iter().any(|(changed, _)| changed == name)
-        });
-        let kept = kept.map(|(name, value)| (name.as_str(), value.as_str()));
-        let set = changes.iter().filter_map(|(name, value)| Some((*name, (*value)?)));
-        let pairs: Vec<String> =
-            kept.chain(set).map(|(name, value)| format!("{name}={}", encode(value))).collect();
-        match pairs.as_slice() {
-            [] => self.path.clone(),
-            pairs => format!("{}?{}", self.path, pairs.join("&")),
-        }
-    }
-
-    /// What a form that narrows this page further must carry, beside what it asks itself.
-    pub(super) fn carried<'a>(&'a self, own: &[&str]) -> Vec<(&'a str, &'a str)> {
-        let kept =
-            self.query.iter().filter(|(name, _)| name != "cursor" && !own.contains(&name.as_str()));
-        kept.map(|(name, value)| (name.as_str(), value.as_str())).collect()
-    }
-
-    /// What this list is narrowed by, as a query.
-    pub(super) fn filters(&self) -> String {
-        let pairs = self.carried(&["as_of", "cursor", "limit"]).into_iter();
-        let pairs: Vec<String> =
-            pairs.map(|(name, value)| format!("{name}={}", encode(value))).collect();
-        pairs.join("&")
-    }
-
-    /// The value of a parameter of this page.
-    pub(super) fn chosen(&self, name: &str) -> &str {
-        let pair = self.query.iter().find(|(key, _)| key == name);
-        pair.map_or("", |(_, value)| value.as_str())
-    }
-
-    /// Whether a parameter of this page has this value.
-    pub(super) fn is_chosen(&self, name: &str, value: &str) -> bool {
-        self.query.iter().any(|(key, chosen)| key == name && chosen == value)
-    }
-
     /// The last part of the path below the workspace, to mark the place in the navigation.
     pub(super) fn section(&self) -> &str {
         self.path.split('/').nth(3).unwrap_or_default()
@@ -375,6 +298,21 @@ impl Shell {
             Some(name) => one.environment.as_deref().unwrap_or_default() == name,
         };
         self.environments.iter().filter(meant).map(|one| &one.counts)
+    }
+
+    /// Whether nothing has run in the workspace.
+    pub(super) fn is_empty(&self) -> bool {
+        self.environments.iter().all(|one| one.counts.runs == 0)
+    }
+
+    /// How to report a first event to this server.
+    pub(super) fn first_event(&self) -> String {
+        let event = r#"{"type": "run.dispatched", "data": {"operation": "backup.create"}}"#;
+        format!(
+            "curl -H \"Authorization: Bearer $TOKEN\" -d '{event}' \\\n     \
+             $RUNLEDGER_URL/v1/workspaces/{}/events",
+            self.workspace
+        )
     }
 
     /// The runs that have not ended. Finished problems are not among them.
@@ -396,6 +334,12 @@ impl Shell {
         self.meant().map(|one| one.follow_up_items).sum()
     }
 
+    /// A moment of this page's address, for a field that takes one.
+    pub(super) fn field_moment(&self, name: &str) -> String {
+        let moment = self.chosen(name).parse::<Moment>();
+        moment.map(|moment| words::utc(moment).replace(' ', "T")).unwrap_or_default()
+    }
+
     /// What the environment is called.
     pub(super) fn environment_name(&self, name: Option<&str>) -> String {
         match name {
@@ -414,24 +358,6 @@ impl Shell {
     pub(super) fn asset(&self, name: &str) -> &'static str {
         assets::path(name)
     }
-}
-
-/// `text` as a part of a URL's query.
-pub(super) fn encode(text: &str) -> String {
-    use std::fmt::Write;
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' | b':' => {
-                encoded.push(char::from(byte));
-            }
-            // Writing to a string does not fail.
-            _ => {
-                let _ = write!(encoded, "%{byte:02X}");
-            }
-        }
-    }
-    encoded
 }
 
 #[cfg(test)]
@@ -459,7 +385,7 @@ impl Shell {
         Shell {
             workspace: "main".to_owned(),
             workspaces: vec!["main".to_owned()],
-            known: [known.parse().unwrap()].into(),
+            known: [(known.parse().unwrap(), Some(at))].into(),
             ..shell
         }
     }
@@ -472,15 +398,15 @@ mod tests {
     #[test]
     fn what_a_form_leaves_empty_asks_for_nothing() {
         assert_eq!(filled("status=&q=a&environment=&as_of=&x"), "q=a&environment=");
-        assert_eq!(encode("a b&c=ä/7"), "a%20b%26c%3D%C3%A4/7");
     }
 
     #[test]
-    fn a_link_to_a_part_of_a_page_keeps_moment_and_environment_before_it() {
-        let run = "0195f3c0-0000-7000-8000-000000000001";
-        let mut shell = Shell::sample(Language::En, Moment::from_micros(1), run);
-        (shell.environment, shell.as_of) = (Some("prod".to_owned()), None);
-        assert_eq!(shell.to("#stale"), "/w/main?environment=prod#stale");
-        assert_eq!(shell.to("runs?queue=x#top"), "/w/main/runs?environment=prod&queue=x#top");
+    fn a_moment_without_a_zone_is_in_utc() {
+        assert_eq!(filled("since=2026-01-01"), "since=2026-01-01T00:00:00Z");
+        assert_eq!(filled("until=2026-01-01T10%3A30"), "until=2026-01-01T10:30:00Z");
+        assert_eq!(filled("as_of=2026-01-01+10:30:07"), "as_of=2026-01-01T10:30:07Z");
+        for whole in ["as_of=1234567890", "as_of=7", "since=2026-01-01T10:30:00Z", "since=soon"] {
+            assert_eq!(filled(whole), whole);
+        }
     }
 }

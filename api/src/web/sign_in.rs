@@ -13,10 +13,10 @@ use serde::Deserialize;
 use super::assets;
 use super::door::principal;
 use super::fault::{Fault, Page, html};
+use super::links::encode;
 use super::preferences::Preferences;
 use super::security::is_plain;
 use super::session::set_cookie;
-use super::shell::encode;
 use super::words::{self, Words};
 use crate::app::App;
 use crate::limits;
@@ -163,9 +163,7 @@ pub(super) async fn sign_in(
         let refused = Some("sign-in-needs-encryption");
         return shown(&app, &headers, Tried { next, name, refused, ..Tried::default() }).await;
     }
-    let language = Preferences::of(&headers).language;
-    let begun = begun(&app, origin, &headers, given).await;
-    let reference = match begun.map_err(|error| Fault::from(error).in_language(language))? {
+    let reference = match begun(&app, origin, &headers, given).await? {
         Ok(reference) => reference,
         Err(refused) => {
             let refused = Some(refused);
@@ -223,7 +221,7 @@ pub(super) async fn sign_out(
     let viewer = app.sessions().viewer(&headers, app.ledger().now(), true).await;
     if let Some(viewer) = viewer.map_err(ApiError::from)? {
         if !viewer.made(&button.form_token) {
-            return Err(Fault::foreign(&headers));
+            return Err(Fault::foreign());
         }
         app.sessions().end(&headers).await.map_err(ApiError::from)?;
     }

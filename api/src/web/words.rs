@@ -69,6 +69,17 @@ impl Words {
         self.loader.get_args(key, HashMap::from([("thing", thing.to_string())]))
     }
 
+    /// The same of a message about one `$thing` and `$all` that there are of it.
+    pub(super) fn say_among(
+        &self,
+        key: &str,
+        thing: impl std::fmt::Display,
+        all: impl std::fmt::Display,
+    ) -> String {
+        let args = HashMap::from([("thing", thing.to_string()), ("all", all.to_string())]);
+        self.loader.get_args(key, args)
+    }
+
     /// A count with its noun; the noun's message chooses its form by `$n`.
     pub(super) fn counted(&self, n: impl Into<u64>, noun: &str) -> String {
         let n = n.into();
@@ -218,6 +229,18 @@ pub(super) fn outcome_icon(outcome: Outcome) -> &'static str {
         "unknown" => "help",
         "blocked" => "hourglass",
         _ => "circle-x",
+    }
+}
+
+/// The icon of the verdict on a queue: no two have the same.
+pub(super) fn queue_icon(verdict: QueueVerdict) -> &'static str {
+    match verdict {
+        QueueVerdict::Empty => "check",
+        QueueVerdict::NoWorker => "worker",
+        QueueVerdict::Stalled => "octagon",
+        QueueVerdict::Slow => "hourglass",
+        QueueVerdict::Moving => "circle-play",
+        QueueVerdict::Unknown => "help",
     }
 }
 
@@ -417,7 +440,8 @@ mod tests {
     }
 
     /// Classes of elements that begin like messages.
-    const CLASSES: &[&str] = &["facet-count", "facet-follow-up", "facet-label", "facet-more"];
+    const CLASSES: &[&str] =
+        &["facet-count", "facet-follow-up", "facet-label", "facet-more", "facet-rest"];
 
     #[test]
     fn numbers_and_times_are_said_as_the_language_does() {

@@ -6,11 +6,12 @@ use askama::Template;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Html;
+use runledger_projections::rules::activity::Activity;
 use runledger_projections::texts::Phrase;
 use runledger_projections::{Counts, Lag, WorkspaceStanding};
 
 use super::door;
-use super::fault::{Fault, Page, html};
+use super::fault::{Page, html};
 use super::preferences::Preferences;
 use super::shell::Shell;
 use super::words;
@@ -35,6 +36,18 @@ pub(super) struct WorkspacesPage {
     pub(super) sum: Counts,
 }
 
+impl WorkspacesPage {
+    /// The runs that have not ended, in all of them.
+    pub(super) fn activity(&self) -> Activity {
+        let each = self.lines.iter().map(|line| line.standing.activity());
+        each.fold(Activity::default(), |sum, one| Activity {
+            fresh: sum.fresh + one.fresh,
+            stale: sum.stale + one.stale,
+            unknown: sum.unknown + one.unknown,
+        })
+    }
+}
+
 pub(super) async fn page(State(app): State<App>, request: Request) -> Page<Html<String>> {
     let (parts, _) = request.into_parts();
     let who = (door::viewer(&parts)?, door::access(&parts)?);
@@ -44,11 +57,10 @@ pub(super) async fn page(State(app): State<App>, request: Request) -> Page<Html<
         let detail = "all workspaces are shown as they are now, so this page takes no parameters; \
                       open one of them for another moment or a filter";
         let refused = ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", detail);
-        return Err(Fault::from(refused).in_language(preferences.language));
+        return Err(refused.into());
     }
     let shell = Shell::of_all(preferences, app.ledger().now(), who, &parts.uri);
-    let page = all(&app, shell).await;
-    html(&page.map_err(|fault| fault.in_language(preferences.language))?)
+    html(&all(&app, shell).await?)
 }
 
 async fn all(app: &App, shell: Shell) -> Page<WorkspacesPage> {

@@ -2,13 +2,17 @@
 
 use std::collections::BTreeMap;
 
+use runledger_ledger::store::StoreError;
 use runledger_ledger::words::{Outcome, Status};
 
 use super::counts::{Kind, count, word};
 use super::runs::RunFilter;
 use super::statement::Statement;
+use crate::db::Tx;
 use crate::rules::actionability::{Actionability, is_follow_up};
-use crate::view::{View, ViewError};
+use crate::rules::freshness::Freshness;
+use crate::tables::code;
+use crate::view::{Reading, View, ViewError};
 
 /// For each thing that a list may be narrowed by, how many runs each of its values leaves, with
 /// everything else that is chosen. What is not counted (subject, queue, text, time, freshness)
@@ -23,6 +27,8 @@ pub struct Facets {
     pub status: BTreeMap<Status, u64>,
     /// By outcome.
     pub outcome: BTreeMap<Outcome, u64>,
+    /// By freshness, of those that have not ended: how the others ended is not counted by it.
+    pub freshness: BTreeMap<Freshness, u64>,
     /// By actionability.
     pub actionability: BTreeMap<Actionability, u64>,
     /// By environment; the empty name is the workspace's own runs.
@@ -41,7 +47,8 @@ const COUNTS: &str =
 type CountRow = (String, String, String, i16, i16, i16, i64);
 
 impl View {
-    /// The facets of the list that `filter` names. One statement; it reads counts and no runs.
+    /// The facets of the list that `filter` names. Two statements; one reads counts and no runs, the
+    /// other the index of the runs that have not ended.
     pub async fn facets(&self, filter: &RunFilter) -> Result<Facets, ViewError> {
         let mut reading = self.read().await?;
         let catalog = reading.checkpoint.catalog.clone();
@@ -64,8 +71,60 @@ impl View {
             ];
             facets.add(fits, (environment, of, family), kind, count(runs));
         }
+        facets.freshness = fresh(&mut reading, filter).await?;
         Ok(facets)
     }
+}
+
+/// Where the deadline of an active run stands at a moment.
+const ACTIVE: &str = "SELECT status, CAST(CASE WHEN deadline IS NULL THEN 0 WHEN deadline <= ";
+
+/// How many active runs there are of each freshness, whatever is chosen of that.
+async fn fresh(
+    reading: &mut Reading,
+    filter: &RunFilter,
+) -> Result<BTreeMap<Freshness, u64>, StoreError> {
+    let active = filter.outcome.is_none_or(|outcome| outcome == Outcome::Pending)
+        && filter.actionability.is_none_or(|status| status == Actionability::NotTerminal)
+        && filter.follow_up != Some(true);
+    if !active {
+        return Ok(BTreeMap::new());
+    }
+    let catalog = reading.checkpoint.catalog.clone();
+    let mut statement = Statement::new(ACTIVE);
+    statement.bind(reading.at.micros());
+    statement.push(" THEN 2 ELSE 1 END AS bigint), count(*) FROM runs");
+    if let Tx::Sqlite(_) = reading.tx {
+        statement.push(" INDEXED BY runs_active");
+    }
+    statement.scope("", reading.model()).push(" AND status < 2");
+    if let Some(environment) = filter.environment.as_deref() {
+        statement.push(" AND environment = ").bind(environment);
+    }
+    if let Some(operation) = filter.operation.as_deref() {
+        statement.push(" AND operation = ").bind(catalog.canonical(operation));
+    }
+    if let Some(family) = filter.family.as_deref() {
+        statement.push(" AND family = ").bind(family);
+    }
+    if let Some(status) = filter.status {
+        statement.push(" AND status = ").bind(code(Status::ALL, &status));
+    }
+    statement.seen("environment", &reading.sight).push(" GROUP BY 1, 2");
+    let rows: Vec<(i16, i64, i64)> = statement.fetch(&mut reading.tx).await?;
+    let mut freshness: BTreeMap<Freshness, u64> = BTreeMap::new();
+    for (status, deadline, runs) in rows {
+        let one = match (word(Status::ALL, status)?, deadline) {
+            (Status::Completed, _) => continue,
+            (_, 0) => Freshness::Unknown,
+            (Status::Queued, 1) => Freshness::FreshQueued,
+            (Status::Queued, _) => Freshness::StaleQueued,
+            (Status::Running, 1) => Freshness::FreshRunning,
+            (Status::Running, _) => Freshness::StaleRunning,
+        };
+        *freshness.entry(one).or_default() += count(runs);
+    }
+    Ok(freshness)
 }
 
 /// Of an environment (the empty name is the workspace's own runs) and a family: runs that are

@@ -98,6 +98,22 @@ pub struct FamilyView {
     pub policy: String,
 }
 
+impl FamilyView {
+    /// The family of an operation, in the language of `texts`.
+    pub(crate) fn of(operation: &Operation<'_>, texts: &Texts) -> FamilyView {
+        let family = operation.family;
+        FamilyView {
+            name: operation.family_name.to_owned(),
+            title: texts.title(&family.title).to_owned(),
+            supersession: family.supersession,
+            current_state: family.current_state,
+            review: family.review,
+            informational: family.informational,
+            policy: texts.policy(family),
+        }
+    }
+}
+
 /// How many runs of an operation there are.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperationCounts {
@@ -164,7 +180,6 @@ fn standing(
     recent: Vec<RecentOutcome>,
     texts: &Texts,
 ) -> OperationStanding {
-    let family = operation.family;
     OperationStanding {
         operation: operation.name.to_owned(),
         title: operation.title.map(|title| texts.title(title).to_owned()),
@@ -174,15 +189,7 @@ fn standing(
         adapter: operation.adapter.map(str::to_owned),
         artifact: operation.artifact.map(str::to_owned),
         lifecycle: operation.lifecycle.into(),
-        family: FamilyView {
-            name: operation.family_name.to_owned(),
-            title: texts.title(&family.title).to_owned(),
-            supersession: family.supersession,
-            current_state: family.current_state,
-            review: family.review,
-            informational: family.informational,
-            policy: texts.policy(family),
-        },
+        family: FamilyView::of(operation, texts),
         counts,
         recent,
     }

@@ -1,8 +1,9 @@
 //! Standings of a page of runs: the rows, and the truth of every queue that they name.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use runledger_ledger::store::StoreError;
+use runledger_ledger::time::Moment;
 use runledger_ledger::words::{Name, RunId};
 use uuid::Uuid;
 
@@ -48,6 +49,43 @@ impl View {
         Ok(reading.there(&ids).await?)
     }
 }
+
+impl View {
+    /// Of these runs, [`RUNS`] at most, those that are there, and when each settled. One statement,
+    /// whatever is asked: a page costs the same whatever is on it.
+    pub async fn ends(&self, ids: &[RunId]) -> Result<BTreeMap<RunId, Option<Moment>>, ViewError> {
+        let mut reading = self.read().await?;
+        let mut ids: Vec<Uuid> = ids.iter().take(RUNS).map(|id| id.0).collect();
+        if ids.is_empty() {
+            ids.push(Uuid::nil());
+        }
+        let mut statement = Statement::select(ENDS, reading.model());
+        statement.push(" AND run_id IN ").list(&ids).seen("environment", &reading.sight);
+        let rows: Vec<(Uuid, Option<i64>)> = statement.fetch(&mut reading.tx).await?;
+        let end = |(id, at): (Uuid, Option<i64>)| (RunId(id), at.map(Moment::from_micros));
+        Ok(rows.into_iter().map(end).collect())
+    }
+
+    /// The environment of each of these runs that are there, [`RUNS`] at most; the empty name is the
+    /// workspace's own. One statement; none if nothing is asked.
+    pub async fn environments_of(
+        &self,
+        ids: &[RunId],
+    ) -> Result<BTreeMap<RunId, String>, ViewError> {
+        if ids.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let mut reading = self.read().await?;
+        let ids: Vec<Uuid> = ids.iter().take(RUNS).map(|id| id.0).collect();
+        let mut statement = Statement::select(ENVIRONMENTS, reading.model());
+        statement.push(" AND run_id IN ").list(&ids).seen("environment", &reading.sight);
+        let rows: Vec<(Uuid, String)> = statement.fetch(&mut reading.tx).await?;
+        Ok(rows.into_iter().map(|(id, environment)| (RunId(id), environment)).collect())
+    }
+}
+
+const ENDS: &str = "SELECT run_id, settled_at FROM runs";
+const ENVIRONMENTS: &str = "SELECT run_id, environment FROM runs";
 
 impl Reading {
     /// The rows of these runs, those that there are, in this order: the pages of a list, or [`RUNS`]

@@ -158,6 +158,19 @@ pub struct QueueTruth {
 }
 
 impl QueueTruth {
+    /// What decided the verdict. Of what moves it is the worker, if one is there.
+    pub const fn reason(&self) -> QueueReason {
+        match self.verdict {
+            QueueVerdict::Empty => QueueReason::NothingWaits,
+            QueueVerdict::NoWorker => QueueReason::NoLiveWorker,
+            QueueVerdict::Stalled => QueueReason::NoStartSinceDeadline,
+            QueueVerdict::Slow => QueueReason::PastDeadline,
+            QueueVerdict::Moving if self.live_workers > 0 => QueueReason::LiveWorker,
+            QueueVerdict::Moving => QueueReason::RecentStart,
+            QueueVerdict::Unknown => QueueReason::NothingKnown,
+        }
+    }
+
     /// What is true of a queue at `at`; `waits` are those of its last 100 starts.
     pub fn of(facts: &QueueFacts, waits: &[Span], blind: &BlindTime, at: Moment) -> Self {
         let (wait_p50, wait_p95) = percentiles(waits).unzip();

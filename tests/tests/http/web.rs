@@ -2,9 +2,11 @@
 
 mod doors;
 mod links;
+mod numbers;
 mod openid;
 mod pages;
 mod people;
+mod refusals;
 mod roles;
 mod saved;
 mod words;

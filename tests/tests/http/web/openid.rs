@@ -264,7 +264,7 @@ async fn browse(service: &Service, path: &str, cookie: &str, at: u8) -> Reply {
 fn session(reply: &Reply) -> Option<String> {
     let cookies = reply.headers.get_all(header::SET_COOKIE).iter();
     let mut cookies = cookies.map(|cookie| cookie.to_str().unwrap());
-    let session = cookies.find(|cookie| cookie.starts_with("runledger="))?;
+    let session = cookies.find(|cookie| cookie.starts_with("runledger-7300="))?;
     Some(session.split(';').next().unwrap().to_owned())
 }
 

@@ -184,8 +184,13 @@ async fn a_person_resolves_one_run_and_takes_it_back(#[case] database: Database)
         let form = format!("action={action}&reason={reason}&note=looked+at+it&next={path}");
         visitor.post(&format!("{path}/follow-up"), &form).await
     };
+    visitor.page(&path).await;
     let reply = act("resolve", "").await;
     assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "a reason is asked for");
+    // The page is there again, with what was written, and says at the field what is wrong.
+    let page = String::from_utf8(reply.body.to_vec()).unwrap();
+    assert!(page.contains("value=\"looked at it\""), "{page}");
+    assert!(page.contains("id=\"wrong-resolve\"") && page.contains("aria-invalid"), "{page}");
     let reply = act("resolve", "fixed_by_hand").await;
     assert_eq!(reply.status, StatusCode::SEE_OTHER, "{reply:?}");
     assert_eq!(reply.headers[header::LOCATION], path.as_str());

@@ -1,0 +1,132 @@
+//! Numbers: each says of what it is, and leads to a list with exactly as many.
+
+use super::{Visitor, between, happenings};
+use crate::service::{Database, Service, event, run};
+use serde_json::json;
+
+/// How many runs a list says that it has.
+async fn length(visitor: &Visitor, path: &str) -> usize {
+    let page = visitor.page(path).await;
+    let said = between(&page, "data-length=\"", "\"");
+    let rows = page.matches("data-row=\"").count();
+    assert_eq!(said.parse(), Ok(rows), "{path}");
+    rows
+}
+
+#[tokio::test]
+async fn every_number_of_the_overview_leads_to_as_many() {
+    let visitor = Visitor::on(Database::Sqlite).await;
+    happenings(&visitor.service).await;
+    let page = visitor.page("/w/main").await.replace("&#38;", "&").replace("&amp;", "&");
+    let quiet = between(&page, "class=\"quiet\"", "</ul>");
+    let mut ways = 0;
+    for part in quiet.split("<li").skip(1) {
+        let href = between(part, "href=\"", "\"");
+        let count = between(part, "quiet-count\">", "\u{a0}");
+        assert!(href.contains("since="), "{href}");
+        assert_eq!(count, length(&visitor, &href).await.to_string(), "{href}");
+        ways += 1;
+    }
+    assert_eq!(ways, 4);
+    let needs = between(&page, "class=\"needs", "</section>");
+    assert!(needs.contains("2 </a>") || needs.contains(">2</a> <span class=\"unit\">things to do"));
+    assert!(needs.contains(">2\u{a0}runs</a>"), "{needs}");
+    assert_eq!(length(&visitor, "/w/main/runs?follow_up=true").await, 2);
+    let list = visitor.page("/w/main/follow-ups").await;
+    assert_eq!(list.matches("data-row=\"").count(), 2, "{list}");
+    assert!(list.contains("2\u{a0}things to do"), "{list}");
+}
+
+#[tokio::test]
+async fn what_is_left_out_is_said_and_can_be_opened() {
+    let visitor = Visitor::on(Database::Sqlite).await;
+    for number in 1..=30 {
+        let data = json!({"operation": format!("acme.kind{number}")});
+        visitor.service.record(&[event(number, "run.dispatched", data)]).await;
+    }
+    let overview = visitor.page("/w/main").await;
+    let more = between(&overview, "data-more=\"operations\">", "</p>");
+    assert!(more.contains("14 of 30\u{a0}operations shown"), "{more}");
+    assert!(more.contains("href=\"/w/main/operations\""), "{more}");
+    let runs = visitor.page("/w/main/runs").await;
+    for number in 1..=30 {
+        assert!(runs.contains(&format!("?operation=acme.kind{number}\"")), "{number}");
+    }
+    assert!(runs.contains("18 more"), "{runs}");
+}
+
+#[tokio::test]
+async fn runs_are_narrowed_by_every_filter_of_the_api_on_the_page() {
+    let visitor = Visitor::on(Database::Sqlite).await;
+    happenings(&visitor.service).await;
+    let page = visitor.page("/w/main/runs").await;
+    for name in ["text", "subject", "operation", "queue", "connection", "since", "until"] {
+        assert!(page.contains(&format!("name=\"{name}\"")), "{name}");
+    }
+    for path in ["subject=tenant/10", "queue=left", "since=2020-01-01T00:00", "until=2020-01-01"] {
+        length(&visitor, &format!("/w/main/runs?{path}")).await;
+    }
+    // Each choice of a time limit says how many runs it leaves, and leaves them.
+    let facet = between(&page, ">Time limit<", "</details>");
+    for part in facet.split("<li").skip(1) {
+        let href = between(part, "href=\"", "\"");
+        let count = part.split_once("facet-count\">").map(|(_, rest)| rest.split('<').next());
+        let left = length(&visitor, &href).await.to_string();
+        assert!(count.is_none_or(|count| count == Some(left.as_str())), "{href}: {left}");
+    }
+    assert!(facet.contains("freshness=fresh_running"), "{facet}");
+    let narrowed = visitor.page("/w/main/follow-ups?operation=acme.own").await;
+    assert_eq!(narrowed.matches("data-row=\"").count(), 1, "{narrowed}");
+}
+
+#[tokio::test]
+async fn an_empty_workspace_says_how_the_first_event_is_reported() {
+    let visitor = Visitor::of(Service::on(Database::Sqlite).await).await;
+    for path in ["/w/main", "/w/main/runs", "/w/main/follow-ups"] {
+        let page = visitor.page(path).await;
+        assert!(page.contains("/v1/workspaces/main/events"), "{path}: {page}");
+    }
+}
+
+#[tokio::test]
+async fn a_run_is_told_the_why_of_each_verdict() {
+    let visitor = Visitor::on(Database::Sqlite).await;
+    happenings(&visitor.service).await;
+    let why = async |number: u8| {
+        let page = visitor.page(&format!("/w/main/runs/{}", run(number))).await;
+        between(&page, "class=\"why\"", "</section>")
+    };
+    let superseded = why(1).await;
+    for text in ["7.8 later_success", "Catalog version", "Policy", "Time alone does not change"] {
+        assert!(superseded.contains(text), "{text}: {superseded}");
+    }
+    let running = why(6).await;
+    for text in ["5 run_window", "Window", "Last sign of life", "Silent, overdue"] {
+        assert!(running.contains(text), "{text}: {running}");
+    }
+    let waiting = why(5).await;
+    for text in ["5 queue_window", "6 nothing_known", "Waiting, overdue"] {
+        assert!(waiting.contains(text), "{text}: {waiting}");
+    }
+    let page = visitor.page(&format!("/w/main/runs/{}", run(1))).await;
+    let now = between(&page, "class=\"truth now", "</section>");
+    assert!(now.contains("data-since>since <time"), "{now}");
+}
+
+#[tokio::test]
+async fn the_log_is_narrowed_by_environment_time_and_a_part_of_a_run() {
+    let visitor = Visitor::on(Database::Sqlite).await;
+    happenings(&visitor.service).await;
+    let count = async |query: &str| {
+        let page = visitor.page(&format!("/w/main/log?{query}")).await;
+        page.matches("id=\"event-").count()
+    };
+    let short = run(6).rsplit('-').next().unwrap().to_owned();
+    assert_eq!(count(&format!("run={short}")).await, count(&format!("run={}", run(6))).await);
+    let all = count("").await;
+    let prod = count("environment=prod").await;
+    assert!(prod > 5 && prod < all, "{prod} of {all}");
+    assert_eq!(count("environment=").await, 2);
+    assert_eq!(count("until=2020-01-01").await, 0);
+    assert_eq!(count("since=2020-01-01").await, all);
+}
