@@ -190,14 +190,15 @@ fn pages(language: Language) -> Vec<(String, String)> {
     let mut add = |name: &str, page: &dyn askama::DynTemplate| {
         pages.push((name.to_owned(), page.dyn_render().unwrap()));
     };
-    for run in &runs {
+    for (place, run) in runs.iter().enumerate() {
         let shell = shell();
         let timeline = Timeline::of(&told(), run, &shell);
         let progress = shell.texts().progress(&run.now.progress);
         let (run, events, scope) = (run.clone(), vec![event()], runs.clone());
         let (why, word) = (Some(why(language)), Some(mistaken()));
         let name = format!("run.html {}", run.now.guidance.key);
-        let (archived, preview) = (true, None);
+        // Once with its life, and once without.
+        let (archived, preview) = (place == 0, None);
         let page =
             RunPage { shell, run, why, progress, timeline, events, archived, scope, preview, word };
         add(&name, &page);

@@ -103,6 +103,7 @@ async fn archived_events_are_read_where_they_are_or_named(#[case] database: Data
         let page = browse(service, &path).await;
         assert!(page.contains(ordered.ordered.place.as_str()), "{path}: {page}");
         assert!(page.contains("not readable"), "{path}");
+        assert!(!page.contains("id=\"life-title\""), "{path}: a life of which nothing is known");
     }
 
     // It is there again.
