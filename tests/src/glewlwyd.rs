@@ -12,6 +12,7 @@ use reqwest::{Client, Method, StatusCode, redirect};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 /// The statements that make an empty database, as the package brings them.
@@ -20,6 +21,8 @@ const TABLES: &str = "/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3";
 const MODULES: &str = "/usr/lib/glewlwyd";
 /// How long it may take to start on a busy machine.
 const START: Duration = Duration::from_secs(60);
+/// How long is waited before it is looked again whether it takes connections.
+const PAUSE: Duration = Duration::from_millis(20);
 /// How often another port is tried, if somebody else took the one that was free.
 const PORTS: usize = 5;
 /// The password of its administrator in an empty database.
@@ -51,24 +54,27 @@ impl Glewlwyd {
         ensure!(is_here(), "this test needs the Debian package `glewlwyd`");
         // Another part of the process may have chosen already; any choice will do.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let home = tempfile::tempdir()?;
         let mut last = String::new();
         for _ in 0..PORTS {
+            let home = tempfile::tempdir()?;
             // Nobody keeps it: another one is tried if somebody is faster.
             let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
-            match spawn(home.path(), port).await? {
-                Ok(child) => {
-                    let api = format!("http://127.0.0.1:{port}/api");
-                    let http = Client::builder().redirect(redirect::Policy::none()).build()?;
-                    let issuer = format!("{api}/oidc");
-                    let administrator = String::new();
-                    let (_child, _home) = (child, home);
-                    let mut made = Glewlwyd { _child, _home, http, api, administrator, issuer };
-                    made.administrator = made.session("admin", PASSWORD).await?;
-                    made.set_up(client, secret, callback).await?;
-                    return Ok(made);
+            let child = match spawn(home.path(), port).await? {
+                Ok(child) => child,
+                Err(said) => {
+                    last = said;
+                    continue;
                 }
-                Err(said) => last = said,
+            };
+            let api = format!("http://127.0.0.1:{port}/api");
+            let http = Client::builder().redirect(redirect::Policy::none()).build()?;
+            let (issuer, administrator) = (format!("{api}/oidc"), String::new());
+            let (_child, _home) = (child, home);
+            let mut made = Glewlwyd { _child, _home, http, api, administrator, issuer };
+            match made.set_up(client, secret, callback).await {
+                Ok(()) => return Ok(made),
+                // Perhaps it is somebody else who answers there.
+                Err(error) => last = format!("{error:#}"),
             }
         }
         bail!("glewlwyd does not start: {last}")
@@ -126,7 +132,8 @@ impl Glewlwyd {
         Ok(cookie.split(';').next().unwrap_or_default().to_owned())
     }
 
-    async fn set_up(&self, client: &str, secret: &str, callback: &str) -> anyhow::Result<()> {
+    async fn set_up(&mut self, client: &str, secret: &str, callback: &str) -> anyhow::Result<()> {
+        self.administrator = self.session("admin", PASSWORD).await?;
         // People have groups.
         let path = format!("{}/mod/user/database", self.api);
         let answer = self.http.get(path).header(COOKIE, &self.administrator).send().await?;
@@ -229,12 +236,29 @@ async fn spawn(home: &Path, port: u16) -> anyhow::Result<Result<Child, String>> 
         Ok::<bool, std::io::Error>(false)
     };
     let started = tokio::time::timeout(START, started).await.context("it takes too long")??;
-    if !started {
+    if !started || !listens(&mut child, port).await? {
         return Ok(Err(said));
     }
     // Whatever else it prints is taken, so that it never waits for a reader.
     tokio::spawn(async move { while let Ok(Some(_)) = out.next_line().await {} });
     Ok(Ok(child))
+}
+
+/// Waits until it takes connections, which it says that it does a moment before; false if it has ended
+/// instead.
+async fn listens(child: &mut Child, port: u16) -> anyhow::Result<bool> {
+    let listens = async {
+        loop {
+            if child.try_wait()?.is_some() {
+                return Ok(false);
+            }
+            if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
+                return Ok(true);
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    };
+    tokio::time::timeout(START, listens).await.context("it takes no connections")?
 }
 
 fn configuration(home: &Path, database: &Path, port: u16) -> String {
