@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::connection::{Connected, Connection};
+use super::connection::{Because, Connected, Connection};
 use super::table::{Cell, Row, Table};
 use super::{Answer, block_on, output};
 use crate::client::Ask;
@@ -54,11 +54,8 @@ pub(super) struct New {
     /// After how many days it ends; 0 is never
     #[arg(long, default_value_t = 90)]
     days: u16,
-    /// Why, for the log
-    #[arg(long)]
-    reason: String,
     #[command(flatten)]
-    connection: Connection,
+    because: Because,
 }
 
 /// Make a token that takes the place of another one. Both are taken for a while.
@@ -72,11 +69,8 @@ pub(super) struct Rotate {
     /// After how many days the new one ends; 0 is never
     #[arg(long, default_value_t = 90)]
     days: u16,
-    /// Why, for the log
-    #[arg(long)]
-    reason: String,
     #[command(flatten)]
-    connection: Connection,
+    because: Because,
 }
 
 /// Take a token out of use, for good and at once.
@@ -84,11 +78,8 @@ pub(super) struct Rotate {
 pub(super) struct Revoke {
     /// Its id, as `runledger tokens list` shows it
     token: String,
-    /// Why, for the log
-    #[arg(long)]
-    reason: String,
     #[command(flatten)]
-    connection: Connection,
+    because: Because,
 }
 
 /// Give somebody a role in a workspace, instead of the one that they have.
@@ -101,11 +92,8 @@ pub(super) struct Grant {
     /// An environment that they are held to; may be given several times [default: the whole workspace]
     #[arg(long = "environment", value_name = "NAME")]
     environments: Vec<String>,
-    /// Why, for the log
-    #[arg(long)]
-    reason: String,
     #[command(flatten)]
-    connection: Connection,
+    because: Because,
 }
 
 /// Take somebody's role in a workspace away, and their tokens with it.
@@ -113,11 +101,8 @@ pub(super) struct Grant {
 pub(super) struct Remove {
     /// Who
     name: String,
-    /// Why, for the log
-    #[arg(long)]
-    reason: String,
     #[command(flatten)]
-    connection: Connection,
+    because: Because,
 }
 
 #[derive(Deserialize)]
@@ -157,22 +142,24 @@ pub(super) fn tokens(command: &Tokens) -> anyhow::Result<Answer> {
             Tokens::List(shown) => list_tokens(shown).await,
             Tokens::New(new) => {
                 let mut body = json!({
-                    "name": new.name, "role": new.role, "days": new.days, "reason": new.reason,
+                    "name": new.name, "role": new.role, "days": new.days,
+                    "reason": new.because.reason,
                 });
                 hold(&mut body, &new.environments);
-                made(&new.connection, &["tokens"], &body).await
+                made(&new.because.connection, &["tokens"], &body).await
             }
             Tokens::Rotate(rotate) => {
                 let body = json!({
                     "overlap_hours": rotate.overlap_hours, "days": rotate.days,
-                    "reason": rotate.reason,
+                    "reason": rotate.because.reason,
                 });
-                made(&rotate.connection, &["tokens", &rotate.token, "rotate"], &body).await
+                made(&rotate.because.connection, &["tokens", &rotate.token, "rotate"], &body).await
             }
             Tokens::Revoke(revoke) => {
-                let body = json!({ "reason": revoke.reason });
+                let body = json!({ "reason": revoke.because.reason });
                 let path = ["tokens", revoke.token.as_str(), "revoke"];
-                done(&revoke.connection, &path, &body, "the token is not taken any more").await
+                done(&revoke.because.connection, &path, &body, "the token is not taken any more")
+                    .await
             }
         }
     })
@@ -183,17 +170,18 @@ pub(super) fn roles(command: &Roles) -> anyhow::Result<Answer> {
         match command {
             Roles::List(shown) => list_members(shown).await,
             Roles::Grant(grant) => {
-                let mut body =
-                    json!({ "name": grant.name, "role": grant.role, "reason": grant.reason });
+                let mut body = json!({
+                    "name": grant.name, "role": grant.role, "reason": grant.because.reason,
+                });
                 hold(&mut body, &grant.environments);
                 let what = format!("{} has the role {} now", grant.name, grant.role);
-                done(&grant.connection, &["members"], &body, &what).await
+                done(&grant.because.connection, &["members"], &body, &what).await
             }
             Roles::Remove(remove) => {
-                let body = json!({ "reason": remove.reason });
+                let body = json!({ "reason": remove.because.reason });
                 let path = ["members", remove.name.as_str(), "remove"];
                 let what = format!("{} has no role here any more", remove.name);
-                done(&remove.connection, &path, &body, &what).await
+                done(&remove.because.connection, &path, &body, &what).await
             }
         }
     })

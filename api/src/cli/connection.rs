@@ -33,6 +33,16 @@ pub(super) struct Connection {
     config: Option<PathBuf>,
 }
 
+/// Why something is done, and on which server.
+#[derive(Debug, clap::Args)]
+pub(super) struct Because {
+    /// Why, for the log
+    #[arg(long)]
+    pub(super) reason: String,
+    #[command(flatten)]
+    pub(super) connection: Connection,
+}
+
 /// A workspace of a server that answers.
 #[derive(Debug)]
 pub(super) struct Connected {

@@ -6,7 +6,7 @@ use anyhow::Context;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::connection::Connection;
+use super::connection::{Because, Connection};
 use super::table::{Cell, Row, Table};
 use super::{Answer, Unusable, block_on, output};
 use crate::client::{Ask, Client};
@@ -63,11 +63,8 @@ pub(super) struct Added {
     /// Give them a password as well
     #[arg(long, requires = "subject")]
     password: bool,
-    /// Why, for the log
-    #[arg(long)]
-    reason: String,
     #[command(flatten)]
-    connection: Connection,
+    because: Because,
 }
 
 /// A person, and who they are at the provider of identities.
@@ -78,11 +75,8 @@ pub(super) struct Linked {
     /// What the provider of identities calls them for good
     #[arg(long)]
     subject: String,
-    /// Why, for the log
-    #[arg(long)]
-    reason: String,
     #[command(flatten)]
-    connection: Connection,
+    because: Because,
 }
 
 /// A person and a password, which is asked for, or read from standard input; it is no argument, which
@@ -94,11 +88,8 @@ Examples:
 pub(super) struct Given {
     /// What they sign in with
     name: String,
-    /// Why, for the log
-    #[arg(long)]
-    reason: String,
     #[command(flatten)]
-    connection: Connection,
+    because: Because,
 }
 
 /// Somebody who signs in.
@@ -106,11 +97,8 @@ pub(super) struct Given {
 pub(super) struct Meant {
     /// Who
     name: String,
-    /// Why, for the log
-    #[arg(long)]
-    reason: String,
     #[command(flatten)]
-    connection: Connection,
+    because: Because,
 }
 
 /// Show where somebody is signed in.
@@ -133,11 +121,8 @@ pub(super) struct SignOut {
     /// One session, as `runledger users sessions` shows it [default: all of them]
     #[arg(long, value_name = "ID")]
     session: Option<String>,
-    /// Why, for the log
-    #[arg(long)]
-    reason: String,
     #[command(flatten)]
-    connection: Connection,
+    because: Because,
 }
 
 #[derive(Deserialize)]
@@ -187,18 +172,18 @@ pub(super) fn users(command: &Users) -> anyhow::Result<Answer> {
             Users::List(shown) => list(shown).await,
             Users::Add(added) => add(added).await,
             Users::Link(linked) => {
-                let body = json!({ "subject": linked.subject, "reason": linked.reason });
+                let body = json!({ "subject": linked.subject, "reason": linked.because.reason });
                 let what = format!("{} signs in with the provider of identities now", linked.name);
-                done(&linked.connection, &linked.name, &["identity"], &body, &what).await
+                done(&linked.because.connection, &linked.name, &["identity"], &body, &what).await
             }
             Users::Unlink(meant) => {
                 let what = "does not sign in with the provider of identities any more";
                 change_at(meant, &["identity", "remove"], what).await
             }
             Users::Password(given) => {
-                let body = json!({ "password": password()?, "reason": given.reason });
+                let body = json!({ "password": password()?, "reason": given.because.reason });
                 let what = format!("{} has another password, and is signed out", given.name);
-                done(&given.connection, &given.name, &["password"], &body, &what).await
+                done(&given.because.connection, &given.name, &["password"], &body, &what).await
             }
             Users::Disable(meant) => {
                 change(meant, "disable", "cannot sign in any more, and is signed out").await
@@ -207,27 +192,27 @@ pub(super) fn users(command: &Users) -> anyhow::Result<Answer> {
             Users::Remove(meant) => change(meant, "remove", "is gone, with all roles").await,
             Users::Sessions(of) => list_sessions(of).await,
             Users::SignOut(sign_out) => {
-                let body = json!({ "reason": sign_out.reason });
+                let body = json!({ "reason": sign_out.because.reason });
                 let path = match &sign_out.session {
                     Some(session) => vec!["sessions", session.as_str(), "end"],
                     None => vec!["sessions", "end"],
                 };
                 let what = format!("{} is signed out", sign_out.name);
-                done(&sign_out.connection, &sign_out.name, &path, &body, &what).await
+                done(&sign_out.because.connection, &sign_out.name, &path, &body, &what).await
             }
         }
     })
 }
 
 async fn add(added: &Added) -> anyhow::Result<Answer> {
-    let mut body = json!({ "name": added.name, "reason": added.reason });
+    let mut body = json!({ "name": added.name, "reason": added.because.reason });
     if let Some(subject) = &added.subject {
         body["subject"] = json!(subject);
     }
     if added.password || added.subject.is_none() {
         body["password"] = json!(password()?);
     }
-    send(&added.connection, &["v1", "people"], &body).await?;
+    send(&added.because.connection, &["v1", "people"], &body).await?;
     output::line(format!("{} can sign in now", added.name));
     output::note("They have no role yet: runledger roles grant NAME ROLE --reason …");
     Ok(Answer::Yes)
@@ -283,9 +268,9 @@ async fn change(meant: &Meant, path: &str, what: &str) -> anyhow::Result<Answer>
 }
 
 async fn change_at(meant: &Meant, path: &[&str], what: &str) -> anyhow::Result<Answer> {
-    let body = json!({ "reason": meant.reason });
+    let body = json!({ "reason": meant.because.reason });
     let what = format!("{} {what}", meant.name);
-    done(&meant.connection, &meant.name, path, &body, &what).await
+    done(&meant.because.connection, &meant.name, path, &body, &what).await
 }
 
 async fn get(client: &Client, path: &[&str]) -> anyhow::Result<String> {
