@@ -51,7 +51,7 @@ impl View {
 }
 
 impl View {
-    /// Of these runs, [`RUNS`] at most, those that are there, and when each settled. One statement,
+    /// Of these runs, `RUNS` at most, those that are there, and when each settled. One statement,
     /// whatever is asked: a page costs the same whatever is on it.
     pub async fn ends(&self, ids: &[RunId]) -> Result<BTreeMap<RunId, Option<Moment>>, ViewError> {
         let mut reading = self.read().await?;
@@ -66,7 +66,7 @@ impl View {
         Ok(rows.into_iter().map(end).collect())
     }
 
-    /// The environment of each of these runs that are there, [`RUNS`] at most; the empty name is the
+    /// The environment of each of these runs that are there, `RUNS` at most; the empty name is the
     /// workspace's own. One statement; none if nothing is asked.
     pub async fn environments_of(
         &self,
@@ -130,7 +130,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Which of these runs, [`RUNS`] at most, are there and seen.
+    /// Which of these runs, `RUNS` at most, are there and seen.
     async fn there(&mut self, ids: &[Uuid]) -> Result<BTreeSet<RunId>, StoreError> {
         let mut statement = Statement::select("SELECT run_id FROM runs", self.model());
         statement.push(" AND run_id IN ").list(ids).seen("environment", &self.sight);
