@@ -67,6 +67,19 @@ pub struct Scope {
     pub to: Option<Moment>,
 }
 
+impl Scope {
+    /// # Errors
+    /// What is wrong with it, if no event can be in it.
+    pub fn check(&self) -> Result<(), String> {
+        match (self.from, self.to) {
+            (Some(from), Some(to)) if from >= to => Err(format!(
+                "no event was recorded from {from} to before {to}; name a `from` before `to`"
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
 /// What was made.
 #[derive(Clone, Debug)]
 pub struct Made {

@@ -83,6 +83,12 @@ pub enum Problem {
          tampered with"
     )]
     NotArchived,
+    /// The archive that its bytes are in holds others.
+    #[error(
+        "the archive that its bytes are in holds others there: the archive was tampered with, or is \
+         damaged; put a whole copy of it in its place"
+    )]
+    Archive,
     /// Its bytes are not in canonical form.
     #[error("its bytes are not in canonical form")]
     NotCanonical,
@@ -266,6 +272,9 @@ impl Walk {
             self.archives.marked(row.position, marked);
             if !marked.exact {
                 self.flaw(position, Problem::NotArchived);
+            }
+            if marked.altered {
+                self.flaw(position, Problem::Archive);
             }
         }
         let unread = marked.is_some_and(|marked| marked.why.is_some());

@@ -45,10 +45,13 @@ impl Projections {
         progress: &(dyn Fn(Progress) + Sync),
     ) -> Result<u64, ProjectionError> {
         let store = self.inner.ledger.store();
-        // Neither reads what the other one writes.
-        let restored = async { Ok(correlation::restore(store, workspace).await?) };
-        let (restored, position) =
-            tokio::try_join!(restored, rebuild(&self.inner, workspace, progress))?;
+        // Neither reads what the other one writes. Neither is dropped when the other one fails: what
+        // is broken off keeps its lease for a while.
+        let (restored, position) = tokio::join!(
+            correlation::restore(store, workspace),
+            rebuild(&self.inner, workspace, progress)
+        );
+        let (restored, position) = (restored?, position?);
         if !restored.is_empty() {
             tracing::warn!(%workspace, rows = restored.len(), "correlations were put right");
         }

@@ -467,10 +467,24 @@ async fn bodies_are_archived_read_elsewhere_and_put_back_by_commands() {
     // The directory is moved away, and named where it is.
     std::fs::rename(audit.path("first"), audit.path("moved")).unwrap();
     let said = audit.says(&database).await;
-    Audit::check((said.0.clone(), said.1), 0, "main: intact");
+    Audit::check((said.0.clone(), said.1), 2, "main: intact as far as it was read");
     assert!(said.0.contains("0 of them read there") && said.0.contains("/first"), "{}", said.0);
     Audit::check(audit.says(&["rebuild"]).await, 1, "cannot be read there");
     let named = [&database[..], &["--archive", "moved"]].concat();
+    Audit::check(audit.says(&named).await, 0, "read there, and are what was recorded");
+    // Altered, it is believed by nobody, and put back by nobody.
+    let entries = audit.path("moved").join("tile/entries/000");
+    let whole = std::fs::read(&entries).unwrap();
+    let word = b"run.dispatched";
+    let at = whole.windows(word.len()).position(|part| part == word).unwrap();
+    let mut altered = whole.clone();
+    altered[at] ^= 1;
+    std::fs::write(&entries, altered).unwrap();
+    let said = audit.says(&named).await;
+    Audit::check(said, 1, "the archive that its bytes are in holds others there");
+    let restore = ["archive", "restore", "moved", "--by", "Ada", "--reason", "an audit"];
+    Audit::check(audit.says(&restore).await, 1, "moved: ");
+    std::fs::write(&entries, whole).unwrap();
     Audit::check(audit.says(&named).await, 0, "read there, and are what was recorded");
     Audit::check(audit.says(&["rebuild", "--archive", "moved"]).await, 0, "rebuilt from");
     let server = audit.serve().await;

@@ -180,21 +180,24 @@ fn verify(arguments: &Verify) -> anyhow::Result<Answer> {
             return Ok(Answer::Incomplete);
         }
     };
+    if !is_whole(&name.to_string(), &verified) {
+        let altered = !verified.differences.is_empty();
+        return Ok(if altered { Answer::No } else { Answer::Incomplete });
+    }
+    print(&name.to_string(), "intact", &verified);
+    super::verify::print_erased(&verified.erased.erased);
+    Ok(Answer::Yes)
+}
+
+/// Whether an archive is what was written, all of it; says where it is not.
+fn is_whole(name: &str, verified: &Verified) -> bool {
     for difference in &verified.differences {
         output::line(format!("{name}: {difference}"));
     }
     for missing in &verified.missing {
         output::line(format!("{name}: the file {missing} is missing"));
     }
-    if !verified.differences.is_empty() {
-        return Ok(Answer::No);
-    }
-    if !verified.missing.is_empty() {
-        return Ok(Answer::Incomplete);
-    }
-    print(&name.to_string(), "intact", &verified);
-    super::verify::print_erased(&verified.erased.erased);
-    Ok(Answer::Yes)
+    verified.differences.is_empty() && verified.missing.is_empty()
 }
 
 /// What a change needs: who, why, and somebody who may.
@@ -291,6 +294,11 @@ async fn put_back(change: &Change) -> anyhow::Result<Answer> {
     let may = begun.may().await?;
     let verified = archive::verify(&change.directory, None);
     let verified = verified.context("the archive cannot be verified")?;
+    let name = change.directory.display();
+    if !is_whole(&name.to_string(), &verified) {
+        output::note("nothing was put back: put a whole copy of the archive there first");
+        return Ok(Answer::No);
+    }
     let found = archive::find(begun.store(), workspace, &verified.digest).await?;
     let found = found.ok_or(archive::ArchiveError::Unknown)?;
     let bar = Bar::new("putting bodies back");

@@ -84,6 +84,7 @@ pub(super) fn run(command: &Audit) -> anyhow::Result<Answer> {
         let (workspace, name) = export.which.one(store).await?;
         let Export { run, operation, from, to, .. } = &**export;
         let scope = Scope { run: *run, operation: operation.clone(), from: *from, to: *to };
+        scope.check().map_err(Unusable)?;
         let requester = export.requester.clone();
         let order = Order { workspace, name, requester, size: export.size, scope };
         let path = export.output.display();

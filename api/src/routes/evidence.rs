@@ -4,7 +4,7 @@
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use runledger_ledger::store::{SignedCheckpoint, Store, StoreError, StoredEvent};
+use runledger_ledger::store::{Kept, SignedCheckpoint, Store, StoreError, StoredEvent};
 use runledger_ledger::time::Moment;
 use runledger_ledger::tree;
 use runledger_ledger::words::WorkspaceId;
@@ -164,8 +164,9 @@ pub async fn event_proof(
     _: Query<Nothing>,
 ) -> ApiResult<Response> {
     let store = app.ledger().store();
-    let found = store.log(workspace, position, position.saturating_add(1), 1).await?;
-    let Some(event) = found.into_iter().next() else {
+    let found = store.log_as_kept(workspace, position, position.saturating_add(1), 1).await?;
+    let Some(Kept { event, archived }) = store.told(workspace, found).await?.into_iter().next()
+    else {
         let detail = format!("the log has no event at position {position}");
         return Err(ApiError::not_found("unknown_event", detail));
     };
@@ -175,7 +176,10 @@ pub async fn event_proof(
     };
     let proof = tree::inclusion(store, workspace, position, checkpoint.size).await?;
     let note = note(&checkpoint)?;
-    let receipt = Receipt { extra: hash_of_erased(&event), index: position, proof, note };
+    // What has no bytes here is proved by its hash.
+    let unread = archived.is_some_and(|archived| archived.why.is_some());
+    let extra = if unread { Some(event.leaf_hash.clone()) } else { hash_of_erased(&event) };
+    let receipt = Receipt { extra, index: position, proof, note };
     Ok(bytes(TEXT, NOT_AT_ALL, receipt.to_string().into_bytes()))
 }
 

@@ -84,6 +84,7 @@ pub async fn make_pack(
         from: moment(new.from, "from")?,
         to: moment(new.to, "to")?,
     };
+    scope.check().map_err(invalid)?;
     let requester = new.requester.unwrap_or_else(|| actor.id.to_string());
     if requester.len() > 255 || requester.chars().any(char::is_control) {
         return Err(invalid("`requester` must be a name of 255 bytes at most".to_owned()));

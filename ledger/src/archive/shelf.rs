@@ -56,6 +56,8 @@ pub struct Archived {
     pub position: u64,
     /// Why it cannot be read.
     pub why: String,
+    /// Whether it was found, and is not what was recorded.
+    pub altered: bool,
 }
 
 fn lock<T>(of: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -95,6 +97,7 @@ impl Archives {
             place: ordered.place.to_string(),
             position,
             why,
+            altered: false,
         };
         let bundle = self.bundle(archive, ordered, position).await.map_err(failed)?;
         let place = usize::try_from(position % runledger_proof::tile::WIDTH).unwrap_or(usize::MAX);
@@ -102,7 +105,8 @@ impl Archives {
             Some(body) if leaf_hash(body) == *leaf => Ok(body.clone()),
             _ => {
                 self.forget(archive);
-                Err(failed("what it holds there is not what was recorded".to_owned()))
+                let why = "what it holds there is not what was recorded".to_owned();
+                Err(Archived { altered: true, ..failed(why) })
             }
         }
     }

@@ -45,6 +45,8 @@ pub(super) struct Marked {
     pub(super) exact: bool,
     /// Why its body could not be read; none if the row has it now.
     pub(super) why: Option<String>,
+    /// Whether the archive was found, and holds something else.
+    pub(super) altered: bool,
 }
 
 /// Gives rows whose bodies are in archives these bodies, where they can be read.
@@ -58,6 +60,7 @@ pub(super) async fn bring_back(
         let Some(archive) = archive_of(&row.body) else { continue };
         let kind = EventType::from_number(row.event_type).map_or("", EventType::as_str);
         let exact = row.body == marker(row.aggregate_id, archive, kind);
+        let mut altered = false;
         let why = match store.ordered(workspace, archive, row.position).await {
             Ok(ordered) => {
                 let archives = store.archives();
@@ -66,13 +69,16 @@ pub(super) async fn bring_back(
                         row.body = body;
                         None
                     }
-                    Err(archived) => Some(archived.why),
+                    Err(archived) => {
+                        altered = archived.altered;
+                        Some(archived.why)
+                    }
                 }
             }
             Err(StoreError::Corrupt(why)) => Some(why),
             Err(error) => return Err(error),
         };
-        markers.insert(row.position, Marked { archive, exact, why });
+        markers.insert(row.position, Marked { archive, exact, why, altered });
     }
     Ok(markers)
 }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use runledger_ledger::audit;
+use runledger_ledger::audit::{self, ArchivedRange};
 use runledger_ledger::store::trust::Danger;
 use runledger_ledger::store::{Integrity, Store};
 use runledger_ledger::words::WorkspaceId;
@@ -120,7 +120,7 @@ pub(super) fn run(verify: &OfDatabase) -> anyhow::Result<Answer> {
             workspaces.push(found);
         }
         store.close().await;
-        let answers: Vec<Answer> = workspaces.iter().map(|found| found.signed.answer()).collect();
+        let answers: Vec<Answer> = workspaces.iter().map(Found::answer).collect();
         let intact = database.is_intact() && workspaces.iter().all(Found::is_intact);
         if verify.json {
             let all = All { intact, database, workspaces };
@@ -230,6 +230,20 @@ impl Found {
             || (nothing_to_compare && self.verification.differences.is_empty())
     }
 
+    /// Whether something that belongs to it could not be read, or not be compared.
+    fn is_unread(&self) -> bool {
+        let unread = |range: &ArchivedRange| range.verified < range.bodies;
+        self.verification.not_compared.is_some() || self.verification.archived.iter().any(unread)
+    }
+
+    /// What the shell is told of it if it is intact.
+    fn answer(&self) -> Answer {
+        match self.signed.answer() {
+            Answer::Yes if self.is_unread() => Answer::Incomplete,
+            answer => answer,
+        }
+    }
+
     fn print(&self) {
         let Found { workspace, verification, read_models, signed } = self;
         let Verification { events, root, rows, differences, more, not_compared, .. } = verification;
@@ -244,7 +258,8 @@ impl Found {
                     format!("and {rows} rows of read models that follow from them")
                 }
             };
-            output::line(format!("{workspace}: intact; {events} events, {rows}"));
+            let intact = if self.is_unread() { "intact as far as it was read" } else { "intact" };
+            output::line(format!("{workspace}: {intact}; {events} events, {rows}"));
             output::line(Cell::new(format!("  root {root}")).dim());
             super::print_erased(&verification.erased);
             verification.archived.iter().for_each(super::print_archived);
