@@ -17,12 +17,13 @@ mod setup;
 mod sqlite;
 pub mod trust;
 mod url;
+mod values;
 
 use runledger_proof::tile::TileHash;
 use sqlx::{PgPool, SqlitePool};
 use uuid::Uuid;
 
-use crate::event::{AggregateType, Stream};
+use crate::event::Stream;
 use crate::fact::EventType;
 use crate::merkle::{Frontier, Hash};
 use crate::run::ReservationKey;
@@ -46,6 +47,8 @@ pub use sessions::{Proof, WebSession};
 pub use setup::{SetUp, SetUpError, set_up};
 pub use sqlite::SqliteStore;
 pub use url::StoreUrl;
+use values::{counted, hash};
+pub(crate) use values::{signed, unsigned};
 
 /// A database that holds logs and read models. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -477,28 +480,4 @@ impl Store {
         });
         Ok(rows.into_iter().map(|(id, name)| (WorkspaceId(id), name)).collect())
     }
-}
-
-/// A count as the databases keep it. Logs do not reach 2^63 events.
-pub(crate) fn signed(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
-
-/// A count as it comes out of a database.
-pub(crate) fn unsigned(count: i64) -> Result<u64, StoreError> {
-    u64::try_from(count).map_err(|_| StoreError::Corrupt(format!("{count} is no count")))
-}
-
-/// A stream and its length as they come out of a database.
-fn counted((kind, id, count): (i16, Uuid, Option<i64>)) -> Result<(Stream, u64), StoreError> {
-    let kind = AggregateType::from_number(kind)
-        .ok_or_else(|| StoreError::Corrupt(format!("{kind} is no kind of stream")))?;
-    Ok((Stream { kind, id }, unsigned(count.unwrap_or_default())?))
-}
-
-/// A hash as it comes out of a database.
-fn hash(bytes: &[u8]) -> Result<Hash, StoreError> {
-    bytes
-        .try_into()
-        .map_err(|_| StoreError::Corrupt(format!("a hash of {} bytes was stored", bytes.len())))
 }
