@@ -15,6 +15,7 @@ mod steps;
 
 pub use directory::verify;
 pub use export::{Exported, Order, Until, export, last_due};
+pub(crate) use marker::stream_of_marker;
 pub use marker::{archive_of, marker};
 pub use shelf::{Archived, Archives};
 pub use steps::{

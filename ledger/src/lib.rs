@@ -17,6 +17,7 @@ pub mod fact;
 mod lane;
 pub mod ledger;
 pub mod pace;
+mod process;
 pub use runledger_proof::merkle;
 pub mod run;
 pub mod store;

@@ -24,6 +24,12 @@ pub fn archive_of(body: &[u8]) -> Option<Uuid> {
     std::str::from_utf8(rest.get(..ID)?).ok()?.parse().ok()
 }
 
+/// The stream of what stood here; none if the bytes are no marker.
+pub(crate) fn stream_of_marker(body: &[u8]) -> Option<Uuid> {
+    archive_of(body)?;
+    std::str::from_utf8(body.get(BEGIN.len()..BEGIN.len() + ID)?).ok()?.parse().ok()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -33,6 +39,7 @@ mod tests {
         let (stream, archive) = (Uuid::from_u128(7), Uuid::from_u128(9));
         let body = marker(stream, archive, "run.started");
         assert_eq!(archive_of(&body), Some(archive));
+        assert_eq!(stream_of_marker(&body), Some(stream));
         let json: serde_json::Value = serde_json::from_slice(&body).unwrap();
         assert_eq!(crate::canonical::to_bytes(&json).unwrap(), body, "it has the canonical form");
         let event =

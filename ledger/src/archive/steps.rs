@@ -15,12 +15,13 @@ use super::{
 };
 use crate::clock::NoEntropy;
 use crate::event::{Actor, AggregateType, Stream};
-use crate::fact::{EventType, Fact};
+use crate::fact::EventType;
 use crate::lane::{decode, fold_runs};
 use crate::ledger::{Ledger, SubmitError};
 use crate::merkle::leaf_hash;
+use crate::process::{self, NotNoted};
 use crate::store::{LogRow, Store, StoreError};
-use crate::submission::{Answer, Command, Decided, Refusal, Submission};
+use crate::submission::Refusal;
 use crate::tree;
 use crate::words::{Note, RunId, Status, WorkspaceId};
 
@@ -129,6 +130,16 @@ pub enum ArchiveError {
     /// The operating system gave no random bytes.
     #[error(transparent)]
     Entropy(#[from] NoEntropy),
+}
+
+impl From<NotNoted> for ArchiveError {
+    fn from(error: NotNoted) -> Self {
+        match error {
+            NotNoted::Moved => ArchiveError::Moved,
+            NotNoted::Refused(refusal) => ArchiveError::Refused(refusal),
+            NotNoted::Submit(error) => error.into(),
+        }
+    }
 }
 
 impl From<StoreError> for ArchiveError {
@@ -470,18 +481,6 @@ async fn note(
     event: ArchiveEvent,
     actor: &Actor,
 ) -> Result<(), ArchiveError> {
-    let now = ledger.now();
-    let decided = Decided {
-        stream: Stream::archive(id),
-        expected_sequence: events,
-        facts: vec![Fact { occurred_at: now, recorded_at: now, event }.any()],
-    };
-    let submission = Submission::new(Command::Decided(Box::new(decided))).by(actor.clone());
-    let answers = ledger.submit(workspace, vec![submission], false).await?;
-    match answers.into_iter().next() {
-        Some(Answer::Recorded(_)) => Ok(()),
-        Some(Answer::Refused(Refusal::Sequence { .. })) => Err(ArchiveError::Moved),
-        Some(Answer::Refused(refusal)) => Err(ArchiveError::Refused(Box::new(refusal))),
-        _ => Err(SubmitError::Closing.into()),
-    }
+    let next = (Stream::archive(id), events);
+    Ok(process::note(ledger, workspace, next, event, actor).await?)
 }

@@ -11,12 +11,12 @@ use super::{
 };
 use crate::clock::NoEntropy;
 use crate::event::{Actor, AggregateType, AnyEvent, Recorded, Stream};
-use crate::fact::Fact;
 use crate::lane::{decode, fold_runs};
 use crate::ledger::{Ledger, SubmitError};
+use crate::process::{self, NotNoted};
 use crate::run::RunEvent;
 use crate::store::{Store, StoreError};
-use crate::submission::{Answer, Command, Decided, Refusal, Submission};
+use crate::submission::Refusal;
 use crate::words::{Note, RunId, Status, Subject, WorkspaceId};
 
 /// Events that are read in one go.
@@ -123,6 +123,16 @@ pub enum ErasureError {
     /// The operating system gave no random bytes.
     #[error(transparent)]
     Entropy(#[from] NoEntropy),
+}
+
+impl From<NotNoted> for ErasureError {
+    fn from(error: NotNoted) -> Self {
+        match error {
+            NotNoted::Moved => ErasureError::Moved,
+            NotNoted::Refused(refusal) => ErasureError::Refused(refusal),
+            NotNoted::Submit(error) => error.into(),
+        }
+    }
 }
 
 impl From<StoreError> for ErasureError {
@@ -298,20 +308,8 @@ pub(super) async fn note(
     event: ErasureEvent,
     actor: &Actor,
 ) -> Result<(), ErasureError> {
-    let now = ledger.now();
-    let decided = Decided {
-        stream: Stream::erasure(id),
-        expected_sequence: events,
-        facts: vec![Fact { occurred_at: now, recorded_at: now, event }.any()],
-    };
-    let submission = Submission::new(Command::Decided(Box::new(decided))).by(actor.clone());
-    let answers = ledger.submit(workspace, vec![submission], false).await?;
-    match answers.into_iter().next() {
-        Some(Answer::Recorded(_)) => Ok(()),
-        Some(Answer::Refused(Refusal::Sequence { .. })) => Err(ErasureError::Moved),
-        Some(Answer::Refused(refusal)) => Err(ErasureError::Refused(Box::new(refusal))),
-        _ => Err(SubmitError::Closing.into()),
-    }
+    let next = (Stream::erasure(id), events);
+    Ok(process::note(ledger, workspace, next, event, actor).await?)
 }
 
 /// A whole stream.

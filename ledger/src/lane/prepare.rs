@@ -7,7 +7,6 @@ use super::stored::read_runs;
 use super::{Failure, Known, Lane};
 use crate::store::{Claim, Needs, StoredEvent};
 use crate::submission::Submission;
-use crate::words::RunId;
 
 impl Lane {
     /// Loads what the decisions need, in one go for the whole batch.
@@ -39,7 +38,7 @@ impl Lane {
             reservations: draft.keys_to_know(),
         };
         let found = self.inner.store.needs(self.workspace, &needs).await?;
-        self.give_runs(&mut draft, &needs.runs, found.events).await?;
+        self.give_runs(&mut draft, found.events).await?;
         draft.give_sequences(found.sequences);
         draft.give_known(&found.ids);
         draft.give_holders(found.reservations);
@@ -65,18 +64,17 @@ impl Lane {
         draft.give_claims(claims);
         let needs = Needs { runs: unknown.into_iter().collect(), ..Needs::default() };
         let found = self.inner.store.needs(self.workspace, &needs).await?;
-        self.give_runs(draft, &needs.runs, found.events).await?;
+        self.give_runs(draft, found.events).await?;
         Ok(())
     }
 
-    /// Runs, of which these events were read.
+    /// The runs of these events.
     async fn give_runs(
         &self,
         draft: &mut Draft<'_>,
-        ids: &[RunId],
         events: Vec<StoredEvent>,
     ) -> Result<(), Failure> {
-        let (runs, unreadable) = read_runs(&self.inner.store, self.workspace, ids, events).await?;
+        let (runs, unreadable) = read_runs(&self.inner.store, self.workspace, events).await?;
         runs.into_iter().for_each(|(id, run)| draft.give_run(id, run));
         unreadable.into_iter().for_each(|(id, archived)| draft.give_archived(id, archived));
         Ok(())

@@ -1,6 +1,8 @@
 //! Stored events, read again.
 
-use crate::archive::Archived;
+use std::collections::BTreeSet;
+
+use crate::archive::{Archived, archive_of, stream_of_marker};
 use crate::event::{AnyEvent, Recorded, Stream};
 use crate::fact::Fact;
 use crate::run::Run;
@@ -17,24 +19,31 @@ pub(crate) fn decode(event: &StoredEvent) -> Result<Recorded, StoreError> {
 /// Runs as they stand, and those of whom a body is in an archive that cannot be read.
 type Loaded = (Vec<(RunId, Run)>, Vec<(RunId, Archived)>);
 
-/// The runs of these ids, whose `events` were read. One of whom a body cannot be brought back is no
-/// hindrance to the others.
+/// The runs of these events, which come stream by stream. One of whom a body cannot be brought back
+/// is no hindrance to the others, and only such runs are asked for once more.
 pub(super) async fn read_runs(
     store: &Store,
     workspace: WorkspaceId,
-    ids: &[RunId],
-    events: Vec<StoredEvent>,
+    mut events: Vec<StoredEvent>,
 ) -> Result<Loaded, StoreError> {
-    match store.bring_back(workspace, events).await {
+    let marked: BTreeSet<RunId> =
+        events.iter().filter_map(|event| stream_of_marker(&event.body)).map(RunId).collect();
+    if marked.is_empty() {
+        return Ok((fold_runs(&events)?, Vec::new()));
+    }
+    match store.bring_back(workspace, events.clone()).await {
         Ok(events) => return Ok((fold_runs(&events)?, Vec::new())),
         Err(StoreError::Archived(_)) => {}
         Err(error) => return Err(error),
     }
-    let (mut runs, mut unreadable) = (Vec::new(), Vec::new());
-    for id in ids {
-        match store.load_streams(workspace, &[Stream::run(*id)]).await {
+    events.retain(|event| archive_of(&event.body).is_none());
+    let mut runs = fold_runs(&events)?;
+    runs.retain(|(id, _)| !marked.contains(id));
+    let mut unreadable = Vec::new();
+    for id in marked {
+        match store.load_streams(workspace, &[Stream::run(id)]).await {
             Ok(events) => runs.extend(fold_runs(&events)?),
-            Err(StoreError::Archived(archived)) => unreadable.push((*id, *archived)),
+            Err(StoreError::Archived(archived)) => unreadable.push((id, *archived)),
             Err(error) => return Err(error),
         }
     }
