@@ -28,7 +28,6 @@
 
   // --- Live. Regions that cannot jump are renewed in place; lists say how much is new.
   const live = $("#live");
-  let shown = live ? Number(live.dataset.position) : 0;
   let renewing = false;
   let again = false;
 
@@ -44,12 +43,11 @@
       if (!answer.ok) return;
       const next = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const id of ["activity", "follow-up-count"]) put(id, next);
-      if (held()) {
-        news(Number($("#live", next)?.dataset.position ?? shown));
+      if ($("[data-news]") && (!$("#region") || held())) {
+        news(next);
       } else if ($("#region") && !busy()) {
         $(".pill")?.remove();
         put("region", next);
-        shown = Number($("#live", next)?.dataset.position ?? shown);
       }
       if (!live && $("#lost")) $("#lost").hidden = true;
     } catch {
@@ -99,26 +97,41 @@
     htmx.swap({ target: old, text: fresh.outerHTML, swap: "outerMorph", sourceElement: old });
   }
 
-  function news(position) {
-    const place = $("[data-news]");
-    if (!place || position <= shown) return;
-    let pill = $(".pill");
-    if (!pill) {
-      pill = document.createElement("button");
-      pill.type = "button";
-      pill.className = "pill";
-      pill.addEventListener("click", () => location.reload());
-      document.body.append(pill);
+  // What a list would show if it were opened again: how many rows came, and how many changed or went.
+  // What came and does not fit the list is not counted, because it would not be found there.
+  function news(next) {
+    const rows = (root) => all("main [data-row]", root).map((row) => [row.dataset.row, row.dataset.is]);
+    const [before, after] = [new Map(rows(document)), rows(next)];
+    const whole = !$("main a[rel=next]", next);
+    // Behind the last row that stays, others only move up from the page below.
+    const last = after.findLastIndex(([id]) => before.has(id));
+    const came = after.filter(([id], at) => !before.has(id) && (whole || last < 0 || at < last)).length;
+    const there = new Set(after.map(([id]) => id));
+    const gone = [...before.keys()].filter((id) => !there.has(id)).length;
+    const changed = after.filter(([id, is]) => before.has(id) && before.get(id) !== is).length
+      + Math.max(0, whole ? gone : gone - came);
+    const words = $("[data-news]").dataset;
+    const says = (text, count) => count > 0 ? [text.replace("0", String(count))] : [];
+    const entirely = came > 0 && came === after.length && !whole;
+    const told = [...says(entirely ? words.more : words.text, came), ...says(words.changed, changed)];
+    pill(told.join(", "));
+  }
+
+  function pill(text) {
+    let one = $(".pill");
+    if (!text) { one?.remove(); return; }
+    if (!one) {
+      one = document.createElement("button");
+      one.type = "button";
+      one.className = "pill";
+      one.addEventListener("click", () => location.reload());
+      document.body.append(one);
     }
-    pill.textContent = place.dataset.text.replace("0", String(position - shown));
+    if (one.textContent !== text) one.textContent = text;
   }
 
   if (live) {
-    const told = (event) => Number(event.detail?.data ?? event.detail?.id ?? 0);
-    live.addEventListener("moved", (event) => {
-      if ($("[data-news]")?.dataset.news !== "held") news(told(event));
-      renew();
-    });
+    live.addEventListener("moved", () => renew());
     live.addEventListener("beat", () => renew());
     const lost = (is) => { $("#lost").hidden = !is; };
     document.addEventListener("htmx:sse:after:connection", () => lost(false));
@@ -231,7 +244,7 @@
       document.body.classList.add("brushing");
     }
     const box = chart.getBoundingClientRect();
-    const at = (x) => Math.min(Math.max((x - box.left) / box.width, 0), 1) * 960;
+    const at = (x) => Math.min(Math.max((x - box.left) / box.width, 0), 1) * chart.viewBox.baseVal.width;
     const [left, right] = [at(Math.min(brush.from, event.clientX)), at(Math.max(brush.from, event.clientX))];
     brush.rect.setAttribute("x", left);
     brush.rect.setAttribute("width", Math.max(right - left, 1));

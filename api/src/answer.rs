@@ -307,6 +307,7 @@ const fn status(refusal: &Refusal) -> StatusCode {
             RunRefusal::IdentityMismatch { .. }
             | RunRefusal::NotTerminal
             | RunRefusal::NotResolved
+            | RunRefusal::AlreadyResolved { .. }
             | RunRefusal::Moved { .. }
             | RunRefusal::StateConflict(_),
         )

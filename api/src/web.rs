@@ -5,6 +5,7 @@
 //! is the frame: who looks, at what, in which language, and how it is laid out.
 
 mod account;
+mod acting;
 mod adapters;
 mod assets;
 mod chart;
@@ -78,8 +79,8 @@ pub(crate) fn router(app: &App) -> axum::Router<App> {
         .route("/w/{workspace}/views", post(saved::keep))
         .route("/w/{workspace}/views/{name}", get(saved::open))
         .route("/w/{workspace}/runs/{run}", get(run::page))
-        .route("/w/{workspace}/runs/{run}/follow-up", post(run::follow_up))
-        .route("/w/{workspace}/runs/{run}/ask", post(run::ask))
+        .route("/w/{workspace}/runs/{run}/follow-up", post(acting::follow_up))
+        .route("/w/{workspace}/runs/{run}/ask", post(acting::ask))
         .route("/w/{workspace}/queues", get(queues::page))
         .route("/w/{workspace}/operations", get(operations::page))
         .route("/w/{workspace}/environments", get(environments::page))

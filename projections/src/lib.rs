@@ -40,10 +40,10 @@ pub use observing::{Due, Looked, SubjectRound};
 pub use projections::{Lag, Projections};
 pub use projector::{ProjectionError, VERSION};
 pub use query::{
-    Counts, EnvironmentStanding, Facets, FamilyCounts, FamilyView, FollowUpCounts, FollowUpFilter,
-    FollowUpItem, Health, OperationCounts, OperationStanding, Overview, Page, PageError,
-    PageRequest, QueueStanding, RecentOutcome, RecentRun, RecentRuns, RunFilter, Watched, Why,
-    Windows, WorkspaceStanding, watch,
+    Counted, Counts, EnvironmentStanding, Facets, FamilyCounts, FamilyView, FollowUpCounts,
+    FollowUpFilter, FollowUpItem, Health, ItemOrder, OperationCounts, OperationStanding, Overview,
+    Page, PageError, PageRequest, QueueStanding, RecentCount, RecentOutcome, RecentRuns, RunFilter,
+    Watched, Why, Windows, WorkspaceStanding, watch,
 };
 pub use rebuild::Progress;
 pub use remote_claims::Claim;

@@ -3,6 +3,7 @@
 //!
 //! Every message is checked when this file is compiled: a word without a text does not build.
 
+mod reasons;
 #[cfg(test)]
 mod tests;
 
@@ -68,6 +69,8 @@ words! {
         NothingToDo = "nothing_to_do",
         /// No follow-up is there.
         NobodyNeeded = "nobody_needed",
+        /// A run is no follow-up.
+        NeedsNobody = "needs_nobody",
         /// No active run is past its window.
         NoneOverdue = "none_overdue",
         /// Problems that nothing has made good.
@@ -366,6 +369,7 @@ impl Texts {
                 LateSignal: "proof-late-signal",
                 NothingToDo: "nothing-to-do",
                 NobodyNeeded: "nobody-needed",
+                NeedsNobody: "group-needs-nobody",
                 NoneOverdue: "none-overdue",
                 StillOpen: "still-open",
                 ProofRun: "proof-run",

@@ -182,7 +182,13 @@ pub fn ended(run: RunId, outcome: Outcome) -> Submission {
 /// A person speaks about a run.
 pub fn follow_up(run: RunId, action: FollowUpAction) -> Submission {
     let by = name("ops@example.test");
-    let word = FollowUpCommand { action, by, note: None, reason: name("looked_at") };
+    let word = FollowUpCommand {
+        action,
+        by,
+        note: None,
+        reason: name("looked_at"),
+        unless_resolved: false,
+    };
     Submission::new(Command::Run(run, RunCommand::FollowUp(word)))
 }
 

@@ -216,11 +216,25 @@ async fn a_page_goes_along_with_the_log(stage: &Stage) {
         .await;
     browser.holds(&format!("{count} === {}", before + 1)).await.unwrap();
     browser.holds("window.still === true").await.unwrap();
-    // A list does not jump: it says that there is more.
-    stage.open("/runs").await;
+    // A list does not jump: it says how many rows came that fit it, and they are there then.
+    stage.open("/runs?operation=acme.live").await;
     browser.holds("document.querySelector('#live') !== null").await.unwrap();
-    stage.record(json!({"type": "run.dispatched", "data": {"operation": "acme.live"}})).await;
-    browser.holds("document.querySelector('.pill') !== null").await.unwrap();
+    let rows = "document.querySelectorAll('[data-row]').length";
+    browser.holds(&format!("{rows} === 1")).await.unwrap();
+    let begun =
+        |operation: &str| json!({"type": "run.dispatched", "data": {"operation": operation}});
+    for operation in ["acme.other", "acme.other", "acme.live"] {
+        stage.record(begun(operation)).await;
+    }
+    let pill = "document.querySelector('.pill')?.textContent";
+    browser.holds(&format!("{pill} === '1 new'")).await.unwrap();
+    browser.click(".pill").await.unwrap();
+    browser.holds(&format!("{rows} === 2 && {pill} === undefined")).await.unwrap();
+    // A row that changed is told as well.
+    stage.open("/runs?operation=acme.live").await;
+    let more = json!({"type": "run.succeeded", "run_id": run, "data": {}});
+    stage.record(more).await;
+    browser.holds(&format!("{pill} === '1 changed'")).await.unwrap();
 }
 
 async fn the_language_is_switched(stage: &Stage) {

@@ -34,6 +34,9 @@ pub(super) struct FollowUps {
     /// Family of operations
     #[arg(long, value_name = "NAME")]
     family: Option<String>,
+    /// Which comes first
+    #[arg(long, value_parser = ["newest", "oldest"])]
+    sort: Option<String>,
     /// At most so many
     #[arg(long, short = 'n', value_name = "NUMBER", default_value_t = 30)]
     #[arg(value_parser = clap::value_parser!(u16).range(1..=500))]
@@ -61,6 +64,7 @@ impl FollowUps {
             ("environment", &self.environment),
             ("operation", &self.operation),
             ("family", &self.family),
+            ("sort", &self.sort),
             ("cursor", &self.cursor),
         ] {
             push(&mut query, name, value.as_ref());

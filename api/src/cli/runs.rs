@@ -67,6 +67,9 @@ struct Filter {
     /// Whether it is inside its window
     #[arg(long, value_parser = of(Freshness::ALL, |word| word.as_str()))]
     freshness: Option<String>,
+    /// Only active ones past their deadline (or, with `=false`, inside it)
+    #[arg(long, num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    overdue: Option<bool>,
     /// Whether it needs a person, and if not, why not
     #[arg(long, value_parser = of(Actionability::ALL, |word| word.as_str()))]
     actionability: Option<String>,
@@ -157,6 +160,7 @@ impl Filter {
             push(&mut query, name, value.as_ref());
         }
         push(&mut query, "follow_up", self.follow_up.as_ref());
+        push(&mut query, "overdue", self.overdue.as_ref());
         let clock = Clock::system();
         for (name, flag, value) in
             [("since", "--since", &self.since), ("until", "--until", &self.until)]

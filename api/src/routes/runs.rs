@@ -6,9 +6,8 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use runledger_ledger::event::{Recorded, Stream};
-use runledger_ledger::run::{FollowUpAction, FollowUpCommand, RunCommand};
+use runledger_ledger::run::{FollowUpAction, FollowUpCommand};
 use runledger_ledger::store::{Kept, StoreError, StoredEvent};
-use runledger_ledger::submission::{Command, Submission};
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::{Name, Note, RunId};
 use runledger_projections::rules::standing::Standing;
@@ -22,6 +21,7 @@ use crate::answer::ItemResult;
 use crate::app::App;
 use crate::archived::ArchivedView;
 use crate::extract::{Json, Nothing, Path, Query, Workspace};
+use crate::following_up::{self, Said};
 use crate::problem::{ApiError, ApiResult, Problems};
 use crate::question::{Answer, Limit, LogQuestion, Question, When};
 use crate::schema::answers::{RunEventsShape, RunShape, RunsShape};
@@ -200,6 +200,9 @@ pub async fn run_events(
 }
 
 /// Resolve a follow-up of a run, or reopen it.
+///
+/// What `actions` of the run does not offer is refused (409), with the reason as the `code`:
+/// `already_resolved`, `not_resolved`, `made_good`, `nothing_to_do` or `not_terminal`.
 #[utoipa::path(
     post,
     path = "/v1/workspaces/{workspace}/runs/{run}/follow-up",
@@ -225,10 +228,11 @@ pub async fn follow_up(
 ) -> ApiResult<Response> {
     let FollowUpRequest { action, by, note, reason } = word;
     let by = by.unwrap_or_else(|| access.actor().id.clone());
-    let command = RunCommand::FollowUp(FollowUpCommand { action, by, note, reason });
-    let submission = Submission::new(Command::Run(run, command)).by(access.actor().clone());
-    let submission = submission.within(access.within());
-    let result = app.submit_one(workspace, submission).await?;
+    let word = FollowUpCommand { action, by, note, reason, unless_resolved: true };
+    let result = match following_up::say(&app, &access, workspace, run, word).await? {
+        Said::NotOffered(reason) => return Err(following_up::not_offered(reason)),
+        Said::Decided(result) => *result,
+    };
     if result.problem.as_ref().is_some_and(|problem| problem.code == "unknown_run") {
         return Err(unknown_run(run));
     }

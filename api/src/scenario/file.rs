@@ -424,7 +424,8 @@ fn progress(table: &Table<'_>) -> Option<Option<Progress>> {
 
 fn follow_up(table: &Table<'_>, action: FollowUpAction) -> Option<FollowUpCommand> {
     let by = or(table, "by", "operator")?;
-    Some(FollowUpCommand { action, by, note: None, reason: or(table, "reason", "unspecified")? })
+    let reason = or(table, "reason", "unspecified")?;
+    Some(FollowUpCommand { action, by, note: None, reason, unless_resolved: false })
 }
 
 fn worker_report(table: &Table<'_>, event: &str) -> Option<WorkerReport> {

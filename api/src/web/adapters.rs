@@ -81,6 +81,11 @@ impl Shell {
         })
     }
 
+    /// Why an adapter of the product decided as it did; of others the code alone is known.
+    pub(super) fn adapter_code(&self, code: impl std::fmt::Display) -> String {
+        decided(&code.to_string()).map(|key| self.say(key)).unwrap_or_default()
+    }
+
     /// What the adapters of the product say of themselves, in the reader's language. What somebody
     /// else wrote of an adapter of theirs stays as it is.
     pub(super) fn of_adapter(&self, text: &str) -> String {
@@ -98,6 +103,37 @@ fn of_adapter(text: &str) -> Option<&'static str> {
         "a query of the domain database" => "adapter-reads-query",
         "a service over HTTP" => "adapter-reads-http",
         "what a program of its own reads" => "adapter-reads-own",
+        _ => return None,
+    })
+}
+
+/// The message of a reason that the adapters of the product give.
+fn decided(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "abandoned" => "adapter-code-abandoned",
+        "not_due" => "adapter-code-not-due",
+        "nothing_found" => "adapter-code-nothing-found",
+        "several_found" => "adapter-code-several-found",
+        "source_did_not_answer" => "adapter-code-source-did-not-answer",
+        "value_without_a_meaning" => "adapter-code-value-without-a-meaning",
+        "ambiguous_restore" => "adapter-code-ambiguous-restore",
+        "no_restore_found" => "adapter-code-no-restore-found",
+        "restore_aborted" => "adapter-code-restore-aborted",
+        "restore_completed" => "adapter-code-restore-completed",
+        "restore_completed_with_errors" => "adapter-code-restore-completed-with-errors",
+        "restore_failed" => "adapter-code-restore-failed",
+        "restore_is_executing" => "adapter-code-restore-is-executing",
+        "restore_is_previewed" => "adapter-code-restore-is-previewed",
+        "unknown_restore_status" => "adapter-code-unknown-restore-status",
+        "ambiguous_lineage" => "adapter-code-ambiguous-lineage",
+        "archived" => "adapter-code-archived",
+        "no_ready_successor" => "adapter-code-no-ready-successor",
+        "no_review_found" => "adapter-code-no-review-found",
+        "review_failed" => "adapter-code-review-failed",
+        "review_is_a_draft" => "adapter-code-review-is-a-draft",
+        "review_ready" => "adapter-code-review-ready",
+        "superseded_by_ready_review" => "adapter-code-superseded-by-ready-review",
+        "unknown_review_status" => "adapter-code-unknown-review-status",
         _ => return None,
     })
 }
@@ -161,6 +197,29 @@ mod tests {
     use runledger_ledger::catalog::Catalog;
 
     use super::*;
+
+    #[test]
+    fn what_the_adapters_of_the_product_decide_has_words_in_every_language() {
+        const SOURCES: [&str; 4] = [
+            include_str!("../../../adapters/src/restore.rs"),
+            include_str!("../../../adapters/src/review.rs"),
+            include_str!("../../../adapters/src/lifecycle.rs"),
+            include_str!("../../../adapters/src/probe/meaning.rs"),
+        ];
+        // Every text in quotes that is written like a reason.
+        let texts = SOURCES.iter().flat_map(|source| source.split('"').skip(1).step_by(2));
+        let starts = ["restore_", "review_", "no_", "ambiguous_", "unknown_", "superseded_"];
+        let beside = ["restore_id", "restore_status", "restore_run", "review_id", "review_status"];
+        let reasons: Vec<&str> = texts
+            .filter(|text| starts.iter().any(|start| text.starts_with(start)))
+            .filter(|text| text.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+            .filter(|text| !beside.contains(text) && *text != "restore_runs")
+            .collect();
+        assert!(reasons.len() > 12, "{reasons:?}");
+        for reason in reasons {
+            assert!(decided(reason).is_some(), "{reason}");
+        }
+    }
 
     #[test]
     fn what_the_adapters_of_the_product_say_of_themselves_is_in_the_catalog_of_messages() {

@@ -6,10 +6,12 @@ use runledger_ledger::words::Outcome;
 use runledger_projections::RecentRuns;
 use runledger_projections::rules::actionability::is_follow_up;
 
-/// How many bars there are.
-const BARS: usize = 48;
+/// How many bars there are: those of 24 hours, and the one that is not over yet.
+const BARS: usize = 49;
+/// How wide each of them is in units of the drawing.
+const WIDTH: usize = 20;
 /// How long each of them is.
-const BAR: Span = Span::from_secs(30 * 60);
+pub(super) const BAR: Span = Span::from_secs(30 * 60);
 /// Its height in units of the drawing.
 const HEIGHT: u64 = 150;
 
@@ -58,16 +60,20 @@ pub(super) fn since(at: Moment) -> Moment {
 }
 
 impl Chart {
-    /// Draws runs, all dispatched since `since`.
+    /// How wide it is in units of the drawing.
+    pub(super) fn width(&self) -> usize {
+        self.bars.len() * WIDTH
+    }
+
+    /// Draws runs, counted by bars that begin at `since`.
     pub(super) fn of(recent: &RecentRuns, since: Moment) -> Chart {
         let mut counts = vec![([0_u64; Outcome::ALL.len()], 0_u64); BARS];
-        for run in &recent.runs {
-            let place = run.dispatched_at.since(since).micros() / BAR.micros();
-            let place = usize::try_from(place).unwrap_or_default().min(BARS - 1);
-            let ended = Outcome::ALL.iter().position(|outcome| *outcome == run.outcome);
+        for kind in &recent.runs {
+            let place = usize::try_from(kind.piece).unwrap_or_default().min(BARS - 1);
+            let ended = Outcome::ALL.iter().position(|outcome| *outcome == kind.outcome);
             let (outcomes, follow_ups) = &mut counts[place];
-            outcomes[ended.unwrap_or_default()] += 1;
-            *follow_ups += u64::from(is_follow_up(run.actionability));
+            outcomes[ended.unwrap_or_default()] += kind.runs;
+            *follow_ups += if is_follow_up(kind.actionability) { kind.runs } else { 0 };
         }
         let highest = counts.iter().map(|(outcomes, _)| outcomes.iter().sum()).max().unwrap_or(0);
         let bars = counts.iter().enumerate().map(|(place, (outcomes, follow_ups))| {
@@ -77,7 +83,7 @@ impl Chart {
             bars: bars.collect(),
             since_millis: since.micros() / 1_000,
             highest,
-            runs: u64::try_from(recent.runs.len()).unwrap_or_default(),
+            runs: recent.runs.iter().map(|kind| kind.runs).sum(),
             scanned_to: recent.scanned_to,
         }
     }
@@ -114,7 +120,7 @@ fn bar(
     let hour = from.micros().div_euclid(3_600_000_000);
     let whole = from.micros().rem_euclid(3_600_000_000) == 0;
     Bar {
-        x: place * 20,
+        x: place * WIDTH,
         from,
         until: after(place + 1),
         parts,
@@ -127,7 +133,7 @@ fn bar(
 
 #[cfg(test)]
 mod tests {
-    use runledger_projections::RecentRun;
+    use runledger_projections::RecentCount;
     use runledger_projections::rules::actionability::Actionability;
 
     use super::*;
@@ -135,24 +141,37 @@ mod tests {
     #[test]
     fn a_bar_is_as_high_as_its_runs_and_marks_what_needs_a_person_by_nothing_else() {
         let at = Moment::from_micros(1_767_225_600_000_000);
-        let run = |minutes: i64, actionability| RecentRun {
-            dispatched_at: Moment::from_micros(at.micros() - minutes * 60_000_000),
+        let kind = |piece, actionability, runs| RecentCount {
+            piece,
             outcome: Outcome::Failed,
             actionability,
+            runs,
         };
         let superseded = Actionability::SupersededByLaterSuccess;
         let runs = vec![
-            run(1, superseded),
-            run(2, Actionability::Actionable),
-            run(40, superseded),
-            run(41, superseded),
-            run(42, superseded),
+            kind(47, superseded, 1),
+            kind(47, Actionability::Actionable, 1),
+            kind(46, superseded, 3),
         ];
         let chart = Chart::of(&RecentRuns { runs, scanned_to: None }, since(at));
-        assert_eq!((chart.bars.len(), chart.highest, chart.runs), (48, 3, 5));
+        assert_eq!((chart.bars.len(), chart.highest, chart.runs), (49, 3, 5));
+        assert_eq!(chart.width(), 980);
         let of: Vec<(u64, u64)> =
             chart.bars.iter().rev().take(3).map(|bar| (bar.runs, bar.follow_ups)).collect();
         assert_eq!(of, [(0, 0), (2, 1), (3, 0)]);
         assert!(chart.bars.iter().all(|bar| bar.until.since(bar.from) == BAR));
+    }
+
+    #[test]
+    fn the_last_24_hours_are_whole_at_every_moment() {
+        for second in [0, 1, 1_799, 1_800, 1_801] {
+            let at = Moment::from_micros(1_767_225_600_000_000 + second * 1_000_000);
+            let span = at.since(since(at));
+            let day = 24 * 3_600;
+            assert!(
+                (day..day + 1_800).contains(&(span.micros() / 1_000_000)),
+                "{second}: {span:?}"
+            );
+        }
     }
 }

@@ -8,7 +8,7 @@ use runledger_ledger::words::Name;
 use runledger_projections::rules::actionability::{Actionability, Proof};
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::texts::Phrase;
-use runledger_projections::{FollowUpFilter, FollowUpItem, Page as Listed, RunFilter};
+use runledger_projections::{FollowUpFilter, FollowUpItem, ItemOrder, Page as Listed, RunFilter};
 use serde::Deserialize;
 
 use super::fault::{Page, html};
@@ -28,6 +28,7 @@ pub(super) struct FollowUpsQuery {
     pub(super) operation: Option<Name>,
     pub(super) family: Option<Name>,
     pub(super) actionability: Option<Actionability>,
+    pub(super) sort: Option<ItemOrder>,
     pub(super) limit: Option<Limit<500>>,
     pub(super) cursor: Option<String>,
     /// How many runs a word was just said on.
@@ -47,6 +48,8 @@ pub(super) struct FollowUpsPage {
     /// What it may be narrowed by.
     pub(super) operations: Vec<Choosable>,
     pub(super) families: Vec<Choosable>,
+    /// Whether the oldest comes first.
+    pub(super) oldest_first: bool,
 }
 
 /// Something that the list may be narrowed by, and how many runs that leaves.
@@ -80,12 +83,14 @@ impl FollowUpsQuery {
             operation: self.operation.as_ref().map(ToString::to_string),
             family: self.family.as_ref().map(ToString::to_string),
             actionability: self.actionability,
+            sort: self.sort,
         }
     }
 
     /// The same of runs.
     pub(super) fn runs(&self) -> RunFilter {
-        let FollowUpFilter { environment, operation, family, actionability } = self.items();
+        let FollowUpFilter { environment, operation, family, actionability, sort: _ } =
+            self.items();
         RunFilter { environment, operation, family, actionability, ..RunFilter::default() }
     }
 
@@ -118,8 +123,8 @@ pub(super) async fn page(
     let counts = view.facets(&listed).await?;
     let operations = choosable(&shell, "operation", &counts.operation, |_| None);
     let families = choosable(&shell, "family", &counts.family, |name| view.family_title(name));
-    let done = asked.done;
-    html(&FollowUpsPage { shell, tabs, items, left, done, operations, families })
+    let (done, oldest_first) = (asked.done, asked.sort == Some(ItemOrder::Oldest));
+    html(&FollowUpsPage { shell, tabs, items, left, done, operations, families, oldest_first })
 }
 
 fn choosable(
@@ -153,10 +158,14 @@ fn tabs(shell: &Shell, chosen: Option<Actionability>) -> Vec<Tab> {
         narrowed.map(|(name, value)| format!("{name}={}", encode(value))).collect();
     // What is counted is not counted by operation and family.
     let count = |count: u64, noun: &str| narrowed.is_empty().then(|| shell.counted(count, noun));
-    let page = match narrowed.as_slice() {
+    let page = |pairs: &[String]| match pairs {
         [] => "follow-ups".to_owned(),
         pairs => format!("follow-ups?{}", pairs.join("&")),
     };
+    // What left the list has one order.
+    let sort = Some(shell.chosen("sort")).filter(|sort| !sort.is_empty());
+    let sorted: Vec<String> =
+        narrowed.iter().cloned().chain(sort.map(|sort| format!("sort={sort}"))).collect();
     let open = counts.follow_ups().map(|(status, counts)| (status, counts.items, "unit-items"));
     let left = LEFT.map(|status| {
         let runs = counts.by_actionability.get(&status).copied().unwrap_or_default();
@@ -166,13 +175,16 @@ fn tabs(shell: &Shell, chosen: Option<Actionability>) -> Vec<Tab> {
         label: shell.say("follow-ups-open"),
         count: count(counts.follow_up_items, "unit-items"),
         chosen: chosen.is_none(),
-        href: shell.to(&page),
+        href: shell.to(&page(&sorted)),
     };
     let tab = |(status, many, noun): (Actionability, u64, &str)| Tab {
         label: shell.texts().actionability(status),
         count: count(many, noun),
         chosen: chosen == Some(status),
-        href: shell.to_with(&page, "actionability", status),
+        href: match LEFT.contains(&status) {
+            true => shell.to_with(&page(&narrowed), "actionability", status),
+            false => shell.to_with(&page(&sorted), "actionability", status),
+        },
     };
     std::iter::once(all).chain(open.into_iter().chain(left).map(tab)).collect()
 }

@@ -1,5 +1,7 @@
 //! Links: every page has its whole state in its address.
 
+use std::fmt::Display;
+
 use runledger_ledger::time::Moment;
 
 use super::said::Given;
@@ -9,17 +11,47 @@ impl Shell {
     /// A page of the workspace that keeps environment and moment: `queues`, `runs?queue=x`.
     /// A part of it is named at the end: `#stale`.
     pub(super) fn to(&self, page: &str) -> String {
+        self.to_of(&self.workspace, page, self.environment.as_deref())
+    }
+
+    /// The same of another workspace, which has environments of its own.
+    pub(super) fn to_other(&self, workspace: &str, page: &str) -> String {
+        self.to_of(workspace, page, None)
+    }
+
+    /// All workspaces, at the moment of this page.
+    pub(super) fn all_workspaces(&self) -> String {
+        match self.as_of {
+            Some(_) => format!("/w?as_of={}", encode(&self.at.to_string())),
+            None => "/w".to_owned(),
+        }
+    }
+
+    /// A page about one queue, which spans environments.
+    pub(super) fn queue_page(
+        &self,
+        page: &str,
+        connection: &Option<impl Display>,
+        queue: impl Display,
+    ) -> String {
+        let connection = connection.as_ref().map(ToString::to_string).unwrap_or_default();
+        let joint = if page.contains('?') { '&' } else { '?' };
+        let (queue, connection) = (encode(&queue.to_string()), encode(&connection));
+        let page = format!("{page}{joint}queue={queue}&connection={connection}");
+        self.to_of(&self.workspace, &page, None)
+    }
+
+    fn to_of(&self, workspace: &str, page: &str, environment: Option<&str>) -> String {
         let (page, part) = page.split_at(page.find('#').unwrap_or(page.len()));
         let (page, query) = page.split_once('?').unwrap_or((page, ""));
-        let mut url = format!("/w/{}", self.workspace);
+        let mut url = format!("/w/{workspace}");
         if !page.is_empty() {
             url = format!("{url}/{page}");
         }
-        let kept = [("environment", &self.environment), ("as_of", &self.as_of)];
+        let kept = [("environment", environment), ("as_of", self.as_of.as_deref())];
         let kept =
             kept.iter().filter(|(kept, _)| !query.split('&').any(|pair| name(pair) == *kept));
-        let kept =
-            kept.filter_map(|(name, value)| Some(format!("{name}={}", encode(value.as_ref()?))));
+        let kept = kept.filter_map(|(name, value)| Some(format!("{name}={}", encode((*value)?))));
         let pairs: Vec<String> =
             kept.chain(Some(query.to_owned()).filter(|query| !query.is_empty())).collect();
         let query = if pairs.is_empty() { String::new() } else { format!("?{}", pairs.join("&")) };
@@ -42,6 +74,18 @@ impl Shell {
     ) -> String {
         let since = encode(&since.given().to_string());
         self.to_with(&format!("{page}?since={since}"), name, value)
+    }
+
+    /// The same of what was dispatched before a moment.
+    pub(super) fn until(
+        &self,
+        page: &str,
+        name: &str,
+        value: impl std::fmt::Display,
+        until: impl Given<Moment>,
+    ) -> String {
+        let until = encode(&until.given().to_string());
+        self.to_with(&format!("{page}?until={until}"), name, value)
     }
 
     /// The page of a run.
@@ -142,6 +186,11 @@ impl Shell {
     pub(super) fn chosen(&self, name: &str) -> &str {
         let pair = self.query.iter().find(|(key, _)| key == name);
         pair.map_or("", |(_, value)| value.as_str())
+    }
+
+    /// Whether this page has a parameter, be it empty.
+    pub(super) fn asks(&self, name: &str) -> bool {
+        self.query.iter().any(|(key, _)| key == name)
     }
 
     /// Whether a parameter of this page has this value.

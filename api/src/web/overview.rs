@@ -6,12 +6,11 @@ use axum::response::Html;
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::Outcome;
 use runledger_projections::rules::actionability::{Actionability, is_follow_up};
-use runledger_projections::rules::freshness::Freshness;
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::texts::Phrase;
 use runledger_projections::{
-    FollowUpFilter, FollowUpItem, OperationStanding, Overview, PageRequest, QueueStanding,
-    RecentRuns, RunFilter,
+    Counts, FollowUpItem, Health, OperationStanding, PageRequest, QueueStanding, RecentRuns,
+    RunFilter,
 };
 
 use super::adapters::{AdapterView, adapters};
@@ -26,6 +25,10 @@ use crate::routes::overview::PartQuery;
 
 /// Most things to do that it shows.
 const ITEMS: u16 = 6;
+/// Of those, so many are kept for each verdict that has as many.
+const OF_EACH: usize = 2;
+/// Most runs that are past their deadline that it shows.
+const STALE: u16 = 8;
 /// Most operations that it shows; the page of operations has all of them.
 const OPERATIONS: usize = 14;
 
@@ -33,8 +36,10 @@ const OPERATIONS: usize = 14;
 #[template(path = "overview.html")]
 pub(super) struct OverviewPage {
     pub(super) shell: Shell,
-    pub(super) overview: Overview,
-    pub(super) items: Vec<FollowUpItem>,
+    pub(super) counts: Counts,
+    pub(super) health: Health,
+    /// The oldest things to do, by the verdict that says so.
+    pub(super) open: Vec<Open>,
     pub(super) stale: Vec<Standing>,
     pub(super) queues: Vec<QueueStanding>,
     pub(super) chart: Chart,
@@ -47,13 +52,23 @@ pub(super) struct OverviewPage {
     pub(super) signed: Option<Signed>,
 }
 
-/// What became of the problems of the last day: why it is quiet, or is not.
+/// The oldest things to do under one verdict.
+pub(super) struct Open {
+    pub(super) status: Actionability,
+    pub(super) items: Vec<FollowUpItem>,
+    /// How many there are in all.
+    pub(super) all: u64,
+}
+
+/// What became of the problems of late: why it is quiet, or is not.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Quiet {
     pub(super) superseded: u64,
     pub(super) by_state: u64,
     pub(super) by_operator: u64,
     pub(super) open: u64,
+    /// Those that still need a person and were dispatched before.
+    pub(super) older: u64,
 }
 
 impl Quiet {
@@ -66,18 +81,35 @@ impl Quiet {
         ]
     }
 
-    fn of(recent: &RecentRuns) -> Self {
+    /// Of the runs that were looked at, among all that need a person.
+    fn of(recent: &RecentRuns, follow_up_runs: u64) -> Self {
         let mut quiet = Quiet::default();
-        for run in &recent.runs {
-            match run.actionability {
-                Actionability::SupersededByLaterSuccess => quiet.superseded += 1,
-                Actionability::ResolvedByCurrentState => quiet.by_state += 1,
-                Actionability::ResolvedByOperator => quiet.by_operator += 1,
-                other => quiet.open += u64::from(is_follow_up(other)),
+        for kind in &recent.runs {
+            match kind.actionability {
+                Actionability::SupersededByLaterSuccess => quiet.superseded += kind.runs,
+                Actionability::ResolvedByCurrentState => quiet.by_state += kind.runs,
+                Actionability::ResolvedByOperator => quiet.by_operator += kind.runs,
+                other if is_follow_up(other) => quiet.open += kind.runs,
+                _ => {}
             }
         }
+        quiet.older = follow_up_runs.saturating_sub(quiet.open);
         quiet
     }
+}
+
+/// What is to be done, then what is to be looked at: the oldest of each, as many as there is room for.
+fn open(counts: &Counts, [to_do, to_review]: [Vec<FollowUpItem>; 2]) -> Vec<Open> {
+    let room = usize::from(ITEMS);
+    let review = to_review.len().min(OF_EACH.max(room.saturating_sub(to_do.len())));
+    let first = to_do.len().min(room - review);
+    let items = [(to_do, first), (to_review, review)];
+    let open =
+        counts.follow_ups().into_iter().zip(items).map(|((status, counts), (items, room))| {
+            let items = items.into_iter().take(room).collect();
+            Open { status, items, all: counts.items }
+        });
+    open.filter(|open| !open.items.is_empty()).collect()
 }
 
 pub(super) async fn page(
@@ -86,19 +118,25 @@ pub(super) async fn page(
 ) -> Page<Html<String>> {
     let environment = shell.environment.clone();
     let environment = environment.as_deref();
-    let overview = view.overview(environment).await?;
-    let filter = FollowUpFilter { environment: shell.environment.clone(), ..Default::default() };
-    let items = view.follow_ups(&filter, &PageRequest::first(ITEMS)).await?.items;
-    let mut stale = Vec::new();
-    for freshness in [Freshness::StaleRunning, Freshness::StaleQueued] {
-        let environment = shell.environment.clone();
-        let filter = RunFilter { freshness: Some(freshness), environment, ..RunFilter::default() };
-        stale.extend(view.runs(&filter, &PageRequest::first(5)).await?.items);
-    }
-    let latest = items.iter().flat_map(|item| &item.latest);
+    // The frame has read them already.
+    let counts = shell.counts();
+    let open = match counts.follow_up_items {
+        0 => Vec::new(),
+        _ => open(&counts, view.oldest_follow_ups(environment, ITEMS).await?),
+    };
+    let overdue = RunFilter {
+        overdue: Some(true),
+        environment: shell.environment.clone(),
+        ..RunFilter::default()
+    };
+    let stale = match counts.active_stale {
+        0 => Vec::new(),
+        _ => view.runs(&overdue, &PageRequest::first(STALE)).await?.items,
+    };
+    let latest = open.iter().flat_map(|open| &open.items).flat_map(|item| &item.latest);
     shell.relate(&view, latest.chain(&stale)).await?;
     let since = chart::since(shell.at);
-    let recent = view.recent_runs(environment, since).await?;
+    let recent = view.recent_runs(environment, since, chart::BAR).await?;
     let mut operations = view.operations(environment).await?;
     operations.retain(|operation| operation.counts.runs > 0);
     // What needs a person comes first, then what ended last.
@@ -118,15 +156,16 @@ pub(super) async fn page(
         signed,
         queues: view.queues().await?,
         chart: Chart::of(&recent, since),
-        quiet: Quiet::of(&recent),
+        quiet: Quiet::of(&recent, counts.follow_up_runs),
+        health: view.health().await?,
         quiet_since: recent.scanned_to.unwrap_or(since),
         adapters: match shell.may_read_adapters() && shell.as_of.is_none() {
             true => adapters(&app, workspace).await?,
             false => Vec::new(),
         },
         shell,
-        overview,
-        items,
+        counts,
+        open,
         stale,
         operations,
     })

@@ -16,6 +16,8 @@ use crate::question::NameOrNone;
 #[serde(default, deny_unknown_fields)]
 pub(super) struct QueueQuery {
     queue: Option<String>,
+    /// Its connection; the empty name is none.
+    connection: Option<NameOrNone>,
     /// A queue spans environments: this only goes along to other pages.
     #[serde(rename = "environment")]
     _environment: Option<NameOrNone>,
@@ -35,7 +37,18 @@ pub(super) fn known(name: &str, queues: &[QueueStanding]) -> ApiResult<()> {
 pub(super) struct QueuesPage {
     pub(super) shell: Shell,
     pub(super) queues: Vec<QueueStanding>,
-    pub(super) meant: Option<String>,
+    /// The queue that is meant, and its connection if that is named.
+    pub(super) meant: Option<(String, Option<String>)>,
+}
+
+impl QueuesPage {
+    /// Whether this is the queue that is meant.
+    pub(super) fn means(&self, queue: &QueueStanding) -> bool {
+        self.meant.as_ref().is_some_and(|(name, connection)| {
+            let of = queue.connection.as_deref().unwrap_or_default();
+            *name == queue.queue && connection.as_deref().is_none_or(|meant| meant == of)
+        })
+    }
 }
 
 pub(super) async fn page(
@@ -45,5 +58,7 @@ pub(super) async fn page(
     if let Some(name) = asked.queue.as_ref().filter(|_| shell.as_of.is_none()) {
         known(name, &queues)?;
     }
-    html(&QueuesPage { shell, queues, meant: asked.queue })
+    let connection = asked.connection.map(|name| name.0);
+    let meant = asked.queue.map(|queue| (queue, connection));
+    html(&QueuesPage { shell, queues, meant })
 }

@@ -14,11 +14,11 @@ use runledger_projections::rules::actions::ActionKey;
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::{FollowUpItem, PageRequest, RunFilter, View};
 
+use super::acting::{Wrong, said, there};
 use super::door;
 use super::fault::{Fault, Page, html};
 use super::follow_ups::FollowUpsQuery;
 use super::links::encode;
-use super::run::{Wrong, said, there};
 use super::shell::{Asked, Shell};
 use super::words;
 use crate::access::Access;

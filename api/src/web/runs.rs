@@ -10,7 +10,7 @@ use runledger_projections::rules::actionability::Actionability;
 use runledger_projections::rules::freshness::Freshness;
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::texts::Phrase;
-use runledger_projections::{Facets, Page as Listed, View};
+use runledger_projections::{Counted, Facets, Page as Listed, View};
 
 use super::fault::{Page, html};
 use super::shell::{Asked, Shell};
@@ -38,8 +38,8 @@ pub(super) struct RunsPage {
     pub(super) chips: Vec<Chip>,
     /// Whether something is chosen that the counts of facets do not know.
     pub(super) beyond: bool,
-    /// How many runs the list has, where that is known.
-    pub(super) length: Option<u64>,
+    /// How many runs the list has, as far as they were counted; none where that is not known.
+    pub(super) length: Option<Counted>,
     pub(super) saved: Vec<saved::Choice>,
     /// What the list is narrowed by, to be saved.
     pub(super) filters: String,
@@ -53,7 +53,7 @@ const FIELDS: &[&str] = &["subject", "operation", "queue", "connection", "since"
 impl RunsPage {
     /// Whether something is chosen in one of them.
     pub(super) fn has_fields(&self) -> bool {
-        FIELDS.iter().any(|name| *name != "operation" && !self.shell.chosen(name).is_empty())
+        FIELDS.iter().any(|name| *name != "operation" && self.shell.asks(name))
     }
 }
 
@@ -71,7 +71,7 @@ pub(super) struct Facet {
 pub(super) struct Choice {
     pub(super) label: String,
     /// How many runs it leaves; none where that is not counted.
-    pub(super) runs: Option<u64>,
+    pub(super) runs: Option<Counted>,
     pub(super) chosen: bool,
     pub(super) href: String,
 }
@@ -98,7 +98,8 @@ pub(super) async fn page(
     }
     shell.relate(&view, &runs.items).await?;
     let counts = view.facets(&filter).await?;
-    let beyond = ["subject", "queue", "connection", "text", "since", "until", "freshness"];
+    let beyond =
+        ["subject", "queue", "connection", "text", "since", "until", "freshness", "overdue"];
     // A view may name an environment that not everybody knows of.
     let saved = match shell.may_read_adapters() {
         true => app.projections().saved_views(workspace).await.map_err(ApiError::from)?,
@@ -106,12 +107,19 @@ pub(super) async fn page(
     };
     let (saved, filters) = saved::choices(&shell, saved);
     let now = shell.as_of.is_none();
-    let beyond = beyond.iter().any(|name| !shell.chosen(name).is_empty());
+    let beyond = beyond.iter().any(|name| shell.asks(name));
     // A list that fits on its first page has been counted.
     let whole = runs.next.is_none() && request.cursor.is_none() && runs.scanned_to.is_none();
     let whole = whole.then(|| u64::try_from(runs.items.len()).unwrap_or_default());
+    let whole = whole.or((!beyond).then_some(counts.runs)).map(Counted::exactly);
+    let length = match whole {
+        Some(length) => Some(length),
+        // What was looked through for a page and not to its end is not looked through once more.
+        None if runs.scanned_to.is_some() => None,
+        None => Some(view.count_runs(&filter).await?),
+    };
     let page = RunsPage {
-        length: whole.or((!beyond).then_some(counts.runs)),
+        length,
         beyond,
         saves: now && !filters.is_empty() && !saved.iter().any(|one| one.chosen),
         saved,
@@ -127,7 +135,9 @@ pub(super) async fn page(
 
 fn facets(shell: &Shell, counts: &Facets, titles: &Titles) -> Vec<Facet> {
     let w = shell.texts();
-    let word = |name, value: &str, label: String, runs| choice(shell, name, value, label, runs);
+    let word = |name, value: &str, label: String, runs: Option<u64>| {
+        choice(shell, name, value, label, runs.map(Counted::exactly))
+    };
     let actionability = Actionability::ALL.iter().map(|one| {
         let runs = counts.actionability.get(one).copied().unwrap_or_default();
         word("actionability", one.as_str(), w.actionability(*one), Some(runs))
@@ -137,9 +147,13 @@ fn facets(shell: &Shell, counts: &Facets, titles: &Titles) -> Vec<Facet> {
         word("status", one.as_str(), w.status(*one), Some(runs))
     });
     let freshness = Freshness::ALL.iter().map(|one| {
-        let ended = matches!(one, Freshness::Terminal | Freshness::ReconciledTerminal);
+        // Where those that an adapter ended are more than were counted, the others are not known.
+        let reconciled = counts.freshness.get(&Freshness::ReconciledTerminal);
+        let unknown = *one == Freshness::Terminal && reconciled.is_some_and(|many| many.more);
         let runs = counts.freshness.get(one).copied().unwrap_or_default();
-        word("freshness", one.as_str(), w.freshness(*one), (!ended).then_some(runs))
+        let label = w.freshness(*one);
+        let (value, runs) = (one.as_str(), (!unknown).then_some(runs));
+        choice(shell, "freshness", value, label, runs)
     });
     let outcome = Outcome::ALL.iter().map(|one| {
         let runs = counts.outcome.get(one).copied().unwrap_or_default();
@@ -172,8 +186,10 @@ fn titles(view: &View, counts: &Facets) -> Titles {
 
 /// What is chosen is always shown, and so is what leaves something.
 fn facet(title: &'static str, values: Vec<Choice>) -> Facet {
-    let mut values: Vec<Choice> =
-        values.into_iter().filter(|one| one.chosen || one.runs != Some(0)).collect();
+    let mut values: Vec<Choice> = values
+        .into_iter()
+        .filter(|one| one.chosen || one.runs != Some(Counted::exactly(0)))
+        .collect();
     values.sort_by_key(|one| !one.chosen);
     let mut rest = values.split_off(values.len().min(MOST));
     let more = rest.len().saturating_sub(REST);
@@ -181,20 +197,21 @@ fn facet(title: &'static str, values: Vec<Choice>) -> Facet {
     Facet { title, values, rest, more }
 }
 
-fn choice(shell: &Shell, name: &str, value: &str, label: String, runs: Option<u64>) -> Choice {
+fn choice(shell: &Shell, name: &str, value: &str, label: String, runs: Option<Counted>) -> Choice {
     let chosen = shell.is_chosen(name, value);
     let href = if chosen { shell.without(name) } else { shell.refine(name, value) };
     Choice { label, runs, chosen, href }
 }
 
 /// The parameters that narrow the list, and what they are called.
-const NAMES: [(&str, &str); 14] = [
+const NAMES: [(&str, &str); 15] = [
     ("text", "chip-text"),
     ("follow_up", "facet-now"),
     ("actionability", "facet-now"),
     ("status", "facet-status"),
     ("outcome", "facet-outcome"),
     ("freshness", "facet-freshness"),
+    ("overdue", "facet-freshness"),
     ("family", "facet-family"),
     ("operation", "facet-operation"),
     ("subject", "field-subject"),
@@ -206,7 +223,7 @@ const NAMES: [(&str, &str); 14] = [
 ];
 
 fn chips(shell: &Shell, view: &View) -> Vec<Chip> {
-    let chosen = NAMES.iter().filter(|(name, _)| !shell.chosen(name).is_empty());
+    let chosen = NAMES.iter().filter(|(name, _)| shell.asks(name));
     let chip = |(name, label): &(&str, &str)| Chip {
         name: shell.say(label),
         value: in_words(shell, view, name, shell.chosen(name)),
@@ -220,6 +237,10 @@ fn in_words(shell: &Shell, view: &View, name: &str, value: &str) -> String {
     let w = shell.texts();
     let word = match name {
         "follow_up" if value == "true" => Some(w.phrase(Phrase::NeedsPerson)),
+        "follow_up" => Some(w.phrase(Phrase::NeedsNobody)),
+        "overdue" if value == "true" => Some(w.phrase(Phrase::Overdue)),
+        "overdue" => Some(w.phrase(Phrase::InTime)),
+        "connection" if value.is_empty() => Some(shell.say("connection-none")),
         "actionability" => value.parse().ok().map(|one| w.actionability(one)),
         "status" => value.parse().ok().map(|one| w.status(one)),
         "outcome" => value.parse().ok().map(|one| w.outcome(one)),

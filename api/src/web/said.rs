@@ -4,6 +4,7 @@
 use runledger_ledger::run::AdapterDecision;
 use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::{Outcome, Status};
+use runledger_projections::Counted;
 use runledger_projections::rules::actionability::{Actionability, Verdict};
 use runledger_projections::rules::actions::{ActionKey, ActionReason};
 use runledger_projections::rules::freshness::Freshness;
@@ -156,6 +157,22 @@ impl Shell {
     /// Why a verdict is what it is; nothing while a run is active.
     pub(super) fn reason(&self, verdict: impl Given<Verdict>) -> String {
         self.w.texts().reason(verdict.given()).unwrap_or_default()
+    }
+
+    /// The same where it adds something to what a person is told anyway.
+    pub(super) fn more_reason(&self, verdict: impl Given<Verdict>) -> String {
+        self.w.texts().more_reason(verdict.given()).unwrap_or_default()
+    }
+
+    /// How many there are, with their noun, as far as they were counted.
+    pub(super) fn counted_rows(&self, counted: &Counted, noun: &str) -> String {
+        let told = self.counted(counted.rows, noun);
+        if counted.more { self.say_of("runs-at-least", told) } else { told }
+    }
+
+    /// The same in few signs: a plus says that there are more.
+    pub(super) fn number_of_rows(&self, counted: &Counted) -> String {
+        format!("{}{}", self.number(counted.rows), if counted.more { "+" } else { "" })
     }
 
     /// A number.

@@ -11,7 +11,7 @@ use runledger_projections::rules::why::{Becomes, FreshnessWhy, WindowRule};
 use runledger_projections::texts::{Language, Texts};
 use serde_json::{Value, json};
 
-use super::run::{Mistaken, Wrong};
+use super::acting::{Mistaken, Wrong};
 use super::samples::operation;
 
 pub(super) const RUN: &str = "0192a0f4-7bde-7c3a-8f51-0d6c9e41b7aa";

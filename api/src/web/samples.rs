@@ -5,18 +5,21 @@ use runledger_ledger::access::{Identity, PrincipalKind, Role};
 use runledger_ledger::run::FollowUpAction;
 use runledger_ledger::store::{Person, Principal};
 use runledger_ledger::words::Name;
+use runledger_projections::rules::actionability::Actionability;
+use runledger_projections::rules::actions::ActionReason;
 use runledger_projections::rules::guidance::{Guidance, GuidanceKey};
 use runledger_projections::rules::queue::{QueueReason, QueueVerdict};
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::texts::{Language, Texts};
 use runledger_projections::{
-    Counts, EnvironmentStanding, Facets, FollowUpItem, OperationStanding, Overview, Page,
+    Counted, Counts, EnvironmentStanding, Facets, FollowUpItem, OperationStanding, Overview, Page,
     QueueStanding, RecentRuns, SavedView,
 };
 use serde_json::json;
 use uuid::Uuid;
 
 use super::account::{AccountPage, ProviderLine, RoleLine, SessionLine};
+use super::acting::Wrong;
 use super::adapters::{AdapterView, AdaptersPage};
 use super::chart::{self, Chart};
 use super::environments::{EnvironmentsPage, Family};
@@ -24,11 +27,11 @@ use super::fault::FaultPage;
 use super::follow_ups::{Choosable, FollowUpsPage, Tab};
 use super::log::{EventView, LogPage};
 use super::operations::{FamilyGroup, OperationsPage};
-use super::overview::{OverviewPage, Quiet};
+use super::overview::{Open, OverviewPage, Quiet};
 use super::people::{PeoplePage, PersonPage};
 use super::queues::QueuesPage;
 use super::resolving::{Chosen, ResolvePage};
-use super::run::{RunPage, Wrong};
+use super::run::{NotYetPage, RunPage};
 use super::runs::{self, Chip, Facet, RunsPage};
 use super::sample_runs::{OTHER, RUN, at, mistaken, standings, told, why};
 use super::saved;
@@ -118,7 +121,7 @@ fn adapter() -> AdapterView {
 fn facet() -> Facet {
     let choice = |label: &str| runs::Choice {
         label: label.into(),
-        runs: Some(3),
+        runs: Some(Counted { rows: 3, more: true }),
         chosen: false,
         href: "/".into(),
     };
@@ -199,10 +202,25 @@ fn pages(language: Language) -> Vec<(String, String)> {
         let name = format!("run.html {}", run.now.guidance.key);
         // Once with its life, and once without.
         let (archived, preview) = (place == 0, None);
-        let page =
-            RunPage { shell, run, why, progress, timeline, events, archived, scope, preview, word };
+        let not_offered = Some(ActionReason::AlreadyResolved);
+        let page = RunPage {
+            shell,
+            run,
+            why,
+            progress,
+            timeline,
+            events,
+            archived,
+            scope,
+            preview,
+            word,
+            not_offered,
+        };
         add(&name, &page);
     }
+    let (shell_, run) = (shell(), runs[0].clone());
+    let shell_ = Shell { as_of: Some("7".to_owned()), position: 8, ..shell_ };
+    add("not_yet.html", &NotYetPage { shell: shell_, run });
     let (choices, filters) = saved::choices(
         &shell(),
         vec![SavedView {
@@ -235,7 +253,16 @@ fn pages(language: Language) -> Vec<(String, String)> {
         let (shell, tabs) = (shell(), vec![tab()]);
         let (operations, families) = (vec![one()], vec![one()]);
         let done = Some(2);
-        let page = FollowUpsPage { shell, tabs, items, left, done, operations, families };
+        let page = FollowUpsPage {
+            shell,
+            tabs,
+            items,
+            left,
+            done,
+            operations,
+            families,
+            oldest_first: false,
+        };
         add("follow_ups.html", &page);
     }
     let chosen = Chosen {
@@ -270,16 +297,22 @@ fn pages(language: Language) -> Vec<(String, String)> {
     for signed in signed() {
         let since = chart::since(at());
         let recent = RecentRuns { runs: Vec::new(), scanned_to: Some(at()) };
+        let quiet = Quiet { older: 3, ..Quiet::default() };
         add(
             "overview.html",
             &OverviewPage {
                 shell: shell(),
-                overview: overview(),
-                items: runs.iter().map(item).collect(),
+                counts: overview().counts,
+                health: overview().health,
+                open: vec![Open {
+                    status: Actionability::Actionable,
+                    items: runs.iter().map(item).collect(),
+                    all: 99,
+                }],
                 stale: runs.clone(),
                 queues: queues.clone(),
                 chart: Chart::of(&recent, since),
-                quiet: Quiet::default(),
+                quiet,
                 quiet_since: at(),
                 operations: vec![operation()],
                 adapters: vec![adapter()],
@@ -291,7 +324,10 @@ fn pages(language: Language) -> Vec<(String, String)> {
         let shell = shell();
         add("log.html", &LogPage { shell, events, size, older, narrowed, moves, signed });
     }
-    add("queues.html", &QueuesPage { shell: shell(), queues, meant: Some("backups".into()) });
+    add(
+        "queues.html",
+        &QueuesPage { shell: shell(), queues, meant: Some(("backups".into(), None)) },
+    );
     let group = FamilyGroup {
         title: "Backup".into(),
         policy: "A policy.".into(),
@@ -309,11 +345,13 @@ fn pages(language: Language) -> Vec<(String, String)> {
     add("adapters.html", &AdaptersPage { shell: shell(), adapters: vec![adapter()] });
     let line = Line {
         name: "main".into(),
-        standing: Default::default(),
-        lag: None,
+        events: Some((9, 2)),
+        parked: true,
         halted: Some("a fork".into()),
+        ..Line::default()
     };
-    let (lines, sum) = (vec![line], Counts::default());
+    let untold = Line { untold: Some("workspaces-preparing"), ..Line::default() };
+    let (lines, sum) = (vec![line, untold], Counts::default());
     add("workspaces.html", &WorkspacesPage { shell: shell(), lines, sum });
     let (w, preferences) = (Words::of(language), shell().preferences);
     for code in [None, Some("code".to_owned())] {
@@ -366,8 +404,18 @@ fn every_template_is_rendered_in_both_languages_and_says_what_a_person_is_told()
         for entry in std::fs::read_dir(&directory).unwrap() {
             let name = entry.unwrap().file_name().into_string().unwrap();
             let part = [
-                "base", "ui", "events", "squares", "signed", "choices", "server", "sessions",
-                "first", "keys",
+                "base",
+                "ui",
+                "events",
+                "squares",
+                "signed",
+                "choices",
+                "server",
+                "sessions",
+                "first",
+                "keys",
+                "as_of",
+                "past_band",
             ];
             let whole = !part.iter().any(|part| name == format!("{part}.html"));
             let rendered = pages.iter().any(|(page, _)| page.starts_with(&name));

@@ -149,10 +149,17 @@ pub(super) async fn workspace(parts: &mut Parts, app: &App) -> ApiResult<(String
     Ok((name, id))
 }
 
-/// A query without what a form left empty. An empty environment is one: the workspace's own runs.
-fn filled(query: &str) -> String {
+/// What a form of fields says of itself: what is empty in it asks for nothing.
+const FORM: &str = "form=fields";
+
+/// A query without what a form left empty. An empty environment is one: the workspace's own runs. An
+/// empty connection is one too where a link names it.
+pub(super) fn filled(query: &str) -> String {
+    let by_form = query.split('&').any(|pair| pair == FORM);
     let filled = query.split('&').filter_map(|pair| match pair.split_once('=') {
+        _ if pair == FORM => None,
         Some(("environment", _)) => Some(pair.to_owned()),
+        Some(("connection", "")) if !by_form => Some(pair.to_owned()),
         Some((_, "")) | None => None,
         Some((name @ ("as_of" | "since" | "until"), value)) => {
             Some(format!("{name}={}", moment(value)))
@@ -300,6 +307,11 @@ impl Shell {
         self.environments.iter().filter(meant).map(|one| &one.counts)
     }
 
+    /// Whether the page is of a moment before the workspace was made: nothing can be said of it.
+    pub(super) fn is_before_all(&self) -> bool {
+        self.as_of.is_some() && self.position == 0 && !self.workspace.is_empty()
+    }
+
     /// Whether nothing has run in the workspace.
     pub(super) fn is_empty(&self) -> bool {
         self.environments.iter().all(|one| one.counts.runs == 0)
@@ -398,6 +410,8 @@ mod tests {
     #[test]
     fn what_a_form_leaves_empty_asks_for_nothing() {
         assert_eq!(filled("status=&q=a&environment=&as_of=&x"), "q=a&environment=");
+        assert_eq!(filled("queue=q&connection="), "queue=q&connection=");
+        assert_eq!(filled("form=fields&queue=q&connection="), "queue=q");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use runledger_projections::texts::{Language, Texts};
 use rust_embed::RustEmbed;
 
 use super::assets;
+use crate::lengths::{self, Unit};
 
 /// The words of one language.
 #[derive(Debug)]
@@ -109,21 +110,7 @@ impl Words {
 
     /// A length of time by its two largest units: `3 d 4 h`, `12 min 5 s`, `40 s`.
     pub(super) fn span(&self, span: Span) -> String {
-        let seconds = span.micros().max(0) / 1_000_000;
-        let units = [
-            (seconds / 86_400, "d"),
-            (seconds / 3_600 % 24, "h"),
-            (seconds / 60 % 60, "min"),
-            (seconds % 60, "s"),
-        ];
-        let first = units.iter().position(|(count, _)| *count > 0).unwrap_or(units.len() - 1);
-        let shown = units.iter().skip(first).take(2);
-        let shown: Vec<String> = shown
-            .enumerate()
-            .filter(|(place, (count, _))| *place == 0 || *count > 0)
-            .map(|(_, (count, unit))| format!("{count}\u{a0}{unit}"))
-            .collect();
-        shown.join(" ")
+        length(span, 2)
     }
 
     /// A moment as seen from `at`: how long ago it is, or how soon it comes.
@@ -137,9 +124,21 @@ impl Words {
 
     /// A length of time by its largest unit.
     pub(super) fn brief(&self, span: Span) -> String {
-        let text = self.span(span);
-        text.split(' ').next().unwrap_or_default().to_owned()
+        length(span, 1)
     }
+}
+
+fn length(span: Span, most: usize) -> String {
+    let part = |(count, unit): (i64, Unit)| {
+        let unit = match unit {
+            Unit::Day => "d",
+            Unit::Hour => "h",
+            Unit::Minute => "min",
+            Unit::Second => "s",
+        };
+        format!("{count}\u{a0}{unit}")
+    };
+    lengths::parts(span, most).into_iter().map(part).collect::<Vec<_>>().join(" ")
 }
 
 /// A moment in UTC: `2026-11-21 12:04:33`.
@@ -377,9 +376,12 @@ mod tests {
     #[test]
     fn the_frame_has_no_wording_about_states() {
         for ((language, source), (_, words)) in SOURCES.into_iter().zip(OF_STATES) {
-            // What the server itself refuses, and what an event says, is no state of a run.
+            // What the server itself refuses, what an event says, and what an adapter found
+            // elsewhere, is no state of a run.
             let lines = source.lines().filter(|line| {
-                !["#", "fault-", "event-", "sign-in-"].iter().any(|start| line.starts_with(start))
+                !["#", "fault-", "event-", "sign-in-", "adapter-code-"]
+                    .iter()
+                    .any(|start| line.starts_with(start))
             });
             for line in lines {
                 let text = line.to_lowercase();
@@ -455,8 +457,8 @@ mod tests {
         let ago = |w: &Words, seconds: i64| {
             w.ago(at, Moment::from_micros(at.micros() + seconds * 1_000_000))
         };
-        assert_eq!(ago(en, -150).replace('\u{a0}', " "), "2 min ago");
-        assert_eq!(ago(de, -150).replace('\u{a0}', " "), "vor 2 min");
+        assert_eq!(ago(en, -130).replace('\u{a0}', " "), "2 min ago");
+        assert_eq!(ago(de, -130).replace('\u{a0}', " "), "vor 2 min");
         assert_eq!(ago(en, 60).replace('\u{a0}', " "), "in 1 min");
         assert_eq!((utc(at), utc_short(at)), ("2026-01-01 00:00:00".into(), "01-01 00:00".into()));
     }

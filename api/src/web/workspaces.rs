@@ -6,25 +6,39 @@ use askama::Template;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Html;
+use runledger_ledger::time::Moment;
+use runledger_ledger::words::WorkspaceId;
 use runledger_projections::rules::activity::Activity;
 use runledger_projections::texts::Phrase;
-use runledger_projections::{Counts, Lag, WorkspaceStanding};
+use runledger_projections::{AsOf, Counts, ViewError, WorkspaceStanding};
 
 use super::door;
 use super::fault::{Page, html};
 use super::preferences::Preferences;
-use super::shell::Shell;
+use super::shell::{self, Shell};
 use super::words;
 use crate::app::App;
-use crate::problem::ApiError;
+use crate::extract::Query;
+use crate::problem::{ApiError, ApiResult};
+use crate::when::{self, Said};
+
+/// Most workspaces whose past is looked at together: each may cost a replay of its log, and no more
+/// are kept for the next question.
+const MOST_PAST: usize = 6;
 
 /// A workspace among others.
+#[derive(Default)]
 pub(super) struct Line {
     pub(super) name: String,
     pub(super) standing: WorkspaceStanding,
-    pub(super) lag: Option<Lag>,
+    /// Events in its log, and how many of them the read models do not hold yet.
+    pub(super) events: Option<(u64, u64)>,
+    /// Whether its read models do not go on.
+    pub(super) parked: bool,
     /// Why its log takes no more events.
     pub(super) halted: Option<String>,
+    /// The message that says why nothing is told of it.
+    pub(super) untold: Option<&'static str>,
 }
 
 #[derive(Template)]
@@ -46,41 +60,64 @@ impl WorkspacesPage {
             unknown: sum.unknown + one.unknown,
         })
     }
+
+    /// Whether something is told of each that was there, and one was.
+    pub(super) fn is_told(&self) -> bool {
+        self.untold() == 0 && self.lines.iter().any(|line| line.untold.is_none())
+    }
+
+    /// How many of them nothing is told of, though they may have been there.
+    pub(super) fn untold(&self) -> usize {
+        let untold = |line: &&Line| line.untold.is_some_and(|why| why != NOT_THERE);
+        self.lines.iter().filter(untold).count()
+    }
 }
+
+/// What is said of a workspace that was made later.
+const NOT_THERE: &str = "workspaces-not-there";
 
 pub(super) async fn page(State(app): State<App>, request: Request) -> Page<Html<String>> {
     let (parts, _) = request.into_parts();
     let who = (door::viewer(&parts)?, door::access(&parts)?);
     let preferences = Preferences::of(&parts.headers);
-    // No moment, and no other filter: what is asked for and not done must not look done.
-    if parts.uri.query().is_some_and(|query| !query.is_empty()) {
-        let detail = "all workspaces are shown as they are now, so this page takes no parameters; \
-                      open one of them for another moment or a filter";
-        let refused = ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", detail);
-        return Err(refused.into());
-    }
-    let shell = Shell::of_all(preferences, app.ledger().now(), who, &parts.uri);
-    html(&all(&app, shell).await?)
+    let query: Vec<(String, String)> =
+        Query::read_part(&shell::filled(parts.uri.query().unwrap_or_default()), &[])?;
+    let as_of = moment(&query)?;
+    let now = app.ledger().now();
+    let mut shell = Shell::of_all(preferences, as_of.unwrap_or(now), who, &parts.uri);
+    shell.as_of = query.first().map(|(_, as_of)| as_of.clone());
+    shell.query = query;
+    html(&all(&app, shell, as_of).await?)
 }
 
-async fn all(app: &App, shell: Shell) -> Page<WorkspacesPage> {
+/// The moment that is asked about. What is asked for and not done must not look done, so there is no
+/// other parameter.
+fn moment(query: &[(String, String)]) -> ApiResult<Option<Moment>> {
+    let refused = |detail| Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", detail));
+    match query {
+        [] => Ok(None),
+        [(name, as_of)] if name == "as_of" => match when::as_of(Some(as_of))? {
+            Said::AsOf(AsOf::Moment(moment)) => Ok(Some(moment)),
+            _ => refused(
+                "`as_of` must be a time here: each workspace counts the positions of its own log",
+            ),
+        },
+        _ => refused(
+            "all workspaces are shown together, so this page takes a time (`as_of`) and nothing \
+             else; open one of them for a filter",
+        ),
+    }
+}
+
+async fn all(app: &App, shell: Shell, as_of: Option<Moment>) -> Page<WorkspacesPage> {
     let workspaces = app.ledger().store().workspaces().await.map_err(ApiError::from)?;
     // Counts side by side are those of whole workspaces.
     let workspaces: Vec<_> =
         workspaces.into_iter().filter(|(_, name)| shell.access.sees_all_of(name)).collect();
-    let ids: Vec<_> = workspaces.iter().map(|(id, _)| *id).collect();
-    let mut standings = app.projections().at_a_glance(&ids).await.map_err(ApiError::from)?;
-    let lags = app.projections().lags().await.map_err(ApiError::from)?;
-    let mut lags: HashMap<_, _> = lags.into_iter().map(|lag| (lag.workspace, lag)).collect();
-    let mut lines: Vec<Line> = workspaces
-        .into_iter()
-        .map(|(id, name)| Line {
-            name,
-            standing: standings.remove(&id).unwrap_or_default(),
-            lag: lags.remove(&id),
-            halted: app.ledger().halted(id).map(|why| why.to_string()),
-        })
-        .collect();
+    let mut lines = match as_of {
+        None => now(app, workspaces).await?,
+        Some(moment) => then(app, workspaces, moment).await?,
+    };
     // What needs a person comes first.
     lines.sort_by_key(|line| {
         let counts = &line.standing.counts;
@@ -88,4 +125,58 @@ async fn all(app: &App, shell: Shell) -> Page<WorkspacesPage> {
     });
     let sum = Counts::sum(lines.iter().map(|line| &line.standing.counts));
     Ok(WorkspacesPage { shell, lines, sum })
+}
+
+/// All of them as they are now: as many statements for many as for one.
+async fn now(app: &App, workspaces: Vec<(WorkspaceId, String)>) -> Page<Vec<Line>> {
+    let ids: Vec<_> = workspaces.iter().map(|(id, _)| *id).collect();
+    let mut standings = app.projections().at_a_glance(&ids).await.map_err(ApiError::from)?;
+    let lags = app.projections().lags().await.map_err(ApiError::from)?;
+    let mut lags: HashMap<_, _> = lags.into_iter().map(|lag| (lag.workspace, lag)).collect();
+    let lines = workspaces.into_iter().map(|(id, name)| {
+        let lag = lags.remove(&id);
+        Line {
+            name,
+            standing: standings.remove(&id).unwrap_or_default(),
+            events: lag.as_ref().map(|lag| (lag.size, lag.size.saturating_sub(lag.position))),
+            parked: lag.is_some_and(|lag| lag.failure.is_some()),
+            halted: app.ledger().halted(id).map(|why| why.to_string()),
+            untold: None,
+        }
+    });
+    Ok(lines.collect())
+}
+
+/// The first of them as they were then, one after the other: the past of each is put together from
+/// its own log. One that takes long goes on by itself, and those after it wait for the next look.
+async fn then(
+    app: &App,
+    workspaces: Vec<(WorkspaceId, String)>,
+    moment: Moment,
+) -> Page<Vec<Line>> {
+    let (mut lines, mut preparing) = (Vec::new(), false);
+    for (place, (id, name)) in workspaces.into_iter().enumerate() {
+        let mut line = Line { name, ..Line::default() };
+        if place >= MOST_PAST {
+            line.untold = Some("workspaces-not-asked");
+        } else if preparing {
+            line.untold = Some("workspaces-preparing");
+        } else {
+            match app.projections().view(id, AsOf::Moment(moment)).await {
+                Ok(view) if view.position() == 0 => line.untold = Some(NOT_THERE),
+                Ok(view) => {
+                    let environments = view.environments().await?;
+                    line.standing.counts = Counts::sum(environments.iter().map(|one| &one.counts));
+                    line.events = Some((view.position(), 0));
+                }
+                Err(ViewError::Preparing { .. }) => {
+                    preparing = true;
+                    line.untold = Some("workspaces-preparing");
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        lines.push(line);
+    }
+    Ok(lines)
 }

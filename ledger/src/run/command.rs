@@ -161,6 +161,9 @@ pub struct FollowUpCommand {
     pub note: Option<Note>,
     /// Why, in a word.
     pub reason: Name,
+    /// Refuse to resolve what is resolved already. Somebody who acts here is told that it is; what
+    /// a source reports of people who differ is recorded, and the last word holds.
+    pub unless_resolved: bool,
 }
 
 /// An adapter's decision on a run.

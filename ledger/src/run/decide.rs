@@ -72,6 +72,16 @@ pub enum RunRefusal {
     /// A reopening of what is not resolved.
     #[error("the follow-up is not resolved, so it cannot be reopened")]
     NotResolved,
+    /// A resolution of what is resolved, where that is not wanted.
+    #[error("{by} has resolved it already, at {at} ({reason}); reopen it to say something else")]
+    AlreadyResolved {
+        /// Who did.
+        by: Name,
+        /// Why.
+        reason: Name,
+        /// When it was recorded.
+        at: Moment,
+    },
     /// A decision on a run that has moved since it was judged.
     #[error("the run has {found} events by now, and was judged when it had {expected}")]
     Moved {
@@ -94,6 +104,7 @@ impl RunRefusal {
             RunRefusal::EnvironmentNotAllowed { .. } => "environment_not_allowed",
             RunRefusal::NotTerminal => "not_terminal",
             RunRefusal::NotResolved => "not_resolved",
+            RunRefusal::AlreadyResolved { .. } => "already_resolved",
             RunRefusal::Moved { .. } => "run_moved",
             RunRefusal::StateConflict(_) => "state_conflict",
         }
@@ -287,6 +298,13 @@ impl Run {
         });
         if same {
             return Ok(Decision::Duplicate);
+        }
+        if word.action == FollowUpAction::Resolve
+            && word.unless_resolved
+            && let Some(last) = self.resolution()
+        {
+            let (by, reason) = (last.by.clone(), last.reason.clone());
+            return Err(RunRefusal::AlreadyResolved { by, reason, at: last.recorded_at });
         }
         let record = FollowUpRecord {
             by: word.by.clone(),

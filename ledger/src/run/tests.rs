@@ -182,7 +182,14 @@ fn ends(outcome: Outcome) -> Report {
 }
 
 fn follow_up(action: FollowUpAction, by: &str, reason: &str) -> RunCommand {
-    RunCommand::FollowUp(FollowUpCommand { action, by: name(by), note: None, reason: name(reason) })
+    let (by, reason) = (name(by), name(reason));
+    RunCommand::FollowUp(FollowUpCommand { action, by, note: None, reason, unless_resolved: false })
+}
+
+/// Resolves what nobody has resolved yet.
+fn resolve_once(by: &str, reason: &str) -> RunCommand {
+    let (action, by, reason) = (FollowUpAction::Resolve, name(by), name(reason));
+    RunCommand::FollowUp(FollowUpCommand { action, by, note: None, reason, unless_resolved: true })
 }
 
 fn resolve(by: &str, reason: &str) -> RunCommand {

@@ -124,6 +124,7 @@ policy-healthy-subject = Wird der Gegenstand seither in gutem Zustand gesehen, i
 ## Überschriften, und Worte neben einer Tatsache.
 
 group-needs-person = Braucht eine Person
+group-needs-nobody = Braucht zurzeit niemanden
 group-active-runs = Aktive Läufe
 group-made-good = Probleme, die niemanden mehr brauchen
 group-queues = Warteschlangen

@@ -125,6 +125,7 @@ policy-healthy-subject = Its subject, seen healthy since, makes a problem good.
 ## Headings, and phrases beside a fact.
 
 group-needs-person = Needs a person
+group-needs-nobody = Needs nobody now
 group-active-runs = Active runs
 group-made-good = Problems that need nobody any more
 group-queues = Queues

@@ -127,6 +127,11 @@ impl View {
         })
     }
 
+    /// Where the read models stand against the log. One statement, and of the past none.
+    pub async fn health(&self) -> Result<Health, ViewError> {
+        Ok(health(&mut self.read().await?).await?)
+    }
+
     /// Every environment in which something ran, by name, the workspace's own runs first if there
     /// are any. Three statements.
     pub async fn environments(&self) -> Result<Vec<EnvironmentStanding>, ViewError> {

@@ -6,7 +6,8 @@ use runledger_ledger::store::StoreError;
 use runledger_ledger::words::{Outcome, Status};
 
 use super::counts::{Kind, count, word};
-use super::runs::RunFilter;
+use super::runs::{RunFilter, counted};
+use super::scan::Counted;
 use super::statement::Statement;
 use crate::db::Tx;
 use crate::rules::actionability::{Actionability, is_follow_up};
@@ -27,8 +28,9 @@ pub struct Facets {
     pub status: BTreeMap<Status, u64>,
     /// By outcome.
     pub outcome: BTreeMap<Outcome, u64>,
-    /// By freshness, of those that have not ended: how the others ended is not counted by it.
-    pub freshness: BTreeMap<Freshness, u64>,
+    /// By freshness. How many an adapter ended is counted as far as [`Counted`] goes; where that is
+    /// not all of them, those that ended otherwise are not told.
+    pub freshness: BTreeMap<Freshness, Counted>,
     /// By actionability.
     pub actionability: BTreeMap<Actionability, u64>,
     /// By environment; the empty name is the workspace's own runs.
@@ -47,8 +49,8 @@ const COUNTS: &str =
 type CountRow = (String, String, String, i16, i16, i16, i64);
 
 impl View {
-    /// The facets of the list that `filter` names. Two statements; one reads counts and no runs, the
-    /// other the index of the runs that have not ended.
+    /// The facets of the list that `filter` names. At most four statements: one reads counts and no
+    /// runs, one the index of the runs that have not ended, and two that of those an adapter ended.
     pub async fn facets(&self, filter: &RunFilter) -> Result<Facets, ViewError> {
         let mut reading = self.read().await?;
         let catalog = reading.checkpoint.catalog.clone();
@@ -56,7 +58,7 @@ impl View {
         let mut statement = Statement::select(COUNTS, reading.model());
         statement.seen("environment", &reading.sight).push(" AND runs > 0");
         let rows: Vec<CountRow> = statement.fetch(&mut reading.tx).await?;
-        let mut facets = Facets::default();
+        let (mut facets, mut ended) = (Facets::default(), 0);
         for (environment, of, family, status, outcome, actionability, runs) in rows {
             let kind = Kind::of(status, outcome, actionability)?;
             let follow_up = is_follow_up(kind.actionability);
@@ -69,11 +71,40 @@ impl View {
                 filter.actionability.is_none_or(|wanted| wanted == kind.actionability),
                 filter.follow_up.is_none_or(|wanted| wanted == follow_up),
             ];
+            if kind.status == Status::Completed && fits.iter().all(|fits| *fits) {
+                ended += count(runs);
+            }
             facets.add(fits, (environment, of, family), kind, count(runs));
         }
         facets.freshness = fresh(&mut reading, filter).await?;
+        if ended > 0 {
+            facets.freshness.extend(over(&mut reading, filter, ended).await?);
+        }
         Ok(facets)
     }
+}
+
+/// How many of the runs that ended an adapter did end, and how many not.
+async fn over(
+    reading: &mut Reading,
+    filter: &RunFilter,
+    ended: u64,
+) -> Result<Vec<(Freshness, Counted)>, StoreError> {
+    let reconciled = RunFilter {
+        freshness: Some(Freshness::ReconciledTerminal),
+        overdue: None,
+        subject: None,
+        queue: None,
+        connection: None,
+        text: None,
+        since: None,
+        until: None,
+        ..filter.clone()
+    };
+    let reconciled = counted(reading, &reconciled).await?;
+    let others = Counted::exactly(ended.saturating_sub(reconciled.rows));
+    let others = (!reconciled.more).then_some((Freshness::Terminal, others));
+    Ok(others.into_iter().chain([(Freshness::ReconciledTerminal, reconciled)]).collect())
 }
 
 /// Where the deadline of an active run stands at a moment.
@@ -83,7 +114,7 @@ const ACTIVE: &str = "SELECT status, CAST(CASE WHEN deadline IS NULL THEN 0 WHEN
 async fn fresh(
     reading: &mut Reading,
     filter: &RunFilter,
-) -> Result<BTreeMap<Freshness, u64>, StoreError> {
+) -> Result<BTreeMap<Freshness, Counted>, StoreError> {
     let active = filter.outcome.is_none_or(|outcome| outcome == Outcome::Pending)
         && filter.actionability.is_none_or(|status| status == Actionability::NotTerminal)
         && filter.follow_up != Some(true);
@@ -112,7 +143,7 @@ async fn fresh(
     }
     statement.seen("environment", &reading.sight).push(" GROUP BY 1, 2");
     let rows: Vec<(i16, i64, i64)> = statement.fetch(&mut reading.tx).await?;
-    let mut freshness: BTreeMap<Freshness, u64> = BTreeMap::new();
+    let mut freshness: BTreeMap<Freshness, Counted> = BTreeMap::new();
     for (status, deadline, runs) in rows {
         let one = match (word(Status::ALL, status)?, deadline) {
             (Status::Completed, _) => continue,
@@ -122,7 +153,7 @@ async fn fresh(
             (Status::Running, 1) => Freshness::FreshRunning,
             (Status::Running, _) => Freshness::StaleRunning,
         };
-        *freshness.entry(one).or_default() += count(runs);
+        freshness.entry(one).or_default().rows += count(runs);
     }
     Ok(freshness)
 }

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 
 use runledger_ledger::store::StoreError;
 use runledger_ledger::time::Moment;
+use runledger_ledger::words;
 use runledger_ledger::words::Subject;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -19,6 +20,16 @@ use crate::rules::standing::{GuidanceText, Standing};
 use crate::tables::{RunRow, code};
 use crate::view::{Reading, View, ViewError};
 
+words! {
+    /// Which of the things to do comes first.
+    ItemOrder {
+        /// The one with the latest settled run.
+        Newest = "newest",
+        /// The one whose oldest run that still asks for a person settled first.
+        Oldest = "oldest",
+    }
+}
+
 /// Which things to do a list holds: those for which everything that is given here is true.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -31,6 +42,9 @@ pub struct FollowUpFilter {
     pub family: Option<String>,
     /// To be done or to be looked at; nothing is on the list under any other verdict.
     pub actionability: Option<Actionability>,
+    /// Which of them comes first; left out, the newest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort: Option<ItemOrder>,
 }
 
 /// A thing to do: follow-ups with the same key, seen as often as they occurred.
@@ -74,7 +88,8 @@ impl FollowUpItem {
 
 impl View {
     /// A page of what needs a person, the item with the latest settled run first, of equals the
-    /// one with the greater key. Five statements, however many items.
+    /// one with the greater key; or the other way round, by the oldest of its runs. Five statements,
+    /// however many items.
     pub async fn follow_ups(
         &self,
         filter: &FollowUpFilter,
@@ -83,9 +98,35 @@ impl View {
         request.checked_limit()?;
         let mut reading = self.read().await?;
         let list = ListHash::new(self.workspace(), "follow-ups", filter);
-        let page: Page<ItemRow> = scan(&reading, filter).page(&mut reading, &list, request).await?;
-        let items = items(&mut reading, page.items).await?;
-        Ok(Page { items, next: page.next, scanned_to: page.scanned_to })
+        let Page { items: rows, next, scanned_to } =
+            rows(&mut reading, filter, &list, request).await?;
+        Ok(Page { items: items(&mut reading, rows).await?, next, scanned_to })
+    }
+
+    /// The oldest things to do of an environment or of all, at most `limit` under each verdict: first
+    /// what is to be done, then what is to be looked at. Seven statements.
+    pub async fn oldest_follow_ups(
+        &self,
+        environment: Option<&str>,
+        limit: u16,
+    ) -> Result<[Vec<FollowUpItem>; 2], ViewError> {
+        let mut reading = self.read().await?;
+        let mut all = Vec::new();
+        for actionability in [Actionability::Actionable, Actionability::RequiresManualReview] {
+            let filter = FollowUpFilter {
+                environment: environment.map(str::to_owned),
+                actionability: Some(actionability),
+                sort: Some(ItemOrder::Oldest),
+                ..FollowUpFilter::default()
+            };
+            let list = ListHash::new(self.workspace(), "follow-ups", &filter);
+            let request = PageRequest::first(limit);
+            all.extend(rows(&mut reading, &filter, &list, &request).await?.items);
+        }
+        let all = items(&mut reading, all).await?;
+        let to_do = |item: &FollowUpItem| item.actionability == Actionability::Actionable;
+        let (to_do, to_review): (Vec<_>, Vec<_>) = all.into_iter().partition(to_do);
+        Ok([to_do, to_review])
     }
 
     /// One thing to do; none if no follow-up has this key, or none any more.
@@ -115,7 +156,8 @@ impl View {
             order: Order {
                 time: "settled_at",
                 pair: "(settled_at, run_id)",
-                descending: "settled_at DESC, run_id DESC",
+                by: "settled_at DESC, run_id DESC",
+                ascending: false,
             },
             driving: vec![
                 Condition::literal("follow_up"),
@@ -182,6 +224,21 @@ impl Placed for ItemRow {
     }
 }
 
+/// The same row in the order of its oldest run.
+#[derive(Debug, sqlx::FromRow)]
+struct Aged {
+    #[sqlx(flatten)]
+    row: ItemRow,
+}
+
+impl Placed for Aged {
+    type Id = Vec<u8>;
+
+    fn place(&self) -> (i64, Vec<u8>) {
+        (self.row.first_settled_at, self.row.item_key.clone())
+    }
+}
+
 /// A run in the list of its item.
 #[derive(Debug, sqlx::FromRow)]
 struct Occurrence {
@@ -197,6 +254,35 @@ impl Placed for Occurrence {
     }
 }
 
+const NEWEST: Order = Order {
+    time: "last_settled_at",
+    pair: "(last_settled_at, item_key)",
+    by: "last_settled_at DESC, item_key DESC",
+    ascending: false,
+};
+
+const OLDEST: Order = Order {
+    time: "first_settled_at",
+    pair: "(first_settled_at, item_key)",
+    by: "first_settled_at, item_key",
+    ascending: true,
+};
+
+/// A page of rows in the order that is asked for.
+async fn rows(
+    reading: &mut Reading,
+    filter: &FollowUpFilter,
+    list: &ListHash,
+    request: &PageRequest,
+) -> Result<Page<ItemRow>, ViewError> {
+    let scan = scan(reading, filter);
+    if filter.sort != Some(ItemOrder::Oldest) {
+        return scan.page(reading, list, request).await;
+    }
+    let Page { items, next, scanned_to }: Page<Aged> = scan.page(reading, list, request).await?;
+    Ok(Page { items: items.into_iter().map(|aged| aged.row).collect(), next, scanned_to })
+}
+
 fn scan(reading: &Reading, filter: &FollowUpFilter) -> Scan {
     let verdict = filter.actionability.map(|verdict| code(Actionability::ALL, &verdict));
     let mut residual = Vec::new();
@@ -210,18 +296,20 @@ fn scan(reading: &Reading, filter: &FollowUpFilter) -> Scan {
     if let Some(family) = filter.family.as_deref() {
         residual.push(Condition::with("family = ", family));
     }
+    let oldest = filter.sort == Some(ItemOrder::Oldest);
     Scan {
         select: ITEMS,
-        select_place: "SELECT last_settled_at, item_key FROM follow_up_items",
-        index: match verdict {
-            Some(_) => "follow_up_items_by_verdict",
-            None => "follow_up_items_by_time",
+        select_place: match oldest {
+            true => "SELECT first_settled_at, item_key FROM follow_up_items",
+            false => "SELECT last_settled_at, item_key FROM follow_up_items",
         },
-        order: Order {
-            time: "last_settled_at",
-            pair: "(last_settled_at, item_key)",
-            descending: "last_settled_at DESC, item_key DESC",
+        index: match (verdict, oldest) {
+            (Some(_), false) => "follow_up_items_by_verdict",
+            (None, false) => "follow_up_items_by_time",
+            (Some(_), true) => "follow_up_items_by_verdict_age",
+            (None, true) => "follow_up_items_by_age",
         },
+        order: if oldest { OLDEST } else { NEWEST },
         driving: verdict
             .map(|code| Condition::with("actionability = ", code))
             .into_iter()

@@ -1,72 +1,93 @@
-//! What was dispatched of late, run by run, for a picture of how it went.
+//! What was dispatched of late, counted piece of time by piece, for a picture of how it went.
 
-use runledger_ledger::time::Moment;
+use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::Outcome;
 
-use super::counts::word;
+use super::counts::{count, word};
 use super::statement::Statement;
 use crate::db::Tx;
 use crate::rules::actionability::Actionability;
 use crate::view::{View, ViewError};
 
-/// The runs that were dispatched since a moment, the newest first, as far as was looked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The runs that were dispatched since a moment, as far as was looked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RecentRuns {
-    /// The runs.
-    pub runs: Vec<RecentRun>,
+    /// The runs, by when they were dispatched and how they stand.
+    pub runs: Vec<RecentCount>,
     /// If there are more: whatever was dispatched before this has not been looked at.
     pub scanned_to: Option<Moment>,
 }
 
-/// How one of them stands.
+/// How many runs of a piece of time stand in one way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecentRun {
-    /// When it was dispatched.
-    pub dispatched_at: Moment,
-    /// How it ended.
+pub struct RecentCount {
+    /// Which piece of time, counted from the moment asked about.
+    pub piece: u64,
+    /// How they ended.
     pub outcome: Outcome,
-    /// Whether it needs a person, and if not, why not.
+    /// Whether they need a person, and if not, why not.
     pub actionability: Actionability,
+    /// So many.
+    pub runs: u64,
 }
 
 impl RecentRuns {
     /// Most runs that are looked at.
-    pub const MOST: usize = 5_000;
+    pub const MOST: u64 = 5_000;
 }
 
-const RECENT: &str = "SELECT dispatched_at, environment, outcome, actionability FROM runs";
+// Counted where they lie: some rows are read from the database, and not thousands.
+const RECENT: &str = "SELECT CAST((dispatched_at - ";
+const KINDS: &str = " AS bigint) AS piece, outcome, actionability, meant, \
+     CAST(count(*) AS bigint), min(dispatched_at) \
+     FROM (SELECT dispatched_at, outcome, actionability, ";
+/// Piece, outcome, actionability, whether its environment is meant, runs, the oldest.
+type KindRow = (i64, i16, i16, i64, i64, i64);
 
 impl View {
-    /// The last runs dispatched since `since`, in the workspace or in one environment of it (the
-    /// empty name is the workspace's own runs): [`RecentRuns::MOST`] are looked at. One statement.
+    /// The last runs dispatched since `since`, in pieces of `piece`, in the workspace or in one
+    /// environment of it (the empty name is the workspace's own runs): [`RecentRuns::MOST`] are
+    /// looked at. One statement.
     pub async fn recent_runs(
         &self,
         environment: Option<&str>,
         since: Moment,
+        piece: Span,
     ) -> Result<RecentRuns, ViewError> {
         let mut reading = self.read().await?;
         let mut statement = Statement::new(RECENT);
+        statement.bind(since.micros()).push(") / ").bind(piece.micros().max(1)).push(KINDS);
+        match environment {
+            Some(environment) => {
+                statement.push("CAST(CASE WHEN environment = ").bind(environment);
+                statement.push(" THEN 1 ELSE 0 END AS bigint) AS meant FROM runs");
+            }
+            None => {
+                statement.push("CAST(1 AS bigint) AS meant FROM runs");
+            }
+        }
         if let Tx::Sqlite(_) = reading.tx {
             // Without statistics it might walk through the index of some other list.
             statement.push(" INDEXED BY runs_by_time");
         }
         statement.scope("", reading.model()).push(" AND dispatched_at >= ").bind(since.micros());
         statement.seen("environment", &reading.sight);
-        statement.push(" ORDER BY dispatched_at DESC, run_id DESC LIMIT 5000");
-        let rows: Vec<(i64, String, i16, i16)> = statement.fetch(&mut reading.tx).await?;
-        let full = rows.len() >= RecentRuns::MOST;
-        let oldest = rows.last().map(|row| Moment::from_micros(row.0));
+        statement.push(" ORDER BY dispatched_at DESC, run_id DESC LIMIT 5000) AS latest");
+        statement.push(" GROUP BY 1, 2, 3, 4");
+        let rows: Vec<KindRow> = statement.fetch(&mut reading.tx).await?;
+        let looked: u64 = rows.iter().map(|row| count(row.4)).sum();
+        let oldest = rows.iter().map(|row| row.5).min().map(Moment::from_micros);
         let mut runs = Vec::with_capacity(rows.len());
-        for (dispatched_at, of, outcome, actionability) in rows {
-            if environment.is_some_and(|environment| environment != of) {
-                continue;
+        for (piece, outcome, actionability, meant, of, _) in rows {
+            if meant == 1 {
+                runs.push(RecentCount {
+                    piece: count(piece),
+                    outcome: word(Outcome::ALL, outcome)?,
+                    actionability: word(Actionability::ALL, actionability)?,
+                    runs: count(of),
+                });
             }
-            runs.push(RecentRun {
-                dispatched_at: Moment::from_micros(dispatched_at),
-                outcome: word(Outcome::ALL, outcome)?,
-                actionability: word(Actionability::ALL, actionability)?,
-            });
         }
-        Ok(RecentRuns { runs, scanned_to: oldest.filter(|_| full) })
+        Ok(RecentRuns { runs, scanned_to: oldest.filter(|_| looked >= RecentRuns::MOST) })
     }
 }

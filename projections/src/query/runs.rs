@@ -1,12 +1,13 @@
 //! Lists of runs, the newest first.
 
+use runledger_ledger::store::StoreError;
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::{Outcome, Status, Subject};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::page::{ListHash, Page, PageRequest};
-use super::scan::{Condition, Order, Placed, Scan};
+use super::scan::{Condition, Counted, Order, Placed, Scan};
 use super::statement::Statement;
 use crate::db::Tx;
 use crate::rules::actionability::Actionability;
@@ -26,6 +27,10 @@ pub struct RunFilter {
     pub outcome: Option<Outcome>,
     /// Inside its window or past it, at the moment of the view.
     pub freshness: Option<Freshness>,
+    /// Whether it has not ended and is past its deadline (true), or inside it (false), at the moment
+    /// of the view. One without a deadline is neither.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub overdue: Option<bool>,
     /// Whether it needs a person, and if not, why not.
     pub actionability: Option<Actionability>,
     /// Whether it is a current follow-up.
@@ -77,11 +82,34 @@ impl View {
     }
 }
 
+impl View {
+    /// How many runs `filter` names, as far as they are counted: see [`Counted`]. At most two
+    /// statements.
+    pub async fn count_runs(&self, filter: &RunFilter) -> Result<Counted, ViewError> {
+        let mut reading = self.read().await?;
+        let request = PageRequest::first(1);
+        if named_run(&mut reading, filter, &request).await?.is_some() {
+            return Ok(Counted::exactly(1));
+        }
+        Ok(counted(&mut reading, filter).await?)
+    }
+}
+
+/// How many runs a filter names, as far as they are counted.
+pub(super) async fn counted(
+    reading: &mut Reading,
+    filter: &RunFilter,
+) -> Result<Counted, StoreError> {
+    const COUNT: &str = "SELECT count(*) FROM (SELECT run_id FROM runs";
+    scan(reading, filter).count::<Uuid>(reading, COUNT).await
+}
+
 /// The columns of the order of lists of runs.
 const ORDER: Order = Order {
     time: "dispatched_at",
     pair: "(dispatched_at, run_id)",
-    descending: "dispatched_at DESC, run_id DESC",
+    by: "dispatched_at DESC, run_id DESC",
+    ascending: false,
 };
 
 impl Placed for RunRow {
@@ -145,6 +173,7 @@ fn scan(reading: &Reading, filter: &RunFilter) -> Scan {
 enum Index {
     Subject,
     Queue,
+    Reconciled,
     FollowUp,
     Verdict,
     Outcome,
@@ -158,6 +187,7 @@ impl Index {
         match self {
             Index::Subject => "runs_by_subject",
             Index::Queue => "runs_by_queue",
+            Index::Reconciled => "runs_reconciled",
             Index::FollowUp => "runs_by_follow_up",
             Index::Verdict => "runs_by_verdict",
             Index::Outcome => "runs_by_problem",
@@ -172,6 +202,7 @@ impl Index {
         match self {
             Index::Subject => Some("subject <> ''"),
             Index::Queue => Some("queue <> ''"),
+            Index::Reconciled => Some("reconciled"),
             Index::FollowUp => Some("follow_up"),
             Index::Verdict => Some("actionability > 1"),
             Index::Outcome => Some("outcome > 1"),
@@ -237,14 +268,26 @@ fn conditions(reading: &Reading, filter: &RunFilter) -> Vec<Asked> {
     }
     if let Some(freshness) = filter.freshness {
         asked.extend(fresh(freshness, reading.at));
-        return with_texts(asked, reading, filter);
+    }
+    if let Some(overdue) = filter.overdue {
+        asked.extend(overdue_or_not(overdue, reading.at));
     }
     with_texts(asked, reading, filter)
 }
 
+/// A condition that only runs meet which have not ended.
+fn active(condition: Condition) -> Asked {
+    Asked { condition, index: Some(Index::Active), only_part: true }
+}
+
+/// Of the runs that have not ended, those past their deadline, or those inside it.
+fn overdue_or_not(overdue: bool, at: Moment) -> [Asked; 2] {
+    let is = if overdue { "deadline <= " } else { "deadline > " };
+    [active(Condition::literal("status < 2")), active(Condition::with(is, at.micros()))]
+}
+
 /// Freshness is a comparison of the deadline with the moment asked about.
 fn fresh(freshness: Freshness, at: Moment) -> Vec<Asked> {
-    let active = |condition| Asked { condition, index: Some(Index::Active), only_part: true };
     let ended = |condition| Asked { condition, index: None, only_part: false };
     let status = |sql| active(Condition::literal(sql));
     let stale = || active(Condition::with("deadline <= ", at.micros()));
@@ -256,7 +299,9 @@ fn fresh(freshness: Freshness, at: Moment) -> Vec<Asked> {
         Freshness::FreshRunning => vec![status("status = 1"), inside()],
         Freshness::StaleRunning => vec![status("status = 1"), stale()],
         Freshness::ReconciledTerminal => {
-            vec![ended(Condition::literal("status = 2")), ended(Condition::literal("reconciled"))]
+            // Only an end is reconciled.
+            let condition = Condition::literal("reconciled");
+            vec![Asked { condition, index: Some(Index::Reconciled), only_part: false }]
         }
         Freshness::Terminal => {
             let signalled = Condition::literal("NOT reconciled");

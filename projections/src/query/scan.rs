@@ -1,5 +1,5 @@
-//! Lists in the order of an index, the newest first: page by page, and never through more than a
-//! window of rows, whatever the filter.
+//! Lists in the order of an index: page by page, and never through more than a window of rows,
+//! whatever the filter.
 
 use runledger_ledger::store::StoreError;
 use runledger_ledger::time::Moment;
@@ -42,8 +42,33 @@ pub(crate) struct Scan {
 pub(crate) struct Order {
     pub(crate) time: &'static str,
     pub(crate) pair: &'static str,
-    pub(crate) descending: &'static str,
+    /// Both, each with its direction.
+    pub(crate) by: &'static str,
+    /// Whether the oldest comes first.
+    pub(crate) ascending: bool,
 }
+
+/// How many rows a list has, as far as was counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// So many were counted.
+    pub rows: u64,
+    /// Whether there may be more.
+    pub more: bool,
+}
+
+impl Counted {
+    /// Most rows that are counted.
+    pub const MOST: u64 = 5_000;
+
+    /// So many, and no more.
+    pub const fn exactly(rows: u64) -> Self {
+        Counted { rows, more: false }
+    }
+}
+
+/// Rows that are looked at to count those that a filter keeps which the list's index does not serve.
+const COUNTED: i64 = 5_000;
 
 /// `AND` something.
 #[derive(Clone, Debug)]
@@ -144,10 +169,9 @@ impl Scan {
             self.residual.iter().for_each(|condition| condition.push(&mut statement));
             statement.seen("environment", sight);
             if let Some((time, id)) = end.clone() {
-                statement.push(" AND ").push(self.order.pair).push(" >= (");
-                statement.bind(time).push(", ").bind(id).push(")");
+                self.until(&mut statement, time, id);
             }
-            statement.push(" ORDER BY ").push(self.order.descending).push(" LIMIT ");
+            statement.push(" ORDER BY ").push(self.order.by).push(" LIMIT ");
             statement.bind(i64::try_from(limit + 1 - items.len()).unwrap_or(i64::MAX));
             items.extend(statement.fetch::<T>(tx).await?);
             if items.len() > limit || end.is_none() {
@@ -164,6 +188,44 @@ impl Scan {
         Ok(Page { items, next, scanned_to })
     }
 
+    /// How many rows the list has: at most [`Counted::MOST`] are counted, and those that a filter
+    /// keeps which the index does not serve, in a window. `select` begins a count of the list's table.
+    pub(crate) async fn count<I: Id>(
+        &self,
+        reading: &mut Reading,
+        select: &'static str,
+    ) -> Result<Counted, StoreError>
+    where
+        (i64, I): Row,
+    {
+        let (model, sight, tx) = (reading.model(), &reading.sight, &mut reading.tx);
+        let end: Option<(i64, I)> = match self.residual.as_slice() {
+            [] => None,
+            // As with pages: nobody is told how much there is that they do not see.
+            _ if sight.is_narrowed() => None,
+            _ => self.window_end(tx, model, None, COUNTED).await?,
+        };
+        let mut statement = self.statement::<I>(select, tx, model, None);
+        self.residual.iter().for_each(|condition| condition.push(&mut statement));
+        statement.seen("environment", sight);
+        let cut = end.is_some();
+        if let Some((time, id)) = end {
+            self.until(&mut statement, time, id);
+        }
+        statement.push(" ORDER BY ").push(self.order.by).push(" LIMIT ");
+        statement.bind(i64::try_from(Counted::MOST + 1).unwrap_or(i64::MAX)).push(") AS counted");
+        let rows: Vec<(i64,)> = statement.fetch(tx).await?;
+        let rows = rows.first().map_or(0, |(rows,)| u64::try_from(*rows).unwrap_or_default());
+        Ok(Counted { rows: rows.min(Counted::MOST), more: cut || rows > Counted::MOST })
+    }
+
+    /// No further than this place.
+    fn until<I: Id>(&self, statement: &mut Statement, time: i64, id: I) {
+        let is = if self.order.ascending { " <= (" } else { " >= (" };
+        statement.push(" AND ").push(self.order.pair).push(is);
+        statement.bind(time).push(", ").bind(id).push(")");
+    }
+
     /// The place of the last row of a window of `rows`; none if the list ends before.
     async fn window_end<I: Id>(
         &self,
@@ -176,7 +238,7 @@ impl Scan {
         (i64, I): Row,
     {
         let mut statement = self.statement(self.select_place, tx, model, begin);
-        statement.push(" ORDER BY ").push(self.order.descending).push(" LIMIT 1 OFFSET ");
+        statement.push(" ORDER BY ").push(self.order.by).push(" LIMIT 1 OFFSET ");
         statement.bind(rows - 1);
         Ok(statement.fetch(tx).await?.pop())
     }
@@ -199,9 +261,11 @@ impl Scan {
             statement.push(" AND ").push(self.order.time).push(" >= ").bind(since);
         }
         match (begin, self.until) {
-            // What comes after a page is older than it, so it is before `until` too.
+            // What comes after a page is older than it, so it is before `until` too. Lists that
+            // begin with the oldest have none.
             (Some((time, id)), _) => {
-                statement.push(" AND ").push(self.order.pair).push(" < (");
+                let is = if self.order.ascending { " > (" } else { " < (" };
+                statement.push(" AND ").push(self.order.pair).push(is);
                 statement.bind(*time).push(", ").bind(id.clone()).push(")");
             }
             (None, Some(until)) => {

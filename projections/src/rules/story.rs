@@ -147,7 +147,13 @@ impl Story {
 
     fn followed_up(self, at: i64, action: FollowUpAction, reason: &str) -> Story {
         let by = name("ops@example.test");
-        let word = FollowUpCommand { action, by, note: None, reason: name(reason) };
+        let word = FollowUpCommand {
+            action,
+            by,
+            note: None,
+            reason: name(reason),
+            unless_resolved: false,
+        };
         self.told(RunCommand::FollowUp(word), at, at)
     }
 

@@ -85,6 +85,57 @@ async fn a_person_resolves_a_follow_up_once_and_reopens_it(#[case] database: Dat
     }
 }
 
+/// What `actions` does not offer is refused with its reason, and nothing is recorded.
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn a_word_that_is_not_offered_is_refused_with_the_reason(#[case] database: Database) {
+    let service = Service::on(database).await;
+    failed_run(&service).await;
+    let say = async |run: &str, action: &str, reason: &str| {
+        service.app.projections().catch_up(service.main).await.unwrap();
+        let path = format!("/v1/workspaces/main/runs/{run}/follow-up");
+        service.post_json(&path, &json!({"action": action, "reason": reason})).await
+    };
+    say(RUN, "resolve", "fixed").await.ok(201);
+    let size = service.size().await;
+    let reply = say(RUN, "resolve", "not_needed").await;
+    assert_eq!(reply.problem(409), "already_resolved");
+    assert_eq!(say(RUN, "resolve", "fixed").await.ok(200)["status"], "duplicate");
+    // One that succeeded, and one that a later success has made good.
+    let event =
+        |run: &str, kind: &str, data: Value| json!({"type": kind, "run_id": run, "data": data});
+    let [old, new] =
+        ["0195f3c0-0000-7000-8000-0000000000a1", "0195f3c0-0000-7000-8000-0000000000a2"];
+    let sync = json!({"operation": "inventory.sync", "subject": {"type": "tenant", "id": "77"}});
+    let failed = json!({"reason_code": "timeout"});
+    let events =
+        json!([event(old, "run.dispatched", sync.clone()), event(old, "run.failed", failed)]);
+    service.post_json(EVENTS, &events).await.ok(200);
+    service.clock.advance(Span::from_secs(60));
+    let events =
+        json!([event(new, "run.dispatched", sync), event(new, "run.succeeded", json!({}))]);
+    service.post_json(EVENTS, &events).await.ok(200);
+    for (run, action, code) in [
+        (old, "resolve", "made_good"),
+        (old, "reopen", "not_resolved"),
+        (new, "resolve", "nothing_to_do"),
+        (new, "reopen", "nothing_to_do"),
+    ] {
+        let reply = say(run, action, "seen").await;
+        assert_eq!(reply.problem(409), code, "{run} {action}");
+        let standing = service.read(&format!("runs/{run}")).await;
+        let actions = standing["now"]["actions"].as_array().unwrap();
+        let told = actions.iter().find(|one| one["key"] == action).unwrap();
+        assert_eq!((&told["offered"], &told["reason"]), (&json!(false), &json!(code)));
+    }
+    assert_eq!(service.size().await, size + 4, "nothing but the reports is recorded");
+    // What a source reports of people who differ is recorded as it was said.
+    let word = event(RUN, "run.follow_up_resolved", json!({"by": "lead", "reason": "known"}));
+    service.post_json(EVENTS, &word).await.ok(201);
+}
+
 #[rstest]
 #[case::sqlite(Database::Sqlite)]
 #[case::postgresql(Database::Postgres)]

@@ -122,6 +122,7 @@ async fn an_id_that_nobody_knows_opens_a_run_that_is_known_by_it(bed: Bed) {
         by: name("ada"),
         note: None,
         reason: name("done"),
+        unless_resolved: false,
     };
     let follow_up = RunCommand::FollowUp(word);
     let refused = vec![bed.on(called("7"), start()), bed.on(called("7"), follow_up.clone())];

@@ -98,7 +98,16 @@ pub(crate) fn too_large(run: RunId) -> Submission {
 pub(crate) fn resolve(run: RunId) -> Submission {
     let (by, reason) = (name("ops@example.test"), name("fixed_by_hand"));
     let action = FollowUpAction::Resolve;
-    of_run(run, RunCommand::FollowUp(FollowUpCommand { action, by, note: None, reason }))
+    of_run(
+        run,
+        RunCommand::FollowUp(FollowUpCommand {
+            action,
+            by,
+            note: None,
+            reason,
+            unless_resolved: false,
+        }),
+    )
 }
 
 pub(crate) fn observed(id: &str) -> Submission {

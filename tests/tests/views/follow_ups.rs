@@ -5,7 +5,7 @@ use runledger_ledger::words::{Outcome, Status};
 use runledger_projections::rules::actionability::{Actionability, ItemKey};
 use runledger_projections::rules::guidance::GuidanceKey;
 use runledger_projections::texts::Language;
-use runledger_projections::{FollowUpFilter, FollowUpItem, PageRequest, RunFilter};
+use runledger_projections::{FollowUpFilter, FollowUpItem, ItemOrder, PageRequest, RunFilter};
 use runledger_tests::world::{World, dispatch, ended, follow_up, run, started, subject, within};
 
 on_both_databases! {
@@ -17,6 +17,9 @@ on_both_databases! {
     pages_of_follow_ups_lead_through_all_of_them =>
         pages_of_follow_ups_lead_through_all_of_them_on_sqlite,
         pages_of_follow_ups_lead_through_all_of_them_on_postgresql;
+    the_oldest_comes_first_where_that_is_asked_for =>
+        the_oldest_comes_first_where_that_is_asked_for_on_sqlite,
+        the_oldest_comes_first_where_that_is_asked_for_on_postgresql;
     each_operation_tells_how_its_runs_went =>
         each_operation_tells_how_its_runs_went_on_sqlite,
         each_operation_tells_how_its_runs_went_on_postgresql;
@@ -139,6 +142,31 @@ async fn pages_of_follow_ups_lead_through_all_of_them(world: World) {
     let listed = view.runs(&listed, &PageRequest::default()).await.unwrap();
     let occurrences: u64 = all(&world).await.iter().map(|item| item.occurrences).sum();
     assert_eq!(occurrences, listed.items.len() as u64);
+}
+
+async fn the_oldest_comes_first_where_that_is_asked_for(world: World) {
+    ten_failures(&world).await;
+    let view = world.view().await;
+    let filter = FollowUpFilter { sort: Some(ItemOrder::Oldest), ..FollowUpFilter::default() };
+    let mut request = PageRequest::first(2);
+    let mut seen = Vec::new();
+    loop {
+        let page = view.follow_ups(&filter, &request).await.unwrap();
+        seen.extend(page.items.iter().map(|item| latest(item)[0]));
+        let Some(next) = page.next else { break };
+        request = request.at(next);
+    }
+    // By the oldest of their runs, and not by the latest.
+    assert_eq!(seen, [5, 8, 7, 9, 10]);
+    let of = |items: &[FollowUpItem]| items.iter().map(|item| latest(item)[0]).collect::<Vec<_>>();
+    let [to_do, to_review] = view.oldest_follow_ups(None, 2).await.unwrap();
+    assert_eq!((of(&to_do), of(&to_review)), (vec![5, 8], vec![7, 9]));
+    let [to_do, to_review] = view.oldest_follow_ups(Some("test"), 2).await.unwrap();
+    assert_eq!((of(&to_do), of(&to_review)), (vec![8], vec![]));
+    // A cursor belongs to the order that it was given in.
+    let first = view.follow_ups(&filter, &PageRequest::first(2)).await.unwrap();
+    let next = PageRequest::first(2).at(first.next.unwrap());
+    assert!(view.follow_ups(&FollowUpFilter::default(), &next).await.is_err());
 }
 
 async fn each_operation_tells_how_its_runs_went(world: World) {

@@ -5,7 +5,7 @@ use runledger_ledger::words::{Outcome, Status};
 use runledger_projections::rules::actionability::Actionability;
 use runledger_projections::rules::freshness::Freshness;
 use runledger_projections::rules::queue::{QueueReason, QueueVerdict};
-use runledger_projections::{PageError, PageRequest, RunFilter, ViewError};
+use runledger_projections::{Counted, PageError, PageRequest, RunFilter, ViewError};
 use runledger_tests::world::{
     World, dispatch, ended, name, run, started, subject, within, worker, worker_stopped,
 };
@@ -82,6 +82,8 @@ async fn each_filter_names_its_runs(world: World) {
         (RunFilter { freshness: Some(Freshness::StaleQueued), ..all() }, &[]),
         (RunFilter { freshness: Some(Freshness::Terminal), ..all() }, &[5, 4, 2, 1]),
         (RunFilter { freshness: Some(Freshness::ReconciledTerminal), ..all() }, &[]),
+        (RunFilter { overdue: Some(true), ..all() }, &[]),
+        (RunFilter { overdue: Some(false), ..all() }, &[7, 3]),
         (RunFilter { follow_up: Some(true), ..all() }, &[5]),
         (RunFilter { follow_up: Some(false), ..all() }, &[7, 6, 4, 3, 2, 1]),
         (RunFilter { actionability: Some(Actionability::SupersededByLaterSuccess), ..all() }, &[1]),
@@ -112,8 +114,12 @@ async fn each_filter_names_its_runs(world: World) {
         ),
     ] {
         assert_eq!(listed(&world, filter.clone()).await, expected, "{filter:?}");
+        let counted = world.view().await.count_runs(&filter).await.unwrap();
+        assert_eq!(counted, Counted::exactly(expected.len() as u64), "{filter:?}");
     }
     world.wait(60);
+    assert_eq!(listed(&world, RunFilter { overdue: Some(true), ..all() }).await, [7, 3]);
+    assert_eq!(listed(&world, RunFilter { overdue: Some(false), ..all() }).await, []);
     let stale = RunFilter { freshness: Some(Freshness::StaleRunning), ..all() };
     assert_eq!(listed(&world, stale).await, [7]);
     let stale = RunFilter { freshness: Some(Freshness::StaleQueued), ..all() };

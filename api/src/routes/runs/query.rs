@@ -28,6 +28,8 @@ pub struct RunQuery {
     /// Inside its window or past it, at the moment asked about.
     #[param(schema_with = freshness)]
     freshness: Option<Freshness>,
+    /// Whether it has not ended and is past its deadline (`true`), or inside it (`false`).
+    overdue: Option<bool>,
     /// Whether it needs a person, and if not, why not.
     #[param(schema_with = actionability)]
     actionability: Option<Actionability>,
@@ -79,6 +81,7 @@ impl RunQuery {
             status: self.status,
             outcome: self.outcome,
             freshness: self.freshness,
+            overdue: self.overdue,
             actionability: self.actionability,
             follow_up: self.follow_up,
             operation: self.operation.map(|name| name.to_string()),

@@ -48,6 +48,17 @@ fn the_same_word_again_is_a_duplicate() {
 }
 
 #[test]
+fn who_resolves_once_is_told_that_it_is_resolved() {
+    let mut story = failed();
+    assert_eq!(story.when(20, resolve_once("ops", "fixed")), "run.follow_up_resolved");
+    assert_eq!(story.when(21, resolve_once("ops", "fixed")), "duplicate");
+    assert_eq!(story.when(22, resolve_once("ops", "not_needed")), "already_resolved");
+    assert_eq!(story.when(23, resolve_once("boss", "fixed")), "already_resolved");
+    story.given_at(24, 24, reopen("boss", "again"));
+    assert_eq!(story.when(25, resolve_once("ops", "fixed")), "run.follow_up_resolved");
+}
+
+#[test]
 fn a_late_signal_that_disagrees_voids_a_resolution_made_before_it() {
     let mut story = failed();
     story.given_at(20, 20, resolve("ops", "fixed"));

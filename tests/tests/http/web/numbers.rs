@@ -38,6 +38,88 @@ async fn every_number_of_the_overview_leads_to_as_many() {
 }
 
 #[tokio::test]
+async fn what_is_active_and_how_many_are_drawn_lead_to_as_many() {
+    let visitor = Visitor::on(Database::Sqlite).await;
+    happenings(&visitor.service).await;
+    visitor.service.wait(3 * 3_600);
+    let data = json!({"operation": "inventory.sync", "environment": "prod"});
+    visitor.service.record(&[event(7, "run.dispatched", data)]).await;
+    let page = visitor.page("/w/main").await.replace("&#38;", "&").replace("&amp;", "&");
+    let figures = between(&page, "class=\"figures\"", "</dl>");
+    let mut told = Vec::new();
+    for part in figures.split("<dd>").skip(1) {
+        let (href, count) = (between(part, "href=\"", "\""), between(part, "\">", "</a>"));
+        assert_eq!(count, length(&visitor, &href).await.to_string(), "{href}");
+        told.push(count);
+    }
+    assert_eq!(told, ["2", "1", "0"], "overdue, in time, without a limit");
+    let total = between(&page, "data-chart-total>", "</p>");
+    let (href, count) = (between(&total, "href=\"", "\""), between(&total, "\">", "\u{a0}"));
+    assert_eq!((count.as_str(), length(&visitor, &href).await), ("7", 7), "{href}");
+    // What waits in a queue is a list of that queue and its connection.
+    let queues = visitor.page("/w/main/queues").await.replace("&#38;", "&");
+    let href = between(&queues, "<td class=\"num\"><a class=\"figure-link\" href=\"", "\"");
+    assert_eq!(href, "/w/main/runs?status=queued&queue=left&connection=");
+    assert_eq!(length(&visitor, &href).await, 1);
+    let elsewhere = "/w/main/runs?status=queued&queue=left&connection=redis";
+    assert_eq!(length(&visitor, elsewhere).await, 0);
+    // Words, and not the value of a parameter.
+    let others = visitor.page("/w/main/runs?follow_up=false").await;
+    assert!(between(&others, "class=\"chips\"", "</ul>").contains("Needs nobody now"), "{others}");
+}
+
+#[tokio::test]
+async fn a_list_that_does_not_fit_a_page_is_counted_all_the_same() {
+    let visitor = Visitor::on(Database::Sqlite).await;
+    for number in 1..=45 {
+        let data = json!({"operation": "acme.many"});
+        visitor.service.record(&[event(number, "run.dispatched", data)]).await;
+    }
+    let page = visitor.page("/w/main/runs?since=2020-01-01").await;
+    assert_eq!(page.matches("data-row=\"").count(), 40);
+    assert_eq!(between(&page, "data-length=\"", "\""), "45");
+    assert!(page.contains("45\u{a0}runs"), "{page}");
+    // And so is how many ended, by an adapter or not.
+    for number in 1..=3 {
+        visitor.service.record(&[event(number, "run.succeeded", json!({}))]).await;
+    }
+    let page = visitor.page("/w/main/runs").await;
+    let facet = between(&page, ">Time limit<", "</details>");
+    let ended = facet.split("<li").find(|part| part.contains("freshness=terminal\"")).unwrap();
+    assert!(ended.contains("facet-count\">3<"), "{facet}");
+}
+
+#[tokio::test]
+async fn the_oldest_that_need_a_person_are_on_the_overview_by_verdict() {
+    let visitor = Visitor::on(Database::Sqlite).await;
+    let failed = json!({"reason_code": "timeout"});
+    for number in 1..=9 {
+        let operation = if number == 5 { "restore.execute" } else { "inventory.sync" };
+        let data = json!({"operation": operation, "environment": "prod",
+            "subject": {"type": "tenant", "id": format!("t{number}")}});
+        let events =
+            [event(number, "run.dispatched", data), event(number, "run.failed", failed.clone())];
+        visitor.service.record(&events).await;
+        visitor.service.wait(60);
+    }
+    let page = visitor.page("/w/main").await;
+    let group = |status: &str| between(&page, &format!("data-open=\"{status}\""), "</section>");
+    let (to_do, to_review) = (group("actionable"), group("requires_manual_review"));
+    let place = |id: &str| to_do.find(&format!("tenant/{id}<"));
+    assert!(place("t1").unwrap() < place("t2").unwrap(), "the oldest first: {to_do}");
+    assert!(place("t9").is_none() && place("t5").is_none(), "{to_do}");
+    assert!(to_review.contains("tenant/t5<") && !to_review.contains("tenant/t1<"), "{to_review}");
+    assert!(to_do.contains("5 of 8\u{a0}things to do shown"), "{to_do}");
+    assert!(page.find("data-open=\"actionable\"") < page.find("data-open=\"requires"), "{page}");
+    // The whole list goes the same way round, page by page.
+    let list = visitor.page("/w/main/follow-ups?sort=oldest&limit=4").await;
+    assert!(list.find("tenant/t1<").unwrap() < list.find("tenant/t4<").unwrap(), "{list}");
+    let next = between(&list, "rel=\"next\" href=\"", "\"").replace("&#38;", "&");
+    assert!(next.contains("sort=oldest"), "{next}");
+    assert!(visitor.page(&next).await.contains("tenant/t6<"));
+}
+
+#[tokio::test]
 async fn what_is_left_out_is_said_and_can_be_opened() {
     let visitor = Visitor::on(Database::Sqlite).await;
     for number in 1..=30 {

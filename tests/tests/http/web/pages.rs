@@ -198,6 +198,18 @@ async fn a_person_resolves_one_run_and_takes_it_back(#[case] database: Database)
     assert!(page.contains("data-guidance=\"resolved_by_operator\""), "{page}");
     assert!(page.contains("looked at it") && page.contains("fixed_by_hand"));
     assert!(!visitor.page("/w/main/follow-ups").await.contains("tenant/8"));
+    // The same form again says nothing new; another word on what is closed is not taken, and the
+    // page says who closed it, and when.
+    let size = visitor.service.size().await;
+    assert_eq!(act("resolve", "fixed_by_hand").await.status, StatusCode::SEE_OTHER);
+    let reply = act("resolve", "not_needed").await;
+    assert_eq!(reply.status, StatusCode::CONFLICT);
+    let page = String::from_utf8(reply.body.to_vec()).unwrap();
+    let told = super::between(&page, "data-not-offered=\"already_resolved\"", "</p>");
+    for text in ["A person has closed it already", "administrator", "fixed_by_hand", "<time"] {
+        assert!(told.contains(text), "{text}: {told}");
+    }
+    assert_eq!(visitor.service.size().await, size, "nothing was recorded");
     let reply = act("reopen", "still_broken").await;
     assert_eq!(reply.status, StatusCode::SEE_OTHER, "{reply:?}");
     assert!(visitor.page("/w/main/follow-ups").await.contains("tenant/8"));
@@ -268,6 +280,43 @@ async fn runs_that_need_a_person_are_marked_and_resolved_where_runs_are_listed(
     assert!(page.contains("acme.own") && !page.contains("tenant/8"), "{page}");
 }
 
+/// A moment before something was there is told as that, and not as calm.
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn a_moment_before_something_was_there_says_so(#[case] database: Database) {
+    let visitor = visitor(database).await;
+    let reply = visitor.get(&format!("/w/main/runs/{}?as_of=2", run(6))).await;
+    assert_eq!(reply.status, StatusCode::NOT_FOUND);
+    let page = String::from_utf8(reply.body.to_vec()).unwrap();
+    for text in ["class=\"past-band\"", "data-not-yet", "had been recorded at", "tenant/10"] {
+        assert!(page.contains(text), "{text}: {page}");
+    }
+    assert!(page.contains(&format!("href=\"/w/main/runs/{}\"", run(6))), "a link to now: {page}");
+    let reply = visitor.get("/w/main/runs/0195f3c0-0000-7000-8000-0000000000ff?as_of=2").await;
+    assert_eq!(reply.status, StatusCode::NOT_FOUND);
+    assert!(!String::from_utf8(reply.body.to_vec()).unwrap().contains("data-not-yet"));
+    for path in ["/w/main", "/w/main/follow-ups", "/w/main/runs", "/w/main/log"] {
+        let page = visitor.page(&format!("{path}?as_of=2020-01-01T00:00:00Z")).await;
+        assert!(page.contains("data-before-all") && page.contains("made later"), "{path}: {page}");
+        assert!(!page.contains("id=\"activity\"") && !page.contains("NothingToDo"), "{path}");
+        assert!(!page.contains("Nothing needs a person"), "{path}: {page}");
+    }
+    // All workspaces together have a past as well.
+    let now = visitor.page("/w").await;
+    assert!(now.contains("class=\"as-of\"") && !now.contains("class=\"past-band\""));
+    let size = visitor.service.size().await;
+    let long_ago = visitor.page("/w?as_of=2020-01-01T00:00:00Z").await;
+    assert!(long_ago.contains("data-untold=\"workspaces-not-there\""), "{long_ago}");
+    let events = "<td class=\"num\">";
+    let then = visitor.page("/w?as_of=2026-03-01T12:00:00Z").await;
+    assert!(then.contains("class=\"past-band\"") && !then.contains("data-every"), "{then}");
+    assert!(then.contains("/w/main/follow-ups?as_of=2026-03-01T12:00:00Z"), "{then}");
+    assert!(now.contains(&format!("{events}{size}</td>")), "{now}");
+    assert!(!then.contains(&format!("{events}{size}</td>")), "{then}");
+}
+
 #[tokio::test]
 async fn what_a_source_said_is_text_and_no_markup() {
     let visitor = visitor(Database::Sqlite).await;
@@ -283,7 +332,8 @@ async fn what_cannot_be_read_is_refused_by_name_as_a_page() {
         ("/w/main/runs?colour=red", 400, "colour"),
         ("/w/main/runs?status=sleeping", 400, "sleeping"),
         ("/w/main?as_of=2099-01-01T00:00:00Z", 422, "future"),
-        ("/w?as_of=2020-01-01T00:00:00Z", 400, "as they are now"),
+        ("/w?as_of=300", 400, "must be a time here"),
+        ("/w?environment=prod", 400, "nothing else"),
         ("/w/nowhere", 404, "workspace"),
         ("/w/main/runs/0195f3c0-0000-7000-8000-0000000000ff", 404, "0195f3c0"),
     ] {

@@ -69,7 +69,7 @@ async fn all_workspaces_stand_side_by_side_for_one_statement_of_each_kind(
     let row = between(&page, "<tbody>", "</tr>");
     assert!(row.contains("href=\"/w/main\""), "{row}");
     assert!(row.contains("href=\"/w/main/follow-ups\">2</a>"), "{row}");
-    assert!(row.contains("href=\"/w/main#stale\">"), "what is overdue is told: {row}");
+    assert!(row.contains("href=\"/w/main/runs?overdue=true\">"), "what is overdue is told: {row}");
     for number in 0..5 {
         let name = format!("other-{number}");
         let ledger = visitor.service.app.ledger();
