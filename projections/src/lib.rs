@@ -50,7 +50,9 @@ pub use remote_claims::Claim;
 pub use saved_views::{Kept, SavedView};
 pub use sight::Sight;
 pub use simulation::{Differing, Judged, Sides, Simulation};
-pub use timeline::{Cause, Entry, FreshnessThen, Period, Timeline, VerdictThen};
+pub use timeline::{
+    Cause, Entry, FreshnessThen, Period, QueueLife, QueueThen, Timeline, Truncated, VerdictThen,
+};
 pub use verify::{Difference, Verification, VerifyProgress, VerifyStep};
 pub use view::{View, ViewError};
 pub use wakes::{

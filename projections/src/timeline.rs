@@ -6,6 +6,7 @@
 //! judge it now. What it says of a moment is what a question as of that moment is answered with.
 
 mod bearing;
+mod queue;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use runledger_ledger::words::{Name, Outcome, RunId, Status};
 use runledger_ledger::workspace::WorkspaceEvent;
 use serde::{Deserialize, Serialize};
 
+pub use self::queue::{QueueLife, QueueThen, Truncated};
 use crate::projector::{self, ProjectionError};
 use crate::rules::actionability::{
     Evidence, Observation, Superseding, Verdict, actionability, is_follow_up, may_supersede,
@@ -41,6 +43,9 @@ pub struct Timeline {
     pub freshness: Vec<Period<FreshnessThen>>,
     /// The same of its actionability.
     pub actionability: Vec<Period<VerdictThen>>,
+    /// What was true of the queue that it waited in, while it waited there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub queue: Option<QueueLife>,
 }
 
 impl Timeline {
@@ -116,8 +121,10 @@ pub enum Cause {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         run_id: Option<RunId>,
     },
-    /// Time alone: a deadline was reached.
+    /// Time alone: a deadline was reached, or a lease was over.
     Deadline,
+    /// An event of a run that the reader does not see.
+    Elsewhere,
 }
 
 /// What is known of a run and of what bears on it, while the log is read.
@@ -197,6 +204,7 @@ fn tell(mut story: Story, events: &[Recorded], at: Moment) -> Result<Timeline, P
         more_recorded: 0,
         freshness: Vec::new(),
         actionability: Vec::new(),
+        queue: None,
     };
     for (place, event) in events.iter().enumerate() {
         story.apply(event)?;

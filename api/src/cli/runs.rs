@@ -1,6 +1,7 @@
 //! `runledger runs`.
 
 mod show;
+mod timeline;
 
 use clap::builder::PossibleValuesParser;
 use runledger_ledger::clock::Clock;

@@ -10,8 +10,9 @@ use crate::problem::{ApiResult, Problems};
 use crate::question::{Answer, LogQuestion, When};
 use crate::schema::timeline::TimelineShape;
 
-/// Both truths of a run over time: each event that was recorded of it, and each freshness and
-/// verdict that it had, from when to when, with what changed it. What it says of a moment is what a
+/// Both truths of a run over time: each event that was recorded of it, each freshness and verdict that
+/// it had, from when to when, with what changed it, and the verdicts on the queue that it waited in,
+/// as long as it waited. What it says of a moment is what a
 /// question as of that moment is answered with.
 #[utoipa::path(
     get,
@@ -34,8 +35,8 @@ pub async fn read_timeline(
     if !question.access.sees_run(&app, workspace, run).await? {
         return Err(unknown_run(run));
     }
-    let told = app.projections().timeline(workspace, run, size, at).await?;
+    let sight = question.access.sight();
+    let told = app.projections().whole_timeline(workspace, run, (size, at), sight).await?;
     let told = told.ok_or_else(|| unknown_run(run))?;
-    let told = question.access.sight().of_timeline(told);
     Ok(question.answer(told))
 }

@@ -216,5 +216,6 @@ const fn untold(run_id: RunId) -> Told {
         more_recorded: 0,
         freshness: Vec::new(),
         actionability: Vec::new(),
+        queue: None,
     }
 }

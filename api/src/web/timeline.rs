@@ -233,7 +233,10 @@ impl Because {
                 position: Some(*position),
                 other: run_id.filter(|run| *run != of),
             },
-            Cause::Deadline => Because { what: "timeline-passed", position: None, other: None },
+            // The queue alone has events elsewhere, and it is not drawn.
+            Cause::Deadline | Cause::Elsewhere => {
+                Because { what: "timeline-passed", position: None, other: None }
+            }
         }
     }
 }

@@ -105,6 +105,15 @@ impl Statement {
         self.push(if values.is_empty() { "(VALUES ('', ''))" } else { ")" })
     }
 
+    /// `(VALUES (…, …), …)` of streams and places in them, repeated like those of a list.
+    pub(crate) fn places(&mut self, values: &[(Uuid, i64)]) -> &mut Self {
+        for (place, (stream, sequence)) in padded(values).enumerate() {
+            self.push(if place == 0 { "(VALUES (" } else { ", (" });
+            self.bind(*stream).push(", ").bind(*sequence).push(")");
+        }
+        self.push(")")
+    }
+
     pub(super) fn sql(&self) -> &str {
         &self.sql
     }

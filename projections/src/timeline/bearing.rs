@@ -1,6 +1,7 @@
 //! What bears on a run: its own events, those of runs that may supersede it, what was seen of its
 //! subject since it ended, and what the workspace as a whole was told.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use runledger_ledger::catalog::Catalog;
@@ -20,6 +21,7 @@ use crate::projector::{Checkpoint, ProjectionError};
 use crate::query::Statement;
 use crate::rules::actionability::{KeyValue, supersession_key};
 use crate::rules::blind::BlindTime;
+use crate::sight::Sight;
 use crate::tables::{Model, code};
 use crate::view::ViewError;
 
@@ -33,7 +35,7 @@ const SUCCESSES: i64 = 50;
 
 impl Projections {
     /// The life of a run from the first `size` events of its workspace's log, as it was known at
-    /// `at`. None if nothing is recorded of it there.
+    /// `at`. None if nothing is recorded of it there. The queue that it waited in is left out.
     pub async fn timeline(
         &self,
         workspace: WorkspaceId,
@@ -41,6 +43,32 @@ impl Projections {
         size: u64,
         at: Moment,
     ) -> Result<Option<Timeline>, ViewError> {
+        Ok(self.read_timeline(workspace, id, size, at).await?.map(|(told, ..)| told))
+    }
+
+    /// The same with the queue that it waited in, as a reader may see it.
+    pub async fn whole_timeline(
+        &self,
+        workspace: WorkspaceId,
+        id: RunId,
+        (size, at): (u64, Moment),
+        sight: &Sight,
+    ) -> Result<Option<Timeline>, ViewError> {
+        let Some((mut told, events, live)) = self.read_timeline(workspace, id, size, at).await?
+        else {
+            return Ok(None);
+        };
+        told.queue = self.queue_life(&live, sight, (id, &events), (size, at)).await?;
+        Ok(Some(sight.of_timeline(told)))
+    }
+
+    async fn read_timeline(
+        &self,
+        workspace: WorkspaceId,
+        id: RunId,
+        size: u64,
+        at: Moment,
+    ) -> Result<Option<(Timeline, Vec<Recorded>, Checkpoint)>, ViewError> {
         let store = self.store();
         let own = whole(store, workspace, Stream::run(id), size).await?;
         let mut run = Run::default();
@@ -86,7 +114,7 @@ impl Projections {
             catalog: Catalog::built_in(),
             blind: BlindTime::default(),
         };
-        Ok(Some(tell(story, &events, at)?))
+        Ok(Some((tell(story, &events, at)?, events, live)))
     }
 
     /// The streams of the successes that may ever have superseded a run: those of its operation and
@@ -189,6 +217,60 @@ async fn rest(
         };
         after = last.sequence;
     }
+}
+
+/// The events of a stream after a sequence, at most so many, those among the first `size` of the log.
+pub(super) async fn page(
+    store: &Store,
+    workspace: WorkspaceId,
+    stream: Stream,
+    (after, limit): (u64, u32),
+    size: u64,
+) -> Result<Vec<Recorded>, ViewError> {
+    let events = store.stream(workspace, stream, after, limit).await?;
+    let events = events.iter().filter(|stored| stored.position < size);
+    Ok(events.map(decode).collect::<Result<_, _>>()?)
+}
+
+/// Of each stream the sequence of its last event before `position`; 0 if there is none. All of them
+/// are halved together, so that many cost as many statements as one.
+pub(super) async fn sequences_before(
+    store: &Store,
+    workspace: WorkspaceId,
+    streams: &[Stream],
+    position: u64,
+) -> Result<Vec<u64>, ViewError> {
+    const AT: &str = "SELECT aggregate_id, position FROM events WHERE workspace_id = ";
+    let Some(kind) = streams.first().map(|stream| stream.kind) else { return Ok(Vec::new()) };
+    let lasts = store.last_sequences(workspace, streams).await?;
+    let mut between: BTreeMap<Uuid, (u64, u64)> =
+        lasts.into_iter().map(|(stream, last)| (stream.id, (0, last + 1))).collect();
+    let mut tx = Tx::read(store, workspace).await?;
+    loop {
+        let open = between.iter().filter(|(_, (before, from))| before + 1 < *from);
+        let asked: Vec<(Uuid, i64)> = open
+            .map(|(id, (before, from))| {
+                (*id, i64::try_from(before.midpoint(*from)).unwrap_or(i64::MAX))
+            })
+            .collect();
+        if asked.is_empty() {
+            break;
+        }
+        let mut statement = Statement::new(AT);
+        statement.bind(workspace.0).push(" AND aggregate_type = ").bind(kind.number());
+        statement.push(" AND (aggregate_id, sequence) IN ").places(&asked);
+        let rows: Vec<(Uuid, i64)> = statement.fetch(&mut tx).await?;
+        let found: BTreeMap<Uuid, i64> = rows.into_iter().collect();
+        for (id, _) in asked {
+            let Some((before, from)) = between.get_mut(&id) else { continue };
+            let middle = before.midpoint(*from);
+            let is_before =
+                found.get(&id).is_some_and(|at| u64::try_from(*at).is_ok_and(|at| at < position));
+            *(if is_before { before } else { from }) = middle;
+        }
+    }
+    let before = |stream: &Stream| between.get(&stream.id).map_or(0, |(before, _)| *before);
+    Ok(streams.iter().map(before).collect())
 }
 
 /// The sequence of the last event of a stream that was recorded before `moment`; 0 if there is none.

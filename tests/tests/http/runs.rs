@@ -1,6 +1,7 @@
 //! Runs: what is recorded of one, and a person's word on it.
 
 mod list;
+mod queues;
 
 use rstest::rstest;
 use runledger_ledger::time::Span;

@@ -9,7 +9,7 @@ use runledger_ledger::words::{Outcome, Status};
 use runledger_projections::rules::actionability::Actionability;
 use runledger_projections::rules::freshness::Freshness;
 use runledger_projections::{
-    FollowUpFilter, ItemOrder, PageRequest, RunFilter, View, ViewError, Watched, watch,
+    FollowUpFilter, ItemOrder, PageRequest, RunFilter, Sight, View, ViewError, Watched, watch,
 };
 use runledger_tests::superuser_of;
 use runledger_tests::world::{
@@ -198,6 +198,15 @@ async fn every_question_is_answered_from_an_index(world: World) {
         assert_eq!(watched.len(), 1, "{watched:?}");
         asked.push(("a timeline".to_owned(), watched));
     }
+    // One that waits, in a queue with thousands before it.
+    let sight = Sight::default();
+    let moment = (view.position(), view.at());
+    let told = world.projections.whole_timeline(world.workspace, run(4_000), moment, &sight);
+    let (told, watched) = Box::pin(watch(told)).await;
+    let queue = told.unwrap().unwrap().queue.unwrap();
+    assert!(!queue.verdicts.is_empty() && queue.truncated.is_empty(), "{queue:#?}");
+    assert!((5..20).contains(&watched.len()), "{watched:#?}");
+    asked.push(("a queue's timeline".to_owned(), watched));
     for (question, watched) in asked {
         for Watched { sql, plan } in watched {
             statements += 1;

@@ -11,14 +11,14 @@ use runledger_projections::rules::freshness::Freshness;
 use runledger_projections::rules::guidance::Severity;
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::{
-    AsOf, Counts, FollowUpFilter, FollowUpItem, PageRequest, Period, RunFilter, View,
+    AsOf, Counts, FollowUpFilter, FollowUpItem, PageRequest, Period, RunFilter, Sight, View,
 };
 use runledger_tests::world::{BEGIN, World};
 use serde_json::Value;
 
 use crate::story::{
     RUNS, Shape, Signal, Story, before, dispatched, minutes, run_id, shape, signal, signalled,
-    story,
+    story, story_of_queues,
 };
 
 /// Stories that each property is held against in memory, and on PostgreSQL.
@@ -85,6 +85,9 @@ properties! {
     a_timeline_says_of_each_moment_what_was_answered_then of story() =>
         a_timeline_says_of_each_moment_what_was_answered_then_on_sqlite,
         a_timeline_says_of_each_moment_what_was_answered_then_on_postgresql;
+    a_timeline_says_of_each_moment_what_was_answered_then of story_of_queues() =>
+        the_queue_of_a_timeline_is_what_was_answered_then_on_sqlite,
+        the_queue_of_a_timeline_is_what_was_answered_then_on_postgresql;
     the_order_of_arrival_makes_no_difference of arrivals() =>
         the_order_of_arrival_makes_no_difference_on_sqlite,
         the_order_of_arrival_makes_no_difference_on_postgresql;
@@ -97,16 +100,19 @@ async fn a_timeline_says_of_each_moment_what_was_answered_then(world: &World, st
     story.happen(world).await;
     let view = world.view().await;
     let (size, now) = (view.position(), view.at());
-    let mut timelines = Vec::new();
+    let (mut timelines, sight) = (Vec::new(), Sight::default());
     for number in 0..RUNS {
         let id = run_id(number);
-        timelines.extend(world.projections.timeline(world.workspace, id, size, now).await.unwrap());
+        let told = world.projections.whole_timeline(world.workspace, id, (size, now), &sight);
+        timelines.extend(told.await.unwrap());
     }
     let mut moments: Vec<Moment> = timelines
         .iter()
         .flat_map(|told| {
             let fresh = told.freshness.iter().map(|period| period.from);
-            fresh.chain(told.actionability.iter().map(|period| period.from)).collect::<Vec<_>>()
+            let queues = told.queue.iter().flat_map(|queue| &queue.verdicts);
+            let others = told.actionability.iter().map(|period| period.from);
+            fresh.chain(others).chain(queues.map(|period| period.from)).collect::<Vec<_>>()
         })
         .collect();
     moments.push(now);
@@ -116,9 +122,16 @@ async fn a_timeline_says_of_each_moment_what_was_answered_then(world: &World, st
     for moment in moments.into_iter().rev().step_by(step) {
         let then = world.view_of(AsOf::Moment(moment)).await;
         for told in &timelines {
-            let standing = then.run(told.run_id).await.unwrap().map(|standing| standing.now);
+            let standing = then.run(told.run_id).await.unwrap();
             let was = at(&told.freshness, moment).map(|was| was.freshness);
-            assert_eq!(was, standing.as_ref().map(|now| now.freshness), "{moment} {told:#?}");
+            assert_eq!(was, standing.as_ref().map(|one| one.now.freshness), "{moment} {told:#?}");
+            let in_queue = told.queue.as_ref();
+            assert!(in_queue.is_none_or(|queue| queue.truncated.is_empty()), "{told:#?}");
+            let was = in_queue.and_then(|queue| at(&queue.verdicts, moment));
+            let waited = standing.as_ref().filter(|one| one.recorded.status == Status::Queued);
+            let answered = waited.and_then(|one| Some(one.now.queue?.verdict));
+            assert_eq!(was.map(|was| was.verdict), answered, "{moment} {told:#?}");
+            let standing = standing.map(|standing| standing.now);
             let was = at(&told.actionability, moment);
             let answered = standing.map(|now| (now.actionability, now.follow_up));
             let told_then = was.map(|was| (was.verdict.clone(), was.follow_up));

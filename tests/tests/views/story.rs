@@ -130,6 +130,33 @@ pub(crate) fn story() -> impl Strategy<Value = Story> {
         .prop_map(|(shapes, steps)| Story { shapes, steps })
 }
 
+/// Runs that wait in one queue or in another, workers that come and go, and time that passes.
+pub(crate) fn story_of_queues() -> impl Strategy<Value = Story> {
+    let shapes = (0..3_usize, 0..2_usize).prop_map(|(operation, queue)| {
+        let named = Named {
+            operation: Some(name(OPERATIONS[operation])),
+            queue: Some(name(QUEUES[queue])),
+            ..Named::default()
+        };
+        Shape { named }
+    });
+    let run = 0..RUNS;
+    let step = prop_oneof![
+        8 => run.clone().prop_map(Step::Dispatch),
+        5 => run.clone().prop_map(|run| Step::Signal(run, Signal::Started, 0)),
+        2 => (run, outcome(), 0..90_u8)
+            .prop_map(|(run, outcome, late)| Step::Signal(run, Signal::Ended(outcome), late)),
+        5 => (0..2_u8, prop::sample::subsequence(vec![0, 1], 0..=2))
+            .prop_map(|(worker, queues)| Step::Worker(worker, queues)),
+        1 => (0..2_u8).prop_map(Step::WorkerStopped),
+        10 => (1..30_u8).prop_map(Step::Wait),
+        1 => (1..40_u8).prop_map(Step::Blind),
+    ];
+    let shapes = prop::collection::vec(shapes, usize::from(RUNS));
+    (shapes, prop::collection::vec(step, 20..70))
+        .prop_map(|(shapes, steps)| Story { shapes, steps })
+}
+
 impl Story {
     fn named(&self, run: u8) -> Named {
         self.shapes[usize::from(run)].named.clone()

@@ -2,10 +2,10 @@
 
 use anyhow::Context;
 use runledger_ledger::words::RunId;
-use runledger_projections::Page;
 use runledger_projections::rules::actionability::Proof;
 use runledger_projections::rules::standing::{Now, Recorded, Standing};
 use runledger_projections::texts::{Phrase, Texts};
+use runledger_projections::{Page, Timeline};
 use serde::Deserialize;
 
 use super::super::events::{self, Line};
@@ -13,6 +13,7 @@ use super::super::reading::{Query, Reader, Reading};
 use super::super::table::{Cell, Table, wrap};
 use super::super::times::{absolute, relative};
 use super::super::{Answer, Unusable, output};
+use super::timeline;
 
 /// Show one run: what is recorded of it, what is true of it now and why, and its events.
 #[derive(Debug, clap::Args)]
@@ -21,6 +22,7 @@ Examples:
   runledger runs show 0192a0f4-7bde-7c3a-8f51-0d6c9e41b7aa
   runledger runs show 9e41b7aa                  the end of an id, as lists show it
   runledger runs show 9e41b7aa --as-of 2h       as it was two hours ago
+  runledger runs show 9e41b7aa --timeline       was there a worker while it waited?
 
 Exit codes: 0 shown; 1 there is no such run, or it failed; 2 the command line or a setting cannot
 be used; 3 the server cannot be reached, or refused")]
@@ -28,6 +30,10 @@ pub(in crate::cli) struct Show {
     /// The run's id, or its end
     #[arg(value_name = "RUN")]
     run: String,
+    /// What was true of it from when to when instead, with what changed it: its freshness, the queue that it
+    /// waited in, and whether it needed a person
+    #[arg(long)]
+    timeline: bool,
     #[command(flatten)]
     reading: Reading,
 }
@@ -43,6 +49,11 @@ impl Show {
     pub(super) async fn print(&self) -> anyhow::Result<Answer> {
         let reader = self.reading.begin().await?;
         let id = self.id(&reader).await?;
+        if self.timeline {
+            let told = reader.ask::<Timeline>(&["runs", &id, "timeline"], Query::new()).await?;
+            told.iter().for_each(timeline::print);
+            return Ok(Answer::Yes);
+        }
         let Some(standing) = reader.ask::<Standing>(&["runs", &id], Query::new()).await? else {
             return Ok(Answer::Yes);
         };
