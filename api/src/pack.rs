@@ -10,9 +10,11 @@ pub use check::{Recomputed, recompute};
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::Write;
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 use runledger_ledger::canonical;
+use runledger_ledger::catalog::Catalog;
 use runledger_ledger::checkpoints::Keys;
 use runledger_ledger::event::{AggregateType, AnyEvent, Recorded};
 use runledger_ledger::run::RunEvent;
@@ -20,6 +22,7 @@ use runledger_ledger::store::{SignedCheckpoint, Store};
 use runledger_ledger::time::Moment;
 use runledger_ledger::tree;
 use runledger_ledger::words::{RunId, WorkspaceId};
+use runledger_ledger::workspace::WorkspaceEvent;
 use runledger_proof::note::{Note, SignerKey};
 use runledger_proof::pack::{self, FORMAT, Manifest};
 use runledger_proof::receipt::Receipt;
@@ -68,6 +71,23 @@ pub struct Scope {
 }
 
 impl Scope {
+    /// A pack of what never was would show nothing: only of the whole log follows that something is
+    /// not in it. One of an operation that the catalog names may be empty.
+    ///
+    /// # Errors
+    /// What is not known.
+    fn is_known(&self, is_there: bool, has_runs: bool, catalog: &Catalog) -> anyhow::Result<()> {
+        let operation = self.operation.as_deref().filter(|_| !has_runs);
+        let operation = operation.filter(|name| !names(catalog, name));
+        if let Some(operation) = operation {
+            bail!("{}", unknown_operation(operation, catalog));
+        }
+        match self.run.filter(|_| !is_there) {
+            Some(run) => bail!("no run {run} is in the log"),
+            None => Ok(()),
+        }
+    }
+
     /// # Errors
     /// What is wrong with it, if no event can be in it.
     pub fn check(&self) -> Result<(), String> {
@@ -78,6 +98,21 @@ impl Scope {
             _ => Ok(()),
         }
     }
+}
+
+/// Whether a catalog names an operation, by its canonical name.
+fn names(catalog: &Catalog, operation: &str) -> bool {
+    catalog.operations().any(|one| one.name == operation)
+}
+
+/// What is said of an operation of which there can be no pack.
+pub fn unknown_operation(operation: &str, catalog: &Catalog) -> String {
+    let canonical = catalog.canonical(operation);
+    let alias = match canonical == operation {
+        true => String::new(),
+        false => format!("; it is an alias of {canonical:?}, by which runs are recorded"),
+    };
+    format!("no operation {operation:?} is in the log or in the catalog{alias}")
 }
 
 /// What was made.
@@ -185,6 +220,7 @@ impl Pack {
         let note = Note::parse(&checkpoint.note).context("the checkpoint cannot be read")?;
         let (mut lines, mut derived) = (Growing::new()?, Derived::of_log(whole).await?);
         let mut runs = HashSet::new();
+        let (mut catalog, mut is_there) = (Catalog::built_in(), false);
         let mut next = 0;
         while next < size {
             let page = store.log(workspace, next, size, PAGE).await?;
@@ -193,6 +229,12 @@ impl Pack {
             for stored in &page {
                 let event = Recorded::decode(&stored.body)
                     .with_context(|| format!("the event at {} cannot be read", stored.position))?;
+                if let AnyEvent::Workspace(WorkspaceEvent::CatalogPublished(new)) =
+                    &event.fact.event
+                {
+                    catalog = Catalog::parse(&new.content).map_or(catalog, Arc::new);
+                }
+                is_there |= event.stream.run_id().is_some_and(|run| order.scope.run == Some(run));
                 let chosen = order.scope.holds(&event, &mut runs);
                 if chosen && !whole {
                     let index = stored.position;
@@ -207,6 +249,7 @@ impl Pack {
                 derived.take(&mut self.files, &stored.body, event, chosen).await?;
             }
         }
+        order.scope.is_known(is_there, !runs.is_empty(), &catalog)?;
         if !whole {
             self.files.keep("events.ndjson", lines)?;
         }

@@ -16,7 +16,6 @@ use serde::Serialize;
 use super::maintenance::{Database, Which};
 use super::progress::Bar;
 use super::table::{Cell, Row, Table};
-use super::times::absolute;
 use super::{Answer, Unusable, block_on, output};
 use crate::server;
 use crate::signing_key::KeySource;
@@ -334,6 +333,7 @@ struct Item {
     id: String,
     state: ArchiveState,
     from: u64,
+    /// The position after the last one, as everywhere in JSON; people are shown the last one.
     to: u64,
     bodies: Option<u64>,
     place: String,
@@ -368,7 +368,7 @@ impl From<Archive> for Item {
             checkpoint_size: ordered.size,
             reason: ordered.reason.to_string(),
             ordered_by: archive.ordered_by.map(|actor| actor.id.to_string()),
-            ordered_at: absolute(archive.ordered_at),
+            ordered_at: archive.ordered_at.to_string(),
         }
     }
 }
@@ -397,7 +397,7 @@ async fn show(list: &List) -> anyhow::Result<Answer> {
         return Ok(Answer::Yes);
     }
     let mut table =
-        Table::new(["WORKSPACE", "STATE", "FROM", "TO", "BODIES", "BY", "REASON", "PLACE"]);
+        Table::new(["WORKSPACE", "STATE", "FIRST", "LAST", "BODIES", "BY", "REASON", "PLACE"]);
     for Listed { workspace, archives, .. } in &all {
         for one in archives {
             table.row(Row::of([

@@ -105,7 +105,11 @@ pub(super) fn run(command: &Audit) -> anyhow::Result<Answer> {
         // A pack that nobody knows to be read is read by nobody.
         if let Err(error) = note_read(projections.ledger(), workspace, export, &made).await {
             let _ = std::fs::remove_file(&export.output);
-            return Err(error.context("the log could not say who made the pack, so there is none"));
+            return Err(error.context(
+                "the log could not say who made the pack, so there is none; it takes a database role that \
+                 may record (the one of `runledger serve`), or a server that makes the pack \
+                 (`runledger audit request`)",
+            ));
         }
         store.close().await;
         output::line(format!("{path}: {} events of a log of {}", made.events, made.size));

@@ -79,7 +79,7 @@ impl Connection {
         let settings = Settings::resolve(&flags, &|name| std::env::var(name).ok())?;
         let url = self.url.clone().or_else(|| set("RUNLEDGER_URL"));
         let url = url.unwrap_or_else(|| format!("http://{}", reachable(settings.listen)));
-        let token = match (&self.token_file, set("RUNLEDGER_TOKEN")) {
+        let token = match (&self.token_file, token_of_environment()?) {
             (None, Some(token)) => token,
             (Some(file), _) => read_token(file)?,
             (None, None) => read_token(&settings.token_file())?,
@@ -124,7 +124,19 @@ async fn only_workspace(client: &Client) -> anyhow::Result<String> {
 pub(super) fn token(file: Option<&std::path::Path>) -> anyhow::Result<String> {
     match file {
         Some(file) => read_token(file),
-        None => Ok(std::env::var("RUNLEDGER_TOKEN").unwrap_or_default()),
+        None => Ok(token_of_environment()?.unwrap_or_default()),
+    }
+}
+
+/// The token of the environment; none where the variable is not set. An empty one is a secret that is
+/// missing, and nobody goes on with the administrator's instead.
+fn token_of_environment() -> anyhow::Result<Option<String>> {
+    match std::env::var("RUNLEDGER_TOKEN") {
+        Ok(token) if token.trim().is_empty() => Err(anyhow::Error::new(Unusable(
+            "RUNLEDGER_TOKEN is set and empty; set it to a token, or take it out of the environment"
+                .to_owned(),
+        ))),
+        token => Ok(token.ok()),
     }
 }
 

@@ -56,6 +56,10 @@ pub(super) struct New {
 ///
 /// A running server takes it up within seconds, and signs with all keys. Hand the new policy file
 /// out, wait until everybody has it, and then retire the old keys.
+///
+/// `retire` takes keys from what signs, and from what `keys list --policy` prints. Whoever verifies what
+/// was signed before (checkpoints, packs, receipts) needs the lines of the old keys all the same: keep
+/// them in policy files, and add the new one to them.
 #[derive(Debug, clap::Args)]
 pub(super) struct Change {
     #[command(flatten)]
@@ -70,7 +74,13 @@ pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
             let newer = Keys::make(keys.name(), &Entropy::system())?;
             Ok(keys.rotate(newer)?)
         }),
-        Command::Retire(change) => self::change(&change.database, |keys| Ok(keys.newest())),
+        Command::Retire(change) => {
+            let done = self::change(&change.database, |keys| Ok(keys.newest()))?;
+            output::note(
+                "keep the lines of retired keys in policy files: what they signed is verified by them",
+            );
+            Ok(done)
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use runledger_ledger::submission::{Command, Submission};
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::{Note, RunId, WorkspaceId};
 use runledger_ledger::workspace::WorkspaceCommand;
+use runledger_projections::AsOf;
 use serde::{Deserialize, Serialize};
 use tokio_util::io::ReaderStream;
 use utoipa::{IntoParams, ToSchema};
@@ -17,7 +18,7 @@ use crate::access::Access;
 use crate::app::App;
 use crate::exports::{Export, Exports, NoExport, State as Stand};
 use crate::extract::{Json, Nothing, Path, Query, Workspace};
-use crate::pack::{Order, Scope};
+use crate::pack::{Order, Scope, unknown_operation};
 use crate::problem::{ApiError, ApiResult, Problems};
 
 /// What the log says of a read for which nobody gave a reason.
@@ -85,6 +86,15 @@ pub async fn make_pack(
         to: moment(new.to, "to")?,
     };
     scope.check().map_err(invalid)?;
+    if let Some(operation) = &scope.operation {
+        let view = app.projections().view(workspace, AsOf::Now).await?;
+        let known = view.operations(None).await?;
+        if !known.iter().any(|one| one.operation == *operation) {
+            let catalog = app.ledger().catalog(workspace).await?;
+            let why = unknown_operation(operation, &catalog);
+            return Err(invalid(format!("`operation`: {why}")));
+        }
+    }
     let requester = new.requester.unwrap_or_else(|| actor.id.to_string());
     if requester.len() > 255 || requester.chars().any(char::is_control) {
         return Err(invalid("`requester` must be a name of 255 bytes at most".to_owned()));

@@ -196,6 +196,10 @@ impl Look<'_> {
             self.differs("the manifest is about another log than the checkpoint");
             return false;
         }
+        if !origin.ends_with(&format!("/ledger/{}", self.manifest.workspace)) {
+            self.differs("the manifest names another workspace than the origin of the log");
+            return false;
+        }
         let whole = from.is_multiple_of(WIDTH) && to.is_multiple_of(WIDTH);
         // Each tile is a file: nobody is kept busy by a manifest that tells of more than it names.
         let named = to.saturating_sub(*from) / WIDTH <= self.manifest.files.len() as u64;

@@ -18,7 +18,7 @@ use crate::policy::{Distrust, Policy};
 use crate::receipt::Receipt;
 use crate::tile::{self, Of, Tile};
 use crate::walk::{Difference, Walk};
-use crate::witness::{AddCheckpoint, Seen};
+use crate::witness::{AddCheckpoint, Refused, Seen};
 use crate::zip::{self, ZipError};
 
 /// What a manifest begins with.
@@ -86,6 +86,9 @@ pub struct Verified {
     pub checkpoints: u64,
     /// Events whose bodies two people have had erased. That is no difference.
     pub erased: Settled,
+    /// Checkpoints of the history that only keys have signed which the policy does not name. The log
+    /// continues them; that it was signed so, somebody else says.
+    pub unknown: Vec<u64>,
     /// What differs; nothing, if the pack is intact.
     pub differences: Vec<String>,
 }
@@ -125,6 +128,7 @@ pub fn verify(pack: &[u8], policy: &Policy) -> Result<Verified, PackError> {
         policy,
         checkpoint: &checkpoint,
         erasures: Erasures::default(),
+        unknown: Vec::new(),
         differences: Vec::new(),
     };
     look.manifest(&manifest);
@@ -138,8 +142,8 @@ pub fn verify(pack: &[u8], policy: &Policy) -> Result<Verified, PackError> {
         ));
     }
     let erased = look.erasures();
-    let differences = look.differences;
-    Ok(Verified { manifest, events, checkpoints, erased, differences })
+    let Look { unknown, differences, .. } = look;
+    Ok(Verified { manifest, events, checkpoints, erased, unknown, differences })
 }
 
 /// Whether a key of the log has signed these bytes.
@@ -158,6 +162,7 @@ struct Look<'a> {
     policy: &'a Policy,
     checkpoint: &'a Checkpoint,
     erasures: Erasures,
+    unknown: Vec<u64>,
     differences: Vec<String>,
 }
 
@@ -200,7 +205,18 @@ impl Look<'_> {
         let bodies = files.iter().filter(|(name, _)| name.starts_with("consistency/"));
         let (mut seen, mut count) = (Seen::nothing(), 0);
         for (name, bytes) in bodies {
-            match AddCheckpoint::parse(bytes).and_then(|ask| ask.judge(policy.logs(), seen)) {
+            let ask = AddCheckpoint::parse(bytes);
+            let judged = ask.and_then(|ask| match ask.judge(policy.logs(), seen) {
+                // Another key may have signed it in its time: whether the log continues it, can be
+                // said all the same.
+                Err(Refused::Unsigned) if !ask.is_forged(policy.logs()) => {
+                    let next = ask.continues(seen)?;
+                    self.unknown.push(next.size);
+                    Ok(next)
+                }
+                judged => judged,
+            });
+            match judged {
                 Ok(next) if next.origin == self.checkpoint.origin => {
                     seen = Seen { size: next.size, root: next.root };
                     count += 1;

@@ -93,7 +93,7 @@ impl AddCheckpoint {
     pub fn judge(&self, keys: &[VerifierKey], seen: Seen) -> Result<Checkpoint, Refused> {
         let checkpoint = Checkpoint::parse(&self.note.text);
         let checkpoint = checkpoint.map_err(|_| Refused::Malformed("its note is no checkpoint"))?;
-        let Checkpoint { origin, size, root, .. } = &checkpoint;
+        let Checkpoint { origin, .. } = &checkpoint;
         let of_log: Vec<&VerifierKey> = keys.iter().filter(|key| key.name() == origin).collect();
         if of_log.is_empty() {
             return Err(Refused::UnknownOrigin(origin.clone()));
@@ -103,6 +103,22 @@ impl AddCheckpoint {
             Ok(_) | Err(NoteError::Invalid(_)) => return Err(Refused::Unsigned),
             Err(_) => return Err(Refused::Malformed("its checkpoint is no note")),
         }
+        self.continues(seen)
+    }
+
+    /// Whether a key that is trusted is named as the maker of a signature that does not hold.
+    pub(crate) fn is_forged(&self, keys: &[VerifierKey]) -> bool {
+        self.note.verify(keys).is_err()
+    }
+
+    /// Whether its checkpoint continues what was `seen` of the log, whoever has signed it.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub(crate) fn continues(&self, seen: Seen) -> Result<Checkpoint, Refused> {
+        let checkpoint = Checkpoint::parse(&self.note.text);
+        let checkpoint = checkpoint.map_err(|_| Refused::Malformed("its note is no checkpoint"))?;
+        let Checkpoint { size, root, .. } = &checkpoint;
         if self.old > *size {
             return Err(Refused::Malformed("its old size is larger than that of the checkpoint"));
         }

@@ -19,6 +19,15 @@ pub enum ZipError {
     /// The bytes are not those of an archive in this form.
     #[error("it is no zip file in the form of audit packs: {0}")]
     Form(&'static str),
+    /// A file is not written in the one way in which it would be: by other programs, for example.
+    #[error(
+        "it is no zip file in the form of audit packs: the file {0} in it is written in another way; \
+         whoever packed it again has the original"
+    )]
+    Written(String),
+    /// The end is missing.
+    #[error("it is cut off after {0} bytes: the rest of it is missing")]
+    Cut(usize),
     /// A file is not what its checksum says.
     #[error("the file {0} in it is damaged")]
     Damaged(String),
@@ -108,13 +117,21 @@ impl<W: Write> ZipWriter<W> {
 /// If it is written in any other way than [`ZipWriter`] would.
 pub fn read(archive: &[u8]) -> Result<Vec<(&str, &[u8])>, ZipError> {
     let form = ZipError::Form;
+    // What has its end is not cut off, whatever its files say of their lengths.
+    let ended = archive.len().checked_sub(22).is_some_and(|end| {
+        archive.get(end..).is_some_and(|end| end.starts_with(&END.to_le_bytes()))
+    });
+    let cut = |why: &'static str| {
+        if ended { form(why) } else { ZipError::Cut(archive.len()) }
+    };
     let mut files = Vec::new();
     let mut entries: Vec<Entry> = Vec::new();
     let mut rest = archive;
     while rest.starts_with(&LOCAL.to_le_bytes()) {
         let offset =
             u32::try_from(archive.len() - rest.len()).map_err(|_| form("it is too large"))?;
-        let header = rest.get(..30).ok_or(form("it is cut off"))?;
+        let header =
+            rest.get(..30).ok_or_else(|| cut("a file in it is longer than the archive"))?;
         let number = |at: usize| {
             header
                 .get(at..at + 4)
@@ -123,17 +140,23 @@ pub fn read(archive: &[u8]) -> Result<Vec<(&str, &[u8])>, ZipError> {
         };
         let (crc, size) = (number(14), number(18));
         let length = usize::from(u16::from_le_bytes([header[26], header[27]]));
-        let name = rest.get(30..30 + length).ok_or(form("it is cut off"))?;
+        let name = rest
+            .get(30..30 + length)
+            .ok_or_else(|| cut("a file in it is longer than the archive"))?;
         let name = std::str::from_utf8(name).map_err(|_| form("a name in it is not text"))?;
         let start = 30 + length;
-        let end = usize::try_from(size).ok().and_then(|size| start.checked_add(size));
-        let end = end.ok_or(form("it is cut off"))?;
-        let bytes = rest.get(start..end).ok_or(form("it is cut off"))?;
         let entry = Entry { name: name.to_owned(), crc, size, offset };
         let ordered = entries.last().is_none_or(|last| last.name.as_str() < name);
-        if !ordered || !is_path(name) || entry.local() != rest[..start] {
-            return Err(form("a file in it is not written as it should be"));
+        if !is_path(name) {
+            return Err(form("a name in it leads out of it, or is no plain path"));
         }
+        if !ordered || entry.local() != rest[..start] {
+            return Err(ZipError::Written(name.to_owned()));
+        }
+        let end = usize::try_from(size).ok().and_then(|size| start.checked_add(size));
+        let end = end.ok_or_else(|| cut("a file in it is longer than the archive"))?;
+        let bytes =
+            rest.get(start..end).ok_or_else(|| cut("a file in it is longer than the archive"))?;
         if crc32(bytes) != crc {
             return Err(ZipError::Damaged(name.to_owned()));
         }
@@ -145,7 +168,12 @@ pub fn read(archive: &[u8]) -> Result<Vec<(&str, &[u8])>, ZipError> {
         rest = &rest[end..];
     }
     let start = u32::try_from(archive.len() - rest.len()).map_err(|_| form("it is too large"))?;
-    if rest != directory(&entries, start) {
+    let directory = directory(&entries, start);
+    let begins = directory.starts_with(rest) || LOCAL.to_le_bytes().starts_with(rest);
+    if begins && rest.len() < directory.len() {
+        return Err(ZipError::Cut(archive.len()));
+    }
+    if rest != directory {
         return Err(form("its directory is not that of its files"));
     }
     Ok(files)
@@ -219,11 +247,21 @@ impl Default for Checksum {
 }
 
 impl Checksum {
-    /// Adds bytes.
+    /// Adds bytes, sixteen at a time: byte by byte each would wait for the one before, and packs are
+    /// large.
     pub fn add(&mut self, bytes: &[u8]) {
-        const TABLE: [u32; 256] = table();
-        self.0 = bytes.iter().fold(self.0, |crc: u32, byte| {
-            TABLE[usize::from(crc.to_le_bytes()[0] ^ byte)] ^ (crc >> 8)
+        static TABLES: [[u32; 256]; 16] = tables();
+        let (chunks, rest) = bytes.as_chunks::<16>();
+        let mut crc = self.0;
+        for chunk in chunks {
+            let mut chunk = *chunk;
+            let begun = crc.to_le_bytes();
+            chunk.iter_mut().zip(begun).for_each(|(byte, begun)| *byte ^= begun);
+            let parts = chunk.iter().zip(TABLES.iter().rev());
+            crc = parts.fold(0, |sum, (byte, table)| sum ^ table[usize::from(*byte)]);
+        }
+        self.0 = rest.iter().fold(crc, |crc: u32, byte| {
+            TABLES[0][usize::from(crc.to_le_bytes()[0] ^ byte)] ^ (crc >> 8)
         });
     }
 
@@ -236,6 +274,22 @@ fn crc32(bytes: &[u8]) -> u32 {
     let mut sum = Checksum::default();
     sum.add(bytes);
     sum.get()
+}
+
+/// The table of a byte, and those of a byte that so many others follow.
+const fn tables() -> [[u32; 256]; 16] {
+    let mut tables = [table(); 16];
+    let mut after = 1;
+    while after < 16 {
+        let mut index = 0;
+        while index < 256 {
+            let before = tables[after - 1][index];
+            tables[after][index] = tables[0][(before & 0xff) as usize] ^ (before >> 8);
+            index += 1;
+        }
+        after += 1;
+    }
+    tables
 }
 
 const fn table() -> [u32; 256] {
@@ -267,6 +321,26 @@ mod tests {
     }
 
     #[test]
+    fn a_checksum_is_the_same_however_its_bytes_come() {
+        // The remainder of the polynomial division, bit by bit.
+        let slow = |bytes: &[u8]| {
+            !bytes.iter().fold(!0_u32, |crc, byte| {
+                (0..8).fold(crc ^ u32::from(*byte), |crc, _| {
+                    if crc & 1 == 1 { (crc >> 1) ^ 0xedb8_8320 } else { crc >> 1 }
+                })
+            })
+        };
+        let bytes: Vec<u8> = (0..200_u32).map(|at| (at * at % 251) as u8).collect();
+        for length in 0..bytes.len() {
+            let part = &bytes[..length];
+            assert_eq!(crc32(part), slow(part), "{length}");
+            let mut sum = Checksum::default();
+            part.chunks(7).for_each(|piece| sum.add(piece));
+            assert_eq!(sum.get(), slow(part), "{length}");
+        }
+    }
+
+    #[test]
     fn an_archive_is_read_as_it_was_written_and_no_other_is_read() {
         assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
         let bytes = archive();
@@ -275,8 +349,16 @@ mod tests {
             let mut other = bytes.clone();
             other[place] ^= 1;
             assert!(read(&other).is_err(), "{place}");
-            assert!(read(&bytes[..place]).is_err());
+            assert_eq!(read(&bytes[..place]), Err(ZipError::Cut(place)));
         }
+        // Packed again by a program that compresses, or keeps times.
+        let mut again = bytes.clone();
+        again[10] = 7;
+        assert_eq!(read(&again), Err(ZipError::Written("a/b.txt".to_owned())));
+        // A length that leads beyond the end, of an archive that has its end, is no cut.
+        let mut longer = bytes.clone();
+        (longer[21], longer[25]) = (0x7f, 0x7f);
+        assert!(matches!(read(&longer), Err(ZipError::Form(_))), "{:?}", read(&longer));
         assert!(read(&[&bytes[..], b"x"].concat()).is_err());
         let mut zip = ZipWriter::new(Vec::new());
         zip.add("b", b"").unwrap();

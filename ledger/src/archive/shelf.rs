@@ -30,6 +30,8 @@ struct Inner {
     ordered: Mutex<HashMap<Uuid, Arc<Ordered>>>,
     /// Where they were found.
     found: Mutex<HashMap<Uuid, PathBuf>>,
+    /// What was read last: of which archive, and where.
+    last: Mutex<Option<(Uuid, u64)>>,
     /// The bundles read last, the latest at the end.
     bundles: Mutex<VecDeque<(Place, Arc<Bundle>)>>,
 }
@@ -99,6 +101,7 @@ impl Archives {
             why,
             altered: false,
         };
+        self.look_again(archive, position).await;
         let bundle = self.bundle(archive, ordered, position).await.map_err(failed)?;
         let place = usize::try_from(position % runledger_proof::tile::WIDTH).unwrap_or(usize::MAX);
         match bundle.get(place) {
@@ -108,6 +111,21 @@ impl Archives {
                 let why = "what it holds there is not what was recorded".to_owned();
                 Err(Archived { altered: true, ..failed(why) })
             }
+        }
+    }
+
+    /// Forgets an archive whose directory was taken away since: what is in memory would be answered, and
+    /// what is not would not. Who reads on from where it has come to is not held up.
+    async fn look_again(&self, archive: Uuid, position: u64) {
+        let last = lock(&self.inner.last).replace((archive, position));
+        if last.is_some_and(|(of, at)| of == archive && at < position) {
+            return;
+        }
+        let known = lock(&self.inner.found).get(&archive).cloned();
+        let Some(known) = known else { return };
+        let there = tokio::fs::try_exists(known.join(MANIFEST)).await;
+        if !there.is_ok_and(|there| there) {
+            self.forget(archive);
         }
     }
 

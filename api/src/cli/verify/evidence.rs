@@ -1,5 +1,7 @@
 //! What was signed of the logs in a database, by whatever has kept it.
 
+use std::collections::BTreeSet;
+
 use runledger_ledger::audit::{self, Flaw};
 use runledger_ledger::checkpoints::Anchors;
 use runledger_ledger::store::Store;
@@ -31,6 +33,10 @@ pub(super) struct Trusted {
     believed: Option<u64>,
     /// How many of them the policy does not believe.
     not_believed: u64,
+    /// Sizes at which it was signed, as the server's data directory or a checkpoint that was handed in
+    /// tells, and of which the database has no checkpoint any more.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    missing: BTreeSet<u64>,
     /// Whether there is a policy.
     #[serde(skip)]
     asked: bool,
@@ -54,19 +60,28 @@ impl Evidence {
         let of_log = format!("/ledger/{workspace}");
         let kept = self.kept.iter().filter(|(origin, _)| origin.ends_with(&of_log));
         let mut signed: Vec<Seen> = kept.map(|(_, seen)| *seen).collect();
-        signed.extend(self.anchors.last(workspace).await?);
+        if self.policy.is_some() {
+            // Those that were handed in are believed: else they would not have been taken.
+            trusted.believed = signed.iter().map(|seen| seen.size).max();
+        }
+        // What was signed, and is known from elsewhere than the database.
+        let mut missing: BTreeSet<u64> = signed.iter().map(|seen| seen.size).collect();
+        let anchor = self.anchors.last(workspace).await?;
+        missing.extend(anchor.map(|seen| seen.size));
+        signed.extend(anchor);
         let mut from = 0;
         loop {
             let page = store.checkpoints(workspace, from, PAGE).await?;
             let Some(last) = page.last() else { break };
             from = last.size + 1;
             for one in &page {
+                missing.remove(&one.size);
                 match &self.policy {
                     None => signed.push(Seen { size: one.size, root: one.root }),
                     Some(policy) => match policy.believe(&one.note) {
                         Ok(believed) => {
                             let checkpoint = believed.checkpoint;
-                            trusted.believed = Some(checkpoint.size);
+                            trusted.believed = trusted.believed.max(Some(checkpoint.size));
                             signed.push(Seen { size: checkpoint.size, root: checkpoint.root });
                         }
                         Err(_) => trusted.not_believed += 1,
@@ -74,6 +89,7 @@ impl Evidence {
                 }
             }
         }
+        trusted.missing = missing;
         trusted.checkpoints = signed.len() as u64;
         Ok((audit::compare(store, workspace, &signed).await?, trusted))
     }
@@ -81,8 +97,9 @@ impl Evidence {
 
 impl Trusted {
     /// What the shell is told where nothing differs.
-    pub(super) const fn answer(&self) -> Answer {
+    pub(super) fn answer(&self) -> Answer {
         match (self.asked, self.believed) {
+            _ if !self.missing.is_empty() && self.not_believed == 0 => Answer::Incomplete,
             (false, _) | (true, Some(_)) => Answer::Yes,
             (true, None) if self.not_believed > 0 => Answer::UnknownKey,
             (true, None) => Answer::Incomplete,
@@ -90,7 +107,7 @@ impl Trusted {
     }
 
     pub(super) fn print(&self) {
-        let Trusted { checkpoints, believed, not_believed, asked } = self;
+        let Trusted { checkpoints, believed, not_believed, missing, asked } = self;
         let line = match (asked, believed) {
             (false, _) if *checkpoints == 0 => "  no checkpoint of it was signed yet".to_owned(),
             (false, _) => format!(
@@ -99,9 +116,23 @@ impl Trusted {
             (true, Some(size)) => {
                 format!("  as it was signed at {checkpoints} sizes; the policy vouches for {size}")
             }
+            (true, None) if *not_believed == 0 && missing.is_empty() => {
+                "  no checkpoint of it was signed yet".to_owned()
+            }
+            (true, None) if *not_believed == 0 => {
+                "  there is no checkpoint of it in the database that the policy could vouch for"
+                    .to_owned()
+            }
             (true, None) => "  nobody whom the policy trusts has signed it".to_owned(),
         };
         output::line(Cell::new(line).dim());
+        for size in missing {
+            output::line(format!(
+                "  it was signed at {size} events, and that checkpoint is not in the database any more: \
+                 somebody has removed it, a backup from before was put in place, or the server ended just \
+                 as it signed"
+            ));
+        }
         if *not_believed > 0 {
             output::note(format!(
                 "{not_believed} of its checkpoints are not believed by the policy"

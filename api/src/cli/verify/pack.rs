@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use runledger_proof::pack::{self, PackError};
+use runledger_proof::zip::ZipError;
 
 use super::super::{Answer, block_on, output};
 use crate::pack::{Recomputed, recompute};
@@ -32,7 +33,9 @@ pub(super) fn run(arguments: &OfPack) -> anyhow::Result<Answer> {
         Err(error) => {
             output::line(format!("{name}: {error}"));
             return Ok(match error {
-                PackError::Zip(_) => Answer::No,
+                PackError::Zip(ZipError::Form(_) | ZipError::Written(_) | ZipError::Damaged(_)) => {
+                    Answer::No
+                }
                 _ => Answer::Incomplete,
             });
         }
@@ -50,6 +53,16 @@ pub(super) fn run(arguments: &OfPack) -> anyhow::Result<Answer> {
     }
     if !differences.is_empty() {
         return Ok(Answer::No);
+    }
+    let unknown = &verified.unknown;
+    if let (Some(first), Some(last)) = (unknown.first(), unknown.last()) {
+        output::line(format!(
+            "{name}: nothing differs, and the log continues all of its checkpoints; but {} of them, at \
+             {first} to {last} events, no key that the policy trusts has signed (a policy needs the \
+             lines of keys that were retired as well)",
+            unknown.len()
+        ));
+        return Ok(Answer::UnknownKey);
     }
     output::line(format!(
         "{name}: intact; {} of {} events of {}, {} checkpoints",

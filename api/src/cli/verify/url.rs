@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use runledger_ledger::event::Recorded;
+use runledger_proof::archive::MANIFEST;
 use runledger_proof::checkpoint::Checkpoint;
 use runledger_proof::erasure::Erasures;
 use runledger_proof::merkle::Hash;
@@ -36,8 +37,8 @@ pub(super) struct OfUrl {
     /// The file of the token [default: the token in RUNLEDGER_TOKEN, else none]
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
-    /// A directory with an archive of this log, for entries that the server does not have any more;
-    /// may be given several times
+    /// An archive of this log, or a directory below which there are some, for entries that the server
+    /// does not have any more; may be given several times
     #[arg(long, value_name = "DIRECTORY")]
     archive: Vec<PathBuf>,
 }
@@ -55,7 +56,7 @@ pub(super) fn run(url: &OfUrl) -> anyhow::Result<Answer> {
             };
             let kept = kept.iter().filter(|(origin, _)| *origin == checkpoint.origin);
             let mut look = Look::new(&client, &checkpoint, kept.map(|(_, seen)| *seen).collect());
-            look.archives.clone_from(&url.archive);
+            look.archives = with_those_below(&url.archive);
             look.entries().await?;
             look.hashes().await?;
             Ok(look.end())
@@ -71,6 +72,19 @@ pub(super) fn run(url: &OfUrl) -> anyhow::Result<Answer> {
             }
         }
     })
+}
+
+/// These directories, and the archives that lie in them.
+fn with_those_below(directories: &[PathBuf]) -> Vec<PathBuf> {
+    let mut all = directories.to_vec();
+    for directory in directories {
+        let below = std::fs::read_dir(directory).into_iter().flatten().flatten();
+        let mut below: Vec<PathBuf> = below.map(|entry| entry.path()).collect();
+        below.retain(|path| path.join(MANIFEST).is_file());
+        below.sort();
+        all.extend(below);
+    }
+    all
 }
 
 struct Look<'a> {

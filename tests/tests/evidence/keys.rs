@@ -1,0 +1,81 @@
+//! Keys that are replaced, and what the log says of it.
+
+use serde_json::{Value, json};
+
+use crate::{Audit, end, keep};
+
+#[tokio::test]
+async fn keys_are_rotated_with_an_overlap_and_then_retired() {
+    let audit = Audit::new().await;
+    let keys = async || {
+        let listed = audit.ask(&["keys", "list"]).await;
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        listed.lines().filter(|line| line.starts_with("  ")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let first = keys().await;
+    assert_eq!(first.len(), 1);
+    Audit::check(audit.says(&["keys", "rotate"]).await, 0, "replaced");
+    let both = keys().await;
+    assert_eq!((both.len(), &both[1]), (2, &first[0]));
+    end(audit.serve().await).await;
+    // The log says so, in one event. Who trusts the old key and who trusts the new one both can go on.
+    let said = audit.says(&["verify", "database", "--policy", "trust.policy"]).await;
+    Audit::check(said, 0, "vouches for 603");
+    Audit::check(audit.says(&["keys", "retire"]).await, 0, "replaced");
+    assert_eq!(keys().await, both[..1]);
+    let policy = audit.ask(&["keys", "list", "--policy"]).await;
+    std::fs::write(audit.path("new.policy"), &policy.stdout).unwrap();
+    let said = audit.says(&["verify", "database", "--policy", "new.policy"]).await;
+    Audit::check(said, 0, "vouches for 603");
+    Audit::check(audit.says(&["keys", "new"]).await, 2, "there are keys in");
+}
+
+#[tokio::test]
+async fn the_log_says_which_keys_sign_it_and_who_made_a_pack() {
+    let audit = Audit::new().await;
+    let keys = async || {
+        let listed = audit.ask(&["keys", "list"]).await;
+        let listed = String::from_utf8(listed.stdout).unwrap();
+        let keys = listed.lines().filter_map(|line| line.strip_prefix("  "));
+        keys.map(str::to_owned).collect::<Vec<String>>()
+    };
+    let events = async |from: u64| {
+        let server = audit.serve().await;
+        let log = keep(&server, &format!("log?from={from}"), &audit.path("log")).await;
+        end(server).await;
+        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let events = lines.map(|line| line["event"].clone());
+        events.filter(|event| event["type"] == "key.rotated").collect::<Vec<Value>>()
+    };
+    let old = keys().await;
+    assert!(events(0).await.is_empty(), "nothing was replaced");
+    assert!(audit.ask(&["keys", "rotate"]).await.status.success());
+    let both = keys().await;
+    assert_eq!((both.len(), &both[1..]), (2, &old[..]));
+    let rotated = events(602).await;
+    assert_eq!(rotated.len(), 1, "once: {rotated:?}");
+    assert_eq!(rotated[0]["data"]["added"], json!([both[0]]));
+    assert_eq!(rotated[0]["data"]["keys"], json!(both));
+    assert_eq!(rotated[0]["actor"], json!({"id": "signer", "kind": "system"}));
+    assert!(audit.ask(&["keys", "retire"]).await.status.success());
+
+    let export =
+        ["audit", "export", "-o", "main.zip", "--requester", "Jane", "--reason", "a review"];
+    let said = audit.says(&export).await;
+    Audit::check((said.0.clone(), said.1), 0, "manifest ");
+    let manifest = said.0.split("manifest ").nth(1).unwrap().trim().to_owned();
+    // The log has grown, and the next checkpoint is signed by the new key alone.
+    let rotated = events(602).await;
+    assert_eq!(rotated.len(), 2, "{rotated:?}");
+    let id = old[0].split('+').nth(1).unwrap();
+    assert_eq!(rotated[1]["data"], json!({"keys": [both[0]], "retired": [id]}));
+    let server = audit.serve().await;
+    let log = keep(&server, "log?from=602", &audit.path("log")).await;
+    end(server).await;
+    let read = log.lines().find(|line| line.contains("\"audit_pack.read\"")).unwrap();
+    let read: Value = serde_json::from_str(read).unwrap();
+    assert_eq!(read["event"]["actor"]["id"], "Jane");
+    assert_eq!(read["event"]["data"]["reason"], "a review");
+    assert_eq!(read["event"]["data"]["manifest"], manifest);
+    Audit::check(audit.says(&["verify", "database"]).await, 0, "main: intact");
+}

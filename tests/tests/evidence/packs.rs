@@ -1,0 +1,88 @@
+//! What is said of packs that are not whole, of what was signed and is away, and of packs of nothing.
+
+use crate::{Audit, end};
+
+const OPERATION: &str = "backup.set.create";
+
+#[tokio::test]
+async fn a_pack_that_is_cut_off_is_incomplete_and_one_packed_again_names_the_file() {
+    let audit = Audit::new().await;
+    let said = audit.says(&["audit", "export", "-w", "main", "-o", "main.zip"]).await;
+    Audit::check(said, 0, "602 events");
+    let verify = ["verify", "pack", "main.zip", "--policy", "trust.policy"];
+    Audit::check(audit.says(&verify).await, 0, "intact; 602 of 602 events");
+    let whole = std::fs::read(audit.path("main.zip")).unwrap();
+    // Within a file, between two files, and in the directory at the end.
+    for length in [4_000, whole.len() / 2, whole.len() - 1] {
+        std::fs::write(audit.path("main.zip"), &whole[..length]).unwrap();
+        Audit::check(audit.says(&verify).await, 2, "cut off after");
+    }
+    // The time that other programs write; the name of the first file stands behind it.
+    let mut again = whole.clone();
+    again[10] ^= 1;
+    std::fs::write(audit.path("main.zip"), &again).unwrap();
+    Audit::check(
+        audit.says(&verify).await,
+        1,
+        "the file README.txt in it is written in another way",
+    );
+    let mut changed = whole.clone();
+    let middle = whole.len() / 2;
+    changed[middle] ^= 1;
+    std::fs::write(audit.path("main.zip"), &changed).unwrap();
+    Audit::check(audit.says(&verify).await, 1, "");
+}
+
+#[tokio::test]
+async fn a_history_that_only_a_retired_key_signed_is_an_unknown_key_and_no_tampering() {
+    let audit = Audit::new().await;
+    Audit::check(audit.says(&["keys", "rotate"]).await, 0, "replaced");
+    end(audit.serve().await).await;
+    Audit::check(audit.says(&["keys", "retire"]).await, 0, "keep the lines");
+    let policy = audit.ask(&["keys", "list", "--policy"]).await;
+    std::fs::write(audit.path("new.policy"), &policy.stdout).unwrap();
+    let said = audit.says(&["audit", "export", "-w", "main", "-o", "main.zip"]).await;
+    Audit::check(said, 0, "main.zip");
+    let verify = |policy| ["verify", "pack", "main.zip", "--policy", policy];
+    let said = audit.says(&verify("new.policy")).await;
+    Audit::check(said, 3, "no key that the policy trusts has signed");
+    // Who kept the line of the old key as well can verify all of it.
+    let old = std::fs::read_to_string(audit.path("trust.policy")).unwrap();
+    let new = std::fs::read_to_string(audit.path("new.policy")).unwrap();
+    let both = format!("{}{new}", old.replace("quorum none\n", ""));
+    std::fs::write(audit.path("both.policy"), both).unwrap();
+    Audit::check(audit.says(&verify("both.policy")).await, 0, "intact");
+}
+
+#[tokio::test]
+async fn checkpoints_that_were_removed_are_missed() {
+    let audit = Audit::new().await;
+    let remove = ["DROP TRIGGER checkpoints_no_delete", "DELETE FROM checkpoints"];
+    audit.on_file(&remove).await;
+    for with in [&["--policy", "trust.policy"][..], &[]] {
+        let said = audit.says(&[&["verify", "database"][..], with].concat()).await;
+        assert!(!said.0.contains("nobody whom"), "{}", said.0);
+        Audit::check(said, 2, "that checkpoint is not in the database any more");
+    }
+}
+
+#[tokio::test]
+async fn of_what_never_was_there_is_no_pack() {
+    let audit = Audit::new().await;
+    let export = |rest: [&'static str; 2]| {
+        [&["audit", "export", "-w", "main", "-o", "some.zip"][..], &rest].concat()
+    };
+    let said = audit.says(&export(["--operation", "backup.craete"])).await;
+    Audit::check(said, 1, "no operation \"backup.craete\" is in the log or in the catalog");
+    let nobody = "0195f3c0-0000-7000-8000-00000000ffff";
+    Audit::check(audit.says(&export(["--run", nobody])).await, 1, "no run");
+    assert!(!audit.path("some.zip").exists());
+    // An alias is told by what it stands for.
+    let said = audit.says(&export(["--operation", "backup.create"])).await;
+    Audit::check(said, 1, "it is an alias of \"backup.set.create\"");
+    // The catalog names it: that nothing is recorded of it is an answer.
+    let said = audit.says(&export(["--operation", "restore.execute"])).await;
+    Audit::check(said, 0, "some.zip: 0 events");
+    std::fs::remove_file(audit.path("some.zip")).unwrap();
+    Audit::check(audit.says(&export(["--operation", OPERATION])).await, 0, "600 events");
+}
