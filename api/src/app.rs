@@ -26,6 +26,7 @@ use crate::reconciler::Reconciler;
 use crate::routes::system::LastLook;
 use crate::scanners::Scanners;
 use crate::shares::Shares;
+use crate::simulations::Simulations;
 use crate::token::TokenHash;
 use crate::web::Sessions;
 use crate::workspaces::{WorkspaceName, Workspaces};
@@ -62,6 +63,7 @@ struct Inner {
     cosigners: OnceLock<Cosigners>,
     exports: OnceLock<Exports>,
     erasing: Erasing,
+    simulations: Simulations,
     catalog: OnceLock<Arc<Catalog>>,
     limits: OnceLock<Limits>,
     scanners: OnceLock<Scanners>,
@@ -100,6 +102,7 @@ impl App {
             cosigners: OnceLock::new(),
             exports: OnceLock::new(),
             erasing: Erasing::default(),
+            simulations: Simulations::default(),
             catalog: OnceLock::new(),
             limits: OnceLock::new(),
             scanners: OnceLock::new(),
@@ -211,6 +214,11 @@ impl App {
     /// The erasures that are carried out here.
     pub fn erasing(&self) -> &Erasing {
         &self.inner.erasing
+    }
+
+    /// The simulations of other catalogs that are made here.
+    pub fn simulations(&self) -> &Simulations {
+        &self.inner.simulations
     }
 
     /// Says once which catalog new workspaces begin with, if it is not the built-in one.

@@ -43,6 +43,7 @@ pub mod settings;
 mod shares;
 pub mod signer;
 pub mod signing_key;
+pub mod simulations;
 pub mod token;
 pub mod unless_proven;
 mod unseen;

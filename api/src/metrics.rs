@@ -56,6 +56,7 @@ pub struct Metrics {
     events: Family<AnswerLabels, Counter>,
     lag: Gauge,
     parked: Gauge,
+    stopped: Gauge,
     memory: Gauge,
     adapter_failures: Family<AdapterLabels, Gauge>,
     adapter_backlog: Family<AdapterLabels, Gauge>,
@@ -79,6 +80,9 @@ impl Default for Metrics {
         let parked = Gauge::default();
         let help = "Workspaces whose read models are stopped at an event that they cannot take";
         registry.register("parked_projections", help, parked.clone());
+        let stopped = Gauge::default();
+        let help = "Logs that take no events here, because they are not what was signed of them";
+        registry.register("stopped_logs", help, stopped.clone());
         let memory = Gauge::default();
         let help = "Memory of the process that is in RAM";
         registry.register_with_unit("resident_memory", help, Unit::Bytes, memory.clone());
@@ -101,6 +105,7 @@ impl Default for Metrics {
             events,
             lag,
             parked,
+            stopped,
             memory,
             adapter_failures,
             adapter_backlog,
@@ -133,6 +138,11 @@ impl Metrics {
     pub fn lag(&self, events: u64, parked: usize) {
         self.lag.set(i64::try_from(events).unwrap_or(i64::MAX));
         self.parked.set(i64::try_from(parked).unwrap_or(i64::MAX));
+    }
+
+    /// Notes how many logs take no events here.
+    pub fn stopped(&self, logs: usize) {
+        self.stopped.set(i64::try_from(logs).unwrap_or(i64::MAX));
     }
 
     /// Notes how the source of an adapter of the server answers, in the workspace where it is worst,

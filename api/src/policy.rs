@@ -28,7 +28,7 @@ pub enum Action {
     ReadAdapters,
     /// Save a view for everybody in the workspace, or forget one.
     KeepViews,
-    /// Take evidence along: packs, exports.
+    /// Take evidence along, or have history replayed for it: packs, exports, simulations.
     Export,
     /// Report events.
     Report,
@@ -264,6 +264,9 @@ pub const ROUTES: &[Rule] = &[
     ("POST", "/v1/workspaces/{workspace}/audit-packs", Action::Export),
     ("GET", "/v1/workspaces/{workspace}/audit-packs/{pack}", Action::Export),
     ("GET", "/v1/workspaces/{workspace}/audit-packs/{pack}/file", Action::Export),
+    ("GET", "/v1/workspaces/{workspace}/simulations", Action::Export),
+    ("POST", "/v1/workspaces/{workspace}/simulations", Action::Export),
+    ("GET", "/v1/workspaces/{workspace}/simulations/{simulation}", Action::Export),
     ("GET", "/v1/workspaces/{workspace}/tokens", Action::ReadAccess),
     ("POST", "/v1/workspaces/{workspace}/tokens", Action::ManageAccess),
     ("POST", "/v1/workspaces/{workspace}/tokens/{token}/rotate", Action::ManageAccess),

@@ -20,7 +20,8 @@ use crate::limits;
 use crate::problem::Problem;
 use crate::routes::{
     access, adapters, claims, correlations, diff, erasures, events, evidence, follow_ups, lineage,
-    log, overview, packs, people, runs, secret_scanning, subjects, system, timeline, workspaces,
+    log, overview, packs, people, runs, secret_scanning, simulations, subjects, system, timeline,
+    workspaces,
 };
 use crate::web;
 
@@ -85,6 +86,8 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(packs::list_packs, packs::make_pack))
         .routes(routes!(packs::read_pack))
         .routes(routes!(packs::download_pack))
+        .routes(routes!(simulations::list_simulations, simulations::simulate))
+        .routes(routes!(simulations::read_simulation))
         .routes(routes!(erasures::list_erasures, erasures::request_erasure))
         .routes(routes!(erasures::read_erasure))
         .routes(routes!(erasures::approve_erasure))

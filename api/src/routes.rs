@@ -16,6 +16,7 @@ pub mod packs;
 pub mod people;
 pub mod runs;
 pub mod secret_scanning;
+pub mod simulations;
 pub mod subjects;
 pub mod system;
 pub mod timeline;

@@ -6,6 +6,7 @@ pub mod adapters;
 pub mod answers;
 pub mod claims;
 pub mod diff;
+pub mod simulation;
 pub mod standing;
 pub mod timeline;
 

@@ -240,6 +240,11 @@ impl Ledger {
         halted.get(&workspace).cloned()
     }
 
+    /// How many logs take no events here.
+    pub fn halted_logs(&self) -> usize {
+        self.halted.read().unwrap_or_else(PoisonError::into_inner).len()
+    }
+
     fn lane(&self, workspace: WorkspaceId) -> Lane {
         let mut lanes = self.lanes.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lane) = lanes.get(&workspace).filter(|lane| !lane.jobs.is_closed()) {

@@ -134,7 +134,10 @@ impl Projections {
     }
 
     /// How many events of the log of `workspace` count at a moment, and which moment that is.
-    pub(crate) async fn moment(
+    ///
+    /// # Errors
+    /// If there is no such workspace, or the moment has not come.
+    pub async fn moment(
         &self,
         workspace: WorkspaceId,
         as_of: AsOf,

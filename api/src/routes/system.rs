@@ -43,6 +43,15 @@ pub struct Readiness {
     /// `runledger database check`.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     database_unsafe: bool,
+    /// Logs that take no events here any more, because they are not what was signed of them. They make
+    /// no server unready: other logs go on, and these can be read. An operator has to look.
+    #[serde(skip_serializing_if = "is_none_at_all")]
+    stopped_logs: usize,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+const fn is_none_at_all(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Where the read models of all workspaces stand.
@@ -145,8 +154,9 @@ pub async fn readyz(State(app): State<App>) -> Response {
     let database_unsafe = database && !is_safe(&app).await;
     let ready = database && !database_unsafe;
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    (status, axum::Json(Readiness { ready, database, read_models, database_unsafe }))
-        .into_response()
+    let stopped_logs = app.ledger().halted_logs();
+    let body = Readiness { ready, database, read_models, database_unsafe, stopped_logs };
+    (status, axum::Json(body)).into_response()
 }
 
 /// What the server counts of itself, as OpenMetrics text.
@@ -163,6 +173,7 @@ pub async fn get_metrics(State(app): State<App>, _: Query<Nothing>) -> ApiResult
     if let Some(ReadModels { behind, parked }) = read_models(&app).await {
         app.metrics().lag(behind, parked);
     }
+    app.metrics().stopped(app.ledger().halted_logs());
     adapters(&app).await;
     let text = app.metrics().encode().map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, metrics::MEDIA_TYPE)], text).into_response())

@@ -26,6 +26,7 @@ mod question;
 mod runs;
 mod secret_scanning;
 mod service;
+mod simulations;
 mod sql_views;
 mod subjects;
 mod system;

@@ -79,6 +79,7 @@ fn filled(route: &str, workspace: &str) -> String {
         .replace("{adapter}", ADAPTER)
         .replace("{claim}", &run(9))
         .replace("{pack}", &run(9))
+        .replace("{simulation}", &run(9))
         .replace("{erasure}", &run(9))
         .replace("{token}", &run(9))
         .replace("{member}", "nobody")

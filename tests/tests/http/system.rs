@@ -19,6 +19,11 @@ async fn the_server_says_that_it_is_there_and_ready() {
     service.wait(1);
     let ready = service.get("/readyz").await.ok(200);
     assert_eq!(ready["read_models"]["behind"], 0);
+    // A log that is not what was signed of it stops that log, and no server.
+    assert!(service.app.ledger().halt(service.main, "its end was cut off".to_owned()));
+    assert_eq!(service.get("/readyz").await.ok(200)["stopped_logs"], 1);
+    let metrics = service.get("/metrics").await;
+    assert!(String::from_utf8_lossy(&metrics.body).contains("runledger_stopped_logs 1"));
     service.app.ledger().store().close().await;
     service.wait(1);
     let reply = service.get("/readyz").await;
