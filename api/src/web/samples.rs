@@ -5,7 +5,6 @@ use runledger_ledger::access::{Identity, PrincipalKind, Role};
 use runledger_ledger::run::FollowUpAction;
 use runledger_ledger::store::{Person, Principal};
 use runledger_ledger::words::Name;
-use runledger_projections::rules::actionability::Actionability;
 use runledger_projections::rules::actions::ActionReason;
 use runledger_projections::rules::guidance::{Guidance, GuidanceKey};
 use runledger_projections::rules::queue::{QueueReason, QueueVerdict};
@@ -305,7 +304,7 @@ fn pages(language: Language) -> Vec<(String, String)> {
                 counts: overview().counts,
                 health: overview().health,
                 open: vec![Open {
-                    status: Actionability::Actionable,
+                    status: overview().counts.follow_ups()[0].0,
                     items: runs.iter().map(item).collect(),
                     all: 99,
                 }],

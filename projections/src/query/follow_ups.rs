@@ -10,7 +10,7 @@ use runledger_ledger::words::Subject;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use super::counts::{count, word};
+use super::counts::{Counts, count, word};
 use super::page::{ListHash, Page, PageRequest};
 use super::scan::{Condition, Order, Placed, Scan};
 use super::statement::Statement;
@@ -103,19 +103,20 @@ impl View {
         Ok(Page { items: items(&mut reading, rows).await?, next, scanned_to })
     }
 
-    /// The oldest things to do of an environment or of all, at most `limit` under each verdict: first
-    /// what is to be done, then what is to be looked at. Seven statements.
+    /// The oldest things to do of an environment or of all, at most `limit` under each verdict, in the
+    /// order of [`Counts::follow_ups`]. Seven statements.
     pub async fn oldest_follow_ups(
         &self,
         environment: Option<&str>,
         limit: u16,
     ) -> Result<[Vec<FollowUpItem>; 2], ViewError> {
         let mut reading = self.read().await?;
+        let verdicts = Counts::default().follow_ups().map(|(verdict, _)| verdict);
         let mut all = Vec::new();
-        for actionability in [Actionability::Actionable, Actionability::RequiresManualReview] {
+        for verdict in verdicts {
             let filter = FollowUpFilter {
                 environment: environment.map(str::to_owned),
-                actionability: Some(actionability),
+                actionability: Some(verdict),
                 sort: Some(ItemOrder::Oldest),
                 ..FollowUpFilter::default()
             };
@@ -124,9 +125,8 @@ impl View {
             all.extend(rows(&mut reading, &filter, &list, &request).await?.items);
         }
         let all = items(&mut reading, all).await?;
-        let to_do = |item: &FollowUpItem| item.actionability == Actionability::Actionable;
-        let (to_do, to_review): (Vec<_>, Vec<_>) = all.into_iter().partition(to_do);
-        Ok([to_do, to_review])
+        let of = |verdict| all.iter().filter(move |item| item.actionability == verdict).cloned();
+        Ok(verdicts.map(|verdict| of(verdict).collect()))
     }
 
     /// One thing to do; none if no follow-up has this key, or none any more.

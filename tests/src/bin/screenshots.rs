@@ -28,11 +28,17 @@ const PAGES: &[(&str, &str)] = &[
     ("log-narrowed", "/log?type=run.failed"),
     ("workspaces", ".."),
     ("past", "?as_of=300"),
+    ("past-run", "actionable@300"),
+    ("past-nothing", "?as_of=2020-01-01T00:00:00Z"),
+    ("past-workspaces", "..?as_of=2020-01-01T00:00:00Z"),
     ("account", "../account"),
     ("people", "../people"),
     ("person", "../people/ada"),
     ("sign-in", "../sign-in"),
 ];
+
+/// Those that are taken in German as well, where words are longer.
+const GERMAN: &[&str] = &["overview", "follow-ups", "queues", "runs", "run-open", "past"];
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
@@ -59,19 +65,35 @@ async fn main() -> anyhow::Result<()> {
             continue;
         }
         let kinds = [Kind::Actionability, Kind::Freshness];
-        let example = kinds.iter().find_map(|kind| shown.verdict(*kind, page));
+        let (verdict, then) = page.split_once('@').unwrap_or((page, ""));
+        let example = kinds.iter().find_map(|kind| shown.verdict(*kind, verdict));
         let page = match example {
-            Some(verdict) => format!("/runs/{}", verdict.example),
+            Some(verdict) if then.is_empty() => format!("/runs/{}", verdict.example),
+            Some(verdict) => format!("/runs/{}?as_of={then}", verdict.example),
             None => (*page).to_owned(),
         };
         let url = match page.as_str() {
-            ".." => format!("{}/w", demo.url()),
+            page if page == ".." || page.starts_with("..?") => {
+                format!("{}/w{}", demo.url(), &page[2..])
+            }
             page if page.starts_with("../") => format!("{}{}", demo.url(), &page[2..]),
             page => format!("{}/w/{}{page}", demo.url(), settings.workspace),
         };
-        for (theme, width) in [("light", 1440), ("dark", 1440), ("light", 390), ("dark", 390)] {
-            let picture = directory.join(format!("{name}-{width}-{theme}.png"));
-            take(&browser, demo.url(), &url, theme, width, &picture)
+        for (language, theme, width) in [
+            ("en", "light", 1440),
+            ("en", "dark", 1440),
+            ("en", "light", 390),
+            ("en", "dark", 390),
+            ("de", "light", 1440),
+            ("de", "light", 390),
+        ] {
+            let suffix = if language == "en" { "" } else { "-de" };
+            if language == "de" && !GERMAN.contains(name) {
+                continue;
+            }
+            let picture = directory.join(format!("{name}-{width}-{theme}{suffix}.png"));
+            let view = format!("{language}.{theme}.utc");
+            take(&browser, demo.url(), &url, &view, width, &picture)
                 .await
                 .with_context(|| format!("no picture of {url}"))?;
         }
@@ -100,7 +122,7 @@ async fn take(
     browser: &Browser,
     site: &str,
     url: &str,
-    theme: &str,
+    view: &str,
     width: u32,
     picture: &Path,
 ) -> anyhow::Result<()> {
@@ -108,7 +130,7 @@ async fn take(
     if !browser.url().await?.starts_with(site) {
         browser.open(site).await?;
     }
-    browser.add_cookie("runledger_view", &format!("en.{theme}.utc")).await?;
+    browser.add_cookie("runledger_view", view).await?;
     browser.open(url).await?;
     browser.holds("document.fonts.status === 'loaded'").await?;
     let height = browser.run("return document.documentElement.scrollHeight").await?;
