@@ -123,7 +123,8 @@ impl Lane {
             let begun = Instant::now();
             self.serve_round(&mut waiting, parts).await;
             if shared {
-                tokio::time::sleep(self.pace.learn(count, begun.elapsed())).await;
+                let loud = self.inner.crowd.is_loud(self.workspace, self.inner.clock.now());
+                tokio::time::sleep(self.pace.learn(count, begun.elapsed(), loud)).await;
             }
         }
     }

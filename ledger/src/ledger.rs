@@ -208,7 +208,7 @@ impl Ledger {
         if submissions.is_empty() {
             return Ok(Vec::new());
         }
-        self.inner.crowd.note(workspace, self.now());
+        self.inner.crowd.note(workspace, submissions.len(), self.now());
         let count = u32::try_from(submissions.len()).map_err(|_| SubmitError::TooMany)?;
         let (mut submissions, mut held) = (submissions, held);
         // A lane that was idle may close between being found and being used; then there is a new
@@ -262,6 +262,12 @@ impl Ledger {
     /// Whether another workspace has had work lately, so that this one's is done in short turns.
     pub fn is_shared(&self, workspace: WorkspaceId) -> bool {
         self.inner.crowd.is_beside(workspace, self.now())
+    }
+
+    /// Whether this workspace lately has more to do than all others together, so that it rests after
+    /// each turn.
+    pub fn is_loud(&self, workspace: WorkspaceId) -> bool {
+        self.inner.crowd.is_loud(workspace, self.now())
     }
 
     /// The catalog of a workspace: the last one published.

@@ -2,8 +2,8 @@
 //! after it (specs/0023).
 //!
 //! A turn is short, so that nobody waits long for its end, and after a full one there is a rest, so
-//! that what the others have is not always behind something. Whoever has little to do has no full
-//! turns, and never rests.
+//! that what the others have is not always behind something. Whoever has more to do than all others
+//! together rests after every turn. Whoever has little to do has no full turns, and never rests.
 
 use std::time::Duration;
 
@@ -11,7 +11,10 @@ use std::time::Duration;
 const TURN: Duration = Duration::from_millis(5);
 /// The longest rest. With it the longest request is over long before its caller gives up, also where
 /// a turn takes what it takes, as on a slow disk.
-const LONGEST: Duration = Duration::from_millis(25);
+const LONGEST: Duration = Duration::from_millis(50);
+/// How many times as long as its turn a rest is on one processor. On two it is half of that, and
+/// whoever rests has a fifth of the time.
+const RESTS: u32 = 8;
 /// Fewest and most that a turn takes on. A write has a price that fewer events do not lower.
 const LEAST: usize = 64;
 const MOST: usize = 1_024;
@@ -37,9 +40,10 @@ impl Pace {
     }
 
     /// Learns from a turn that took on `count` and was over after `took`, and says how long to rest.
-    pub fn learn(&mut self, count: usize, took: Duration) -> Duration {
+    /// Whoever is `loud` always rests.
+    pub fn learn(&mut self, count: usize, took: Duration, loud: bool) -> Duration {
         if count < self.most {
-            return Duration::ZERO;
+            return if loud { rest(took) } else { Duration::ZERO };
         }
         if took > TURN {
             self.most = (self.most / 2).max(LEAST);
@@ -55,7 +59,7 @@ impl Pace {
 pub fn rest(took: Duration) -> Duration {
     let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     let processors = u32::try_from(processors).unwrap_or(u32::MAX);
-    (took * 4 / processors).min(LONGEST)
+    (took * RESTS / processors).min(LONGEST)
 }
 
 #[cfg(test)]
@@ -63,20 +67,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn turns_become_as_long_as_they_should_be_and_only_full_ones_are_rested_after() {
+    fn turns_become_as_long_as_they_should_be_and_full_ones_are_rested_after() {
         let mut pace = Pace::default();
-        assert_eq!(pace.learn(pace.most() - 1, TURN * 9), Duration::ZERO);
+        assert_eq!(pace.learn(pace.most() - 1, TURN * 9, false), Duration::ZERO);
+        assert!(pace.learn(1, TURN, true) > Duration::ZERO);
         assert_eq!(pace.most(), FIRST);
         for _ in 0..20 {
-            assert!(pace.learn(pace.most(), TURN * 2) > Duration::ZERO);
+            assert!(pace.learn(pace.most(), TURN * 2, false) > Duration::ZERO);
         }
         assert_eq!(pace.most(), LEAST);
-        pace.learn(LEAST, TURN);
+        pace.learn(LEAST, TURN, false);
         assert_eq!(pace.most(), LEAST);
         for _ in 0..20 {
-            pace.learn(pace.most(), TURN / 10);
+            pace.learn(pace.most(), TURN / 10, false);
         }
         assert_eq!(pace.most(), MOST);
-        assert!(pace.learn(MOST, TURN * 1_000) <= LONGEST);
+        assert!(pace.learn(MOST, TURN * 1_000, false) <= LONGEST);
     }
 }

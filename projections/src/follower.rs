@@ -181,7 +181,10 @@ async fn fold(
             Ok(Step::Folded { events }) => {
                 // Over SQLite the others wait for the same writer.
                 let rest = match shared {
-                    true => tokio::time::sleep(pace.learn(events, begun.elapsed())),
+                    true => {
+                        let loud = inner.ledger.is_loud(workspace);
+                        tokio::time::sleep(pace.learn(events, begun.elapsed(), loud))
+                    }
                     false => tokio::time::sleep_until(begun + PACE),
                 };
                 tokio::select! {

@@ -4,7 +4,7 @@
 use sqlx::Executor as _;
 use uuid::Uuid;
 
-use super::{Store, StoreError, signed};
+use super::{Store, StoreError, signed, sqlite};
 use crate::event::AggregateType;
 use crate::fact::EventType;
 use crate::time::Moment;
@@ -106,9 +106,8 @@ impl Store {
             sqlx::query(FORGET_WAKES).bind(workspace.0).execute(connection).await?;
         });
         if let Store::Sqlite(store) = self {
-            let mut connection = store.writer().acquire().await?;
-            connection.execute("VACUUM").await?;
-            connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+            store.writer().execute("VACUUM").await?;
+            sqlite::wal::empty(store.writer()).await?;
         }
         Ok(())
     }

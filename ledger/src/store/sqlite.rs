@@ -1,5 +1,7 @@
 //! SQLite's own statements: one writer, a pool of readers, many rows a statement.
 
+pub(super) mod wal;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -44,6 +46,8 @@ pub struct SqliteStore {
     /// Reads for lanes and followers, which no reader takes.
     writers_readers: SqlitePool,
     durable: bool,
+    /// Looks after the write-ahead log of a file.
+    keeper: Option<wal::Keeper>,
     path: Option<Arc<Path>>,
     archives: Archives,
 }
@@ -75,8 +79,7 @@ impl SqliteStore {
             .foreign_keys(true)
             .statement_cache_capacity(256)
             .pragma("cache_size", CACHE)
-            // Pages that are written again and again go from the WAL to the file once.
-            .pragma("wal_autocheckpoint", "4000")
+            .pragma("wal_autocheckpoint", wal::AT_LAST)
             .busy_timeout(std::time::Duration::from_secs(5));
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
@@ -89,15 +92,16 @@ impl SqliteStore {
         let (readers, writers_readers) = match path {
             None => (writer.clone(), writer.clone()),
             Some(_) => {
-                let options = options.read_only(true).create_if_missing(false);
+                let options = options.clone().read_only(true).create_if_missing(false);
                 let pool = |connections| SqlitePoolOptions::new().max_connections(connections);
                 let readers = pool(4).connect_with(options.clone()).await?;
                 (readers, pool(2).connect_lazy_with(options))
             }
         };
+        let keeper = path.map(|_| wal::Keeper::start(options, writer.clone()));
         let path = path.map(Arc::from);
         let archives = Archives::default();
-        Ok(SqliteStore { writer, readers, writers_readers, durable, path, archives })
+        Ok(SqliteStore { writer, readers, writers_readers, durable, keeper, path, archives })
     }
 
     /// Whether what is committed must survive: a ledger, and nothing that is made to be lost.
@@ -138,20 +142,29 @@ impl SqliteStore {
     }
 
     pub(super) async fn close(&self) {
+        if let Some(keeper) = &self.keeper {
+            keeper.close().await;
+        }
         self.readers.close().await;
         self.writers_readers.close().await;
         self.writer.close().await;
     }
 
     pub(super) async fn begin_durable(&self) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
-        self.writer.begin_with(if self.durable { BEGIN_DURABLE } else { BEGIN_SCRATCH }).await
+        self.begin(if self.durable { BEGIN_DURABLE } else { BEGIN_SCRATCH }).await
     }
 
     /// Begins to write what can be derived again. It is committed in order with all else, but
     /// nobody waits for the disk: a crash loses the last such transactions at most, each whole.
     pub async fn begin_relaxed(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        let begin = if self.durable { BEGIN_RELAXED } else { BEGIN_SCRATCH };
-        Ok(self.writer.begin_with(begin).await?)
+        Ok(self.begin(if self.durable { BEGIN_RELAXED } else { BEGIN_SCRATCH }).await?)
+    }
+
+    async fn begin(&self, how: &'static str) -> Result<Transaction<'static, Sqlite>, sqlx::Error> {
+        if let Some(keeper) = &self.keeper {
+            keeper.note();
+        }
+        self.writer.begin_with(how).await
     }
 
     /// The connections that read.

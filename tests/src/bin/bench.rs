@@ -310,8 +310,13 @@ async fn fair(
     for _ in 0..sizes.repetitions {
         let served = Served::start(stand, database).await?;
         let measured = fairness::measure(&served, sizes.watched).await?;
-        let [alone, beside] =
-            [&measured.alone, &measured.beside].map(|taken| millis(percentile(taken, 99)));
+        let of = |percent| {
+            [&measured.alone, &measured.beside].map(|taken| millis(percentile(taken, percent)))
+        };
+        let [alone, beside] = of(50);
+        report.add(name("quiet workspace alone, p50"), Unit::Millis, alone);
+        report.add(name("quiet workspace beside a noisy one, p50"), Unit::Millis, beside);
+        let [alone, beside] = of(99);
         report.add(name("quiet workspace alone, p99"), Unit::Millis, alone);
         report.add(name("quiet workspace beside a noisy one, p99"), Unit::Millis, beside);
         report.add(name("beside by alone, p99"), Unit::Times, beside / alone);
