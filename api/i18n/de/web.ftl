@@ -57,6 +57,7 @@ past-title = Vergangenheit:
 past-explained = Was später aufgezeichnet wurde, zählt hier nicht, und nichts lässt sich ändern.
 past-leave = Zurück zum Jetzt
 past-before = Zu diesem Zeitpunkt war hier noch nichts aufgezeichnet: Der Arbeitsbereich entstand später.
+past-before-short = Hier war noch nichts
 
 ## Live
 

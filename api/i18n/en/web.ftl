@@ -57,6 +57,7 @@ past-title = The past:
 past-explained = Nothing that was recorded later counts here, and nothing can be changed.
 past-leave = Back to now
 past-before = At this moment nothing had been recorded here: the workspace was made later.
+past-before-short = Nothing was here yet
 
 ## Live
 

@@ -41,6 +41,8 @@ pub(super) struct Bar {
     pub(super) mark_y: u64,
     /// Whether the scale has a label here.
     pub(super) labelled: bool,
+    /// Whether that label has room on a narrow page.
+    pub(super) always: bool,
 }
 
 /// Those of them that ended one way.
@@ -127,7 +129,9 @@ fn bar(
         runs,
         follow_ups,
         mark_y: (HEIGHT - scaled(runs)).saturating_sub(8),
-        labelled: whole && hour.rem_euclid(4) == 0,
+        // Behind the last of these there is no room for one.
+        labelled: whole && hour.rem_euclid(4) == 0 && place + 4 < BARS,
+        always: hour.rem_euclid(8) == 0,
     }
 }
 

@@ -66,6 +66,11 @@ impl WorkspacesPage {
         self.untold() == 0 && self.lines.iter().any(|line| line.untold.is_none())
     }
 
+    /// Whether nothing at all is told: of a moment before every one of them.
+    pub(super) fn is_before_all(&self) -> bool {
+        !self.lines.is_empty() && self.lines.iter().all(|line| line.untold == Some(NOT_THERE))
+    }
+
     /// How many of them nothing is told of, though they may have been there.
     pub(super) fn untold(&self) -> usize {
         let untold = |line: &&Line| line.untold.is_some_and(|why| why != NOT_THERE);

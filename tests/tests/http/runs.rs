@@ -141,6 +141,24 @@ async fn a_word_that_is_not_offered_is_refused_with_the_reason(#[case] database:
 #[case::sqlite(Database::Sqlite)]
 #[case::postgresql(Database::Postgres)]
 #[tokio::test]
+async fn of_two_who_resolve_at_once_one_is_told_that_the_other_did(#[case] database: Database) {
+    let service = Service::following(database).await;
+    failed_run(&service).await;
+    let size = service.size().await;
+    let path = format!("{PATH}/follow-up");
+    let (ada, bob) =
+        ["ada", "bob"].map(|by| json!({"action": "resolve", "reason": "fixed", "by": by})).into();
+    let (one, other) = tokio::join!(service.post_json(&path, &ada), service.post_json(&path, &bob));
+    let refused = if one.status.is_success() { &other } else { &one };
+    assert!(one.status.is_success() != other.status.is_success(), "{one:?} {other:?}");
+    assert_eq!(refused.problem(409), "already_resolved");
+    assert_eq!(service.size().await, size + 1, "one word is recorded");
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
 async fn a_timeline_tells_both_truths_from_when_to_when(#[case] database: Database) {
     let service = Service::on(database).await;
     let path = format!("{PATH}/timeline");

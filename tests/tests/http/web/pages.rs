@@ -302,6 +302,7 @@ async fn a_moment_before_something_was_there_says_so(#[case] database: Database)
         assert!(page.contains("data-before-all") && page.contains("made later"), "{path}: {page}");
         assert!(!page.contains("id=\"activity\"") && !page.contains("NothingToDo"), "{path}");
         assert!(!page.contains("Nothing needs a person"), "{path}: {page}");
+        assert!(!page.contains("id=\"follow-up-count\""), "no count of what was not there: {path}");
     }
     // All workspaces together have a past as well.
     let now = visitor.page("/w").await;
@@ -309,6 +310,7 @@ async fn a_moment_before_something_was_there_says_so(#[case] database: Database)
     let size = visitor.service.size().await;
     let long_ago = visitor.page("/w?as_of=2020-01-01T00:00:00Z").await;
     assert!(long_ago.contains("data-untold=\"workspaces-not-there\""), "{long_ago}");
+    assert!(!long_ago.contains("data-count=") && long_ago.contains("Nothing was here yet"));
     let events = "<td class=\"num\">";
     let then = visitor.page("/w?as_of=2026-03-01T12:00:00Z").await;
     assert!(then.contains("class=\"past-band\"") && !then.contains("data-every"), "{then}");
