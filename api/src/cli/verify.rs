@@ -30,7 +30,8 @@ Examples:
   runledger verify receipt 270.tlog-proof --event event.json --policy trust.policy
 
 Exit codes: 0 all is intact; 1 something differs, or it failed; 2 it could not be verified to the end, or
-the command line or a file cannot be used; 3 nobody whom the policy trusts has signed it";
+the command line or a file cannot be used; 3 nobody whom the policy trusts has signed it, or a part of a
+pack's history";
 
 /// Verify a database (which is what it does if nothing else is said), a server, an audit pack, or a
 /// receipt.

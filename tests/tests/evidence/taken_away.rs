@@ -112,6 +112,13 @@ async fn bodies_are_archived_read_elsewhere_and_put_back_by_commands() {
     let drop = ["archive", "drop", "first", "--by", "Ada", "--reason", "a year is over"];
     Audit::check(audit.says(&drop).await, 1, "is not intact");
     std::fs::write(&bundle, whole).unwrap();
+    let path = audit.path("first/manifest.json");
+    let manifest = std::fs::read(&path).unwrap();
+    let mut other: Value = serde_json::from_slice(&manifest).unwrap();
+    other["workspace"] = json!(uuid::Uuid::nil());
+    std::fs::write(&path, other.to_string()).unwrap();
+    Audit::check(audit.says(&verify).await, 1, "names another workspace");
+    std::fs::write(&path, manifest).unwrap();
     std::fs::write(audit.path("none.policy"), "quorum none\n").unwrap();
     let stranger = ["archive", "verify", "first", "--policy", "none.policy"];
     Audit::check(audit.says(&stranger).await, 3, "not believed");
@@ -162,6 +169,9 @@ async fn bodies_are_archived_read_elsewhere_and_put_back_by_commands() {
     assert!(said.0.contains("not read from position 0 on"), "{}", said.0);
     let with = [&url[..], &["--archive", "moved"]].concat();
     Audit::check(audit.says(&with).await, 0, "intact; ");
+    // A directory in which it lies will do.
+    let above = [&url[..], &["--archive", "."]].concat();
+    Audit::check(audit.says(&above).await, 0, "intact; ");
     let late = json!({"type": "run.succeeded", "run_id": run(0), "data": {}}).to_string();
     let tell = |body: String| {
         let post = client().post(format!("{}/v1/workspaces/main/events", server.url));

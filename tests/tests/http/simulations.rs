@@ -1,7 +1,10 @@
 //! Simulations: what another catalog would have changed, asked of a server.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use rstest::rstest;
+use runledger::simulations::{Full, Wanted};
 use runledger_ledger::catalog::Catalog;
 use runledger_projections::AsOf;
 use serde_json::{Value, json};
@@ -63,7 +66,7 @@ async fn a_simulation_over_http_finds_what_the_command_finds(#[case] database: D
     let id = asked["id"].as_str().unwrap();
     let done = ended(&service, id).await;
     assert_eq!((&done["state"], &done["replayed"]), (&json!("done"), &json!(size)), "{done}");
-    let catalog = std::sync::Arc::new(Catalog::parse(&other()).unwrap());
+    let catalog = Arc::new(Catalog::parse(&other()).unwrap());
     let projections = service.app.projections();
     let at = AsOf::Position(last);
     let same = projections.simulate(service.main, at, &catalog, 2, &|_, _| {}).await.unwrap();
@@ -104,23 +107,36 @@ async fn what_cannot_be_simulated_is_said_at_once() {
 
 #[tokio::test]
 async fn so_many_may_wait_and_no_more() {
-    // On one thread none of them begins before all were asked for.
     let service = Service::on(Database::Sqlite).await;
     history(&service).await;
-    let mut taken = Vec::new();
-    let mut refused = 0;
-    for _ in 0..12 {
-        let reply = ask(&service, "", &other()).await;
-        match reply.status.as_u16() {
-            202 => taken.push(reply.ok(202)["id"].as_str().unwrap().to_owned()),
-            _ => {
-                assert_eq!(reply.problem(429), "too_many_simulations");
-                refused += 1;
-            }
-        }
+    let catalog = Arc::new(Catalog::parse(&other()).unwrap());
+    let simulations = service.app.simulations();
+    let ask = |number: u128| {
+        let (workspace, catalog) = (service.main, Arc::clone(&catalog));
+        let wanted = Wanted { workspace, as_of: AsOf::Now, catalog, limit: 1 };
+        simulations.ask(&service.app, uuid::Uuid::from_u128(number), "jane".to_owned(), wanted)
+    };
+    // On one thread none of them begins before all were asked for.
+    let taken: Vec<_> = (1..=4).map(|number| ask(number).unwrap().id.to_string()).collect();
+    assert_eq!(ask(5).unwrap_err(), Full);
+    for id in &taken {
+        assert_eq!(ended(&service, id).await["state"], "done");
     }
-    assert!(!taken.is_empty() && taken.len() + refused == 12);
-    for id in taken {
-        assert_eq!(ended(&service, &id).await["state"], "done");
+    // There is room again, and of those that have ended the last 16 are known, the latest first.
+    for number in 6..=20 {
+        let id = ask(number).unwrap().id.to_string();
+        ended(&service, &id).await;
+        service.wait(1);
     }
+    let list = service.get(PATH).await.ok(200);
+    let items = list["items"].as_array().unwrap();
+    assert_eq!(items.len(), 16);
+    assert_eq!(items[0]["id"], uuid::Uuid::from_u128(20).to_string());
+    assert_eq!(
+        service.get(&format!("{PATH}/{}", taken[0])).await.problem(404),
+        "unknown_simulation"
+    );
+    // What was made before an erasure may hold what was erased.
+    simulations.forget(service.main, service.app.ledger().now());
+    assert!(simulations.list(service.main).is_empty());
 }
