@@ -310,16 +310,16 @@ async fn fair(
     for _ in 0..sizes.repetitions {
         let served = Served::start(stand, database).await?;
         let measured = fairness::measure(&served, sizes.watched).await?;
-        let of = |percent| {
-            [&measured.alone, &measured.beside].map(|taken| millis(percentile(taken, percent)))
-        };
-        let [alone, beside] = of(50);
-        report.add(name("quiet workspace alone, p50"), Unit::Millis, alone);
-        report.add(name("quiet workspace beside a noisy one, p50"), Unit::Millis, beside);
-        let [alone, beside] = of(99);
-        report.add(name("quiet workspace alone, p99"), Unit::Millis, alone);
-        report.add(name("quiet workspace beside a noisy one, p99"), Unit::Millis, beside);
-        report.add(name("beside by alone, p99"), Unit::Times, beside / alone);
+        let of = |taken: &[Duration], percent| millis(percentile(taken, percent));
+        for (whose, taken) in [("alone", &measured.alone), ("beside a noisy one", &measured.beside)]
+        {
+            for percent in [50, 99] {
+                let what = name(&format!("quiet workspace {whose}, p{percent}"));
+                report.add(what, Unit::Millis, of(taken, percent));
+            }
+        }
+        let times = of(&measured.beside, 99) / of(&measured.alone, 99);
+        report.add(name("beside by alone, p99"), Unit::Times, times);
         report.add(name("events of the noisy workspace"), Unit::Rate, measured.noise);
         served.stop().await?.close().await?;
     }

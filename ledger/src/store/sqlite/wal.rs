@@ -104,7 +104,7 @@ async fn ask(pool: &SqlitePool, question: &'static str) -> Result<Answer, sqlx::
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
+    use tokio::time::Instant;
 
     use super::*;
     use crate::store::sqlite::SqliteStore;
