@@ -32,6 +32,7 @@ pub mod policy;
 mod private;
 pub mod problem;
 pub mod question;
+mod reason;
 pub mod reconciler;
 pub mod router;
 pub mod routes;

@@ -45,7 +45,7 @@ Examples:
 pub(super) struct New {
     /// The service that holds it; of an adapter, its name
     name: String,
-    /// reporter, adapter, viewer, auditor, operator or admin
+    /// reporter, adapter, viewer, auditor, operator, admin or owner
     #[arg(long)]
     role: String,
     /// An environment that it is held to; may be given several times [default: the whole workspace]
@@ -89,6 +89,8 @@ pub(super) struct Grant {
     name: String,
     /// owner, admin, operator, reporter, auditor or viewer
     role: String,
+    #[command(flatten)]
+    which: Which,
     /// An environment that they are held to; may be given several times [default: the whole workspace]
     #[arg(long = "environment", value_name = "NAME")]
     environments: Vec<String>,
@@ -102,7 +104,17 @@ pub(super) struct Remove {
     /// Who
     name: String,
     #[command(flatten)]
+    which: Which,
+    #[command(flatten)]
     because: Because,
+}
+
+/// Which of those who have the same name.
+#[derive(Debug, clap::Args)]
+pub(super) struct Which {
+    /// person, service or adapter; needed where a person and a program have the same name
+    #[arg(long)]
+    kind: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -174,17 +186,27 @@ pub(super) fn roles(command: &Roles) -> anyhow::Result<Answer> {
                     "name": grant.name, "role": grant.role, "reason": grant.because.reason,
                 });
                 hold(&mut body, &grant.environments);
+                grant.which.say(&mut body);
                 let what = format!("{} has the role {} now", grant.name, grant.role);
                 done(&grant.because.connection, &["members"], &body, &what).await
             }
             Roles::Remove(remove) => {
-                let body = json!({ "reason": remove.because.reason });
+                let mut body = json!({ "reason": remove.because.reason });
+                remove.which.say(&mut body);
                 let path = ["members", remove.name.as_str(), "remove"];
                 let what = format!("{} has no role here any more", remove.name);
                 done(&remove.because.connection, &path, &body, &what).await
             }
         }
     })
+}
+
+impl Which {
+    fn say(&self, body: &mut Value) {
+        if let Some(kind) = &self.kind {
+            body["kind"] = json!(kind);
+        }
+    }
 }
 
 fn hold(body: &mut Value, environments: &[String]) {

@@ -23,7 +23,7 @@ use crate::problem::{ApiResult, Problems};
 use crate::question::Items;
 use crate::schema::word;
 
-use change::{Place, unknown_member, unknown_token};
+use change::{Place, unknown_token};
 
 /// How long a token lasts if nothing else is said, in days.
 const DAYS: u16 = 90;
@@ -49,6 +49,7 @@ pub struct NewToken {
     days: Option<u16>,
     /// Why.
     #[schema(value_type = String)]
+    #[serde(deserialize_with = "crate::reason::said")]
     reason: Note,
 }
 
@@ -64,6 +65,7 @@ pub struct Rotation {
     days: Option<u16>,
     /// Why.
     #[schema(value_type = String)]
+    #[serde(deserialize_with = "crate::reason::said")]
     reason: Note,
 }
 
@@ -73,6 +75,7 @@ pub struct Rotation {
 pub struct Because {
     /// Why.
     #[schema(value_type = String)]
+    #[serde(deserialize_with = "crate::reason::said")]
     pub(super) reason: Note,
 }
 
@@ -83,6 +86,10 @@ pub struct NewMember {
     /// A person of this server, or a service of this workspace.
     #[schema(value_type = String, example = "ada")]
     name: Name,
+    /// Which of them, where both are called so.
+    #[serde(default)]
+    #[schema(schema_with = kind)]
+    kind: Option<PrincipalKind>,
     /// What they may do.
     #[schema(schema_with = role)]
     role: Role,
@@ -90,6 +97,21 @@ pub struct NewMember {
     #[schema(value_type = Option<Vec<String>>)]
     environments: Environments,
     /// Why.
+    #[schema(value_type = String)]
+    #[serde(deserialize_with = "crate::reason::said")]
+    reason: Note,
+}
+
+/// Whose role is taken away, and why.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Removal {
+    /// Which of them, where a person and a service are both called so.
+    #[serde(default)]
+    #[schema(schema_with = kind)]
+    kind: Option<PrincipalKind>,
+    /// Why.
+    #[serde(deserialize_with = "crate::reason::said")]
     #[schema(value_type = String)]
     reason: Note,
 }
@@ -194,6 +216,10 @@ pub struct MemberPath {
 
 fn role() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
     word!(Role)
+}
+
+fn kind() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+    word!(PrincipalKind)
 }
 
 /// The tokens of a workspace, the newest first, also those that are not taken any more.
@@ -338,10 +364,10 @@ pub async fn grant_role(
     _: Query<Nothing>,
     Json(new): Json<NewMember>,
 ) -> ApiResult<axum::Json<Done>> {
-    let NewMember { name, role, environments, reason } = new;
+    let NewMember { name, kind, role, environments, reason } = new;
     let place = Place { app: &app, access: &access, workspace };
-    let member = app.ledger().store().principal(Some(workspace), &name).await?;
-    let member = member.ok_or_else(|| unknown_member(&name))?;
+    let named = app.ledger().store().principals(workspace, &name).await?;
+    let member = change::the_one(named, &name, |one| kind.is_none_or(|kind| one.kind == kind))?;
     let position = place.grant(&member, (role, &environments), &reason).await?;
     Ok(axum::Json(Done { position }))
 }
@@ -355,17 +381,17 @@ pub async fn grant_role(
         ("workspace" = String, Path, description = "The name of the workspace."),
         ("member" = String, Path, description = "Their name."),
     ),
-    request_body = Because,
+    request_body = Removal,
     responses((status = 200, description = "They have none any more.", body = Done), Problems)
 )]
 pub async fn remove_member(
     State(app): State<App>,
     Workspace(workspace): Workspace,
-    Change { access, path, body }: Change<MemberPath, Because>,
+    Change { access, path, body }: Change<MemberPath, Removal>,
 ) -> ApiResult<axum::Json<Done>> {
-    let (MemberPath { member }, Because { reason }) = (path, body);
+    let (MemberPath { member }, Removal { kind, reason }) = (path, body);
     let place = Place { app: &app, access: &access, workspace };
-    place.remove(&member, reason).await.map(axum::Json)
+    place.remove(&member, kind, reason).await.map(axum::Json)
 }
 
 impl TokenView {

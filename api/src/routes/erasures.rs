@@ -44,6 +44,7 @@ pub struct NewErasure {
     subject: Option<String>,
     /// Why.
     #[schema(value_type = String)]
+    #[serde(deserialize_with = "crate::reason::said")]
     reason: Note,
     /// By what right or duty, such as an article of a law. It stays in the log for ever.
     #[schema(value_type = String)]

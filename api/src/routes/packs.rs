@@ -155,6 +155,7 @@ pub async fn read_pack(
 pub struct Because {
     /// Why, for the log of the workspace.
     #[param(value_type = Option<String>)]
+    #[serde(deserialize_with = "crate::reason::said_if_any")]
     reason: Option<Note>,
 }
 

@@ -37,6 +37,7 @@ pub struct NewPerson {
     subject: Option<Subject>,
     /// Why.
     #[schema(value_type = String)]
+    #[serde(deserialize_with = "crate::reason::said")]
     reason: Note,
 }
 
@@ -49,6 +50,7 @@ pub struct NewIdentity {
     subject: Subject,
     /// Why.
     #[schema(value_type = String)]
+    #[serde(deserialize_with = "crate::reason::said")]
     reason: Note,
 }
 
@@ -80,6 +82,7 @@ pub struct NewPassword {
     password: Password,
     /// Why.
     #[schema(value_type = String)]
+    #[serde(deserialize_with = "crate::reason::said")]
     reason: Note,
 }
 

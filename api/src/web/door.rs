@@ -37,19 +37,40 @@ async fn decide(app: &App, parts: &mut Parts) -> Page<Option<(Viewer, Access)>> 
     if policy::is_open_page(method, path) {
         return Ok(None);
     }
-    let action = policy::of_page(method, path);
-    let Some(action) = action else { return Err(no_rule(&parts.method, path).into()) };
     // One that a page made by itself keeps no session alive.
     let active = !parts.headers.contains_key("hx-request");
+    let (viewer, principal) = identify(app, parts, active).await?;
+    limits::by_session(app, &principal)?;
+    let access = allow(app, parts, principal).await?;
+    Ok(Some((viewer, access)))
+}
+
+/// Whether a request that was let in would be let in now as well: what it started may go on for
+/// longer than a session and a role. When it cannot be known, it would not.
+pub(super) async fn is_let_in(app: &App, parts: &mut Parts) -> bool {
+    match identify(app, parts, false).await {
+        Ok((_, principal)) => allow(app, parts, principal).await.is_ok(),
+        Err(_) => false,
+    }
+}
+
+/// Whose session it is. `active` keeps it alive.
+async fn identify(app: &App, parts: &Parts, active: bool) -> Page<(Viewer, Arc<Principal>)> {
     let viewer = app.sessions().viewer(&parts.headers, app.ledger().now(), active).await;
     let viewer = viewer.map_err(ApiError::from)?;
     let viewer = viewer.ok_or_else(|| Fault::sign_in(&parts.headers, &parts.uri.to_string()))?;
     let principal = principal(app, &viewer).await?;
-    limits::by_session(app, &principal)?;
+    Ok((viewer, principal))
+}
+
+/// What they may do here, if it is what the page does.
+async fn allow(app: &App, parts: &mut Parts, principal: Arc<Principal>) -> Page<Access> {
+    let path = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let action = policy::of_page(parts.method.as_str(), path);
+    let Some(action) = action else { return Err(no_rule(&parts.method, path).into()) };
     let params = RawPathParams::from_request_parts(parts, app).await.map_err(ApiError::internal)?;
     let workspace = params.iter().find(|(name, _)| *name == "workspace").map(|(_, value)| value);
-    let access = Access::decide(principal, action, workspace)?;
-    Ok(Some((viewer, access)))
+    Ok(Access::decide(principal, action, workspace)?)
 }
 
 /// Who has a session, with the roles of now.

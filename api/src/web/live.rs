@@ -2,11 +2,13 @@
 //!
 //! Events carry positions and no content, so whoever comes back with the last one that it saw
 //! (`Last-Event-ID`) has missed nothing. A beat tells pages to look at what time alone changes.
+//! Before each it is asked again who looks: a stream ends with the session and with the role.
 
 use std::convert::Infallible;
 use std::time::Duration;
 
 use axum::extract::{Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::sse::{Event, Sse};
 use axum::response::{IntoResponse, Response};
@@ -15,7 +17,7 @@ use runledger_ledger::words::WorkspaceId;
 use tokio::sync::watch;
 
 use super::fault::Page;
-use super::shell;
+use super::{door, shell};
 use crate::app::App;
 
 /// How often a page is told to look although nothing was recorded.
@@ -31,7 +33,7 @@ pub(super) async fn stream(State(app): State<App>, request: Request) -> Page<Res
     let (mut parts, _) = request.into_parts();
     let (_, workspace) = shell::workspace(&mut parts, &app).await?;
     let seen = last_seen(&parts.headers);
-    let events = events(app, workspace, seen);
+    let events = events(app, workspace, seen, parts);
     let mut response = Sse::new(events).into_response();
     // A proxy that collects the answer first would make it none.
     let headers = response.headers_mut();
@@ -46,6 +48,8 @@ fn last_seen(headers: &HeaderMap) -> Option<u64> {
 
 struct Watching {
     app: App,
+    /// The request, which is let in again before each event.
+    asked: Parts,
     workspace: WorkspaceId,
     /// Events that the browser knows of.
     seen: Option<u64>,
@@ -57,9 +61,10 @@ fn events(
     app: App,
     workspace: WorkspaceId,
     seen: Option<u64>,
+    asked: Parts,
 ) -> impl Stream<Item = Result<Event, Infallible>> {
     let closing = app.closing().subscribe();
-    let watching = Watching { app, workspace, seen, closing, first: true };
+    let watching = Watching { app, asked, workspace, seen, closing, first: true };
     stream::unfold(watching, |mut watching| async move {
         let event = watching.next().await?;
         Some((Ok(event), watching))
@@ -67,7 +72,7 @@ fn events(
 }
 
 impl Watching {
-    /// The next thing to tell; none when the server ends.
+    /// The next thing to tell; none when the server ends, or when whoever looks may not any more.
     async fn next(&mut self) -> Option<Event> {
         if !self.first {
             let mut closing = self.closing.clone();
@@ -82,6 +87,9 @@ impl Watching {
             moved = self.moved() => moved,
         };
         let first = std::mem::take(&mut self.first);
+        if !first && !door::is_let_in(&self.app, &mut self.asked).await {
+            return None;
+        }
         let seen = self.seen?.to_string();
         let event = Event::default().id(seen.clone()).data(seen);
         let event = event.event(if moved { "moved" } else { "beat" });

@@ -59,6 +59,7 @@ pub(super) struct After {
 pub(super) struct End {
     form_token: String,
     session: String,
+    #[serde(deserialize_with = "crate::reason::said")]
     reason: Note,
 }
 

@@ -324,6 +324,20 @@ impl Store {
         row.map(principal).transpose()
     }
 
+    /// Everybody whom a workspace may mean by this name: its own service or adapter, and the person
+    /// of this server.
+    pub async fn principals(
+        &self,
+        workspace: WorkspaceId,
+        name: &Name,
+    ) -> Result<Vec<Principal>, StoreError> {
+        let rows: Vec<(Uuid, String, Option<Uuid>, String)> = on_both!(read self, Scope::Service, |connection| {
+            let query = sqlx::query_as(PRINCIPAL).bind(name.as_str());
+            query.bind(workspace.0).fetch_all(connection).await?
+        });
+        rows.into_iter().map(principal).collect()
+    }
+
     /// Makes a principal. A [`StoreError`] if the name is taken.
     pub async fn add_principal(&self, new: &Principal, at: Moment) -> Result<(), StoreError> {
         on_both!(write self, Scope::Service, |connection| {

@@ -1,7 +1,7 @@
 //! A service to ask, with a clock that stands until it is moved.
 
 use axum::Router;
-use axum::body::{Body, Bytes};
+use axum::body::{Body, BodyDataStream, Bytes};
 use axum::http::request::Builder;
 use axum::http::{HeaderMap, Request, StatusCode, header};
 use runledger::app::App;
@@ -133,6 +133,13 @@ impl Service {
         let (head, body) = self.router.clone().oneshot(request).await.unwrap().into_parts();
         let body = axum::body::to_bytes(body, usize::MAX).await.unwrap();
         Reply { status: head.status, headers: head.headers, body }
+    }
+
+    /// What a browser is told, bit by bit, of an answer that goes on.
+    pub(crate) async fn open(&self, request: Request<Body>) -> BodyDataStream {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response.into_body().into_data_stream()
     }
 
     /// What a browser is told before anything else, and what it is refused with; an answer that goes on

@@ -207,11 +207,18 @@ impl Place<'_> {
     }
 
     /// Takes a member's role and tokens away.
-    pub(super) async fn remove(&self, name: &Name, reason: Note) -> ApiResult<Done> {
+    pub(super) async fn remove(
+        &self,
+        name: &Name,
+        kind: Option<PrincipalKind>,
+        reason: Note,
+    ) -> ApiResult<Done> {
         let (store, now) = (self.app.ledger().store(), self.app.ledger().now());
         let members = store.members(self.workspace).await?;
-        let mut named = members.into_iter().filter(|member| member.principal.name == *name);
-        let member = named.next().ok_or_else(|| unknown_member(name))?;
+        let member = the_one(members, name, |member| {
+            let of = &member.principal;
+            of.name == *name && kind.is_none_or(|kind| of.kind == kind)
+        })?;
         self.may_give(member.role, &None)?;
         let id = member.principal.id;
         let taken = async {
@@ -256,8 +263,25 @@ pub(super) fn unknown_token(token: Uuid) -> ApiError {
     ApiError::not_found("unknown_token", format!("no token {token} is known here"))
 }
 
+/// The only one that is meant. A person and a service may have the same name, and what is given to
+/// one of them must never be the other's.
+pub(super) fn the_one<T>(all: Vec<T>, name: &Name, meant: impl Fn(&T) -> bool) -> ApiResult<T> {
+    let mut meant = all.into_iter().filter(meant);
+    let one = meant.next().ok_or_else(|| unknown_member(name))?;
+    match meant.next() {
+        None => Ok(one),
+        Some(_) => {
+            let detail = format!(
+                "a person and a program are both called {name} here; say which is meant with `kind` \
+                 (person, service or adapter; `--kind` on the command line)"
+            );
+            Err(ApiError::new(StatusCode::CONFLICT, "ambiguous_name", detail))
+        }
+    }
+}
+
 /// The one answer for somebody who is not there, and for a service of another workspace.
-pub(super) fn unknown_member(name: &Name) -> ApiError {
+fn unknown_member(name: &Name) -> ApiError {
     let detail = format!(
         "nobody is called {name} here; a service or an adapter is made with its first token: \
          `runledger tokens new`"

@@ -150,3 +150,42 @@ async fn no_password_and_nothing_made_of_it_is_in_any_answer_or_event(#[case] da
     }
     assert!(!format!("{stored:?}").contains(hash), "nor in what a log would show");
 }
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn what_is_given_to_a_person_is_never_given_to_a_program_of_the_same_name(
+    #[case] database: Database,
+) {
+    let service = Service::on(database).await;
+    let token = json!({"name": "ada", "role": "viewer", "reason": "a program"});
+    service.post_json("/v1/workspaces/main/tokens", &token).await.ok(201);
+    add(&service, "ada").await;
+    let members = "/v1/workspaces/main/members";
+    let roles = async || {
+        let listed = service.get(members).await.ok(200)["items"].clone();
+        let listed = listed.as_array().unwrap().clone();
+        let of = |one: &Value| format!("{} {}", one["kind"], one["role"]).replace('"', "");
+        let mut roles: Vec<String> = listed.iter().map(of).collect();
+        roles.sort_unstable();
+        roles
+    };
+    let mut grant = json!({"name": "ada", "role": "owner", "reason": "founded it"});
+    assert_eq!(service.post_json(members, &grant).await.problem(409), "ambiguous_name");
+    assert_eq!(roles().await, ["service viewer"]);
+    grant["kind"] = json!("person");
+    service.post_json(members, &grant).await.ok(200);
+    assert_eq!(roles().await, ["person owner", "service viewer"]);
+    let remove = format!("{members}/ada/remove");
+    let mut removal = json!({"reason": "leaves"});
+    assert_eq!(service.post_json(&remove, &removal).await.problem(409), "ambiguous_name");
+    removal["kind"] = json!("service");
+    service.post_json(&remove, &removal).await.ok(200);
+    assert_eq!(roles().await, ["person owner"]);
+    // Now only one is called so.
+    service.post_json(&remove, &json!({"reason": "leaves"})).await.ok(200);
+    assert_eq!(roles().await, [""; 0]);
+    let blank = json!({"name": "ada", "role": "viewer", "reason": "  "});
+    assert_eq!(service.post_json(members, &blank).await.problem(422), "invalid_body");
+}

@@ -1,8 +1,12 @@
 //! Who is let in, and what is refused.
 
-use axum::body::Body;
+use std::time::Duration;
+
+use axum::body::{Body, BodyDataStream};
 use axum::http::{HeaderMap, Request, StatusCode, header};
+use futures::StreamExt as _;
 use rstest::rstest;
+use serde_json::json;
 
 use super::{HOST, Visitor, happenings, post};
 use crate::service::{Database, Service, TOKEN};
@@ -142,4 +146,25 @@ async fn files_are_kept_for_ever_and_are_what_pages_name() {
         carries_the_headers(&reply.headers);
     }
     assert_eq!(visitor.get("/assets/none.css").await.status, StatusCode::NOT_FOUND);
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn a_stream_ends_with_the_session(#[case] database: Database) {
+    let visitor = Visitor::of(Service::following(database).await).await;
+    let asked = Request::get("/w/main/live").header(header::HOST, HOST);
+    let asked = asked.header(header::COOKIE, &visitor.cookie).body(Body::empty()).unwrap();
+    let mut told = visitor.service.open(asked).await;
+    let next = async |told: &mut BodyDataStream| {
+        let next = tokio::time::timeout(Duration::from_secs(60), told.next()).await;
+        next.expect("neither a word nor an end came").map(|bytes| bytes.unwrap())
+    };
+    assert!(next(&mut told).await.is_some(), "where the read models are");
+    visitor.service.dispatch(1, json!({"operation": "backup.create"})).await;
+    assert!(next(&mut told).await.is_some(), "that they moved");
+    visitor.post("/sign-out", "").await;
+    visitor.service.dispatch(2, json!({"operation": "backup.create"})).await;
+    assert_eq!(next(&mut told).await, None, "told after the session was over");
 }
