@@ -138,6 +138,14 @@ pub enum Problem {
         /// The size that is not.
         signed: u64,
     },
+    /// A checkpoint in the database is none, or not the one that its row says.
+    #[error("the database's checkpoint of {size} events is not what was signed: {why}")]
+    Checkpoint {
+        /// The size in its row.
+        size: u64,
+        /// What is wrong with it.
+        why: String,
+    },
     /// It is shorter than what was signed.
     #[error("the log ends before it, and a checkpoint of {signed} events was signed")]
     EndsBefore {

@@ -151,6 +151,11 @@ impl Which {
         }
     }
 
+    /// Whether none is named, so that all are meant.
+    pub(super) const fn is_all(&self) -> bool {
+        self.workspace.is_empty()
+    }
+
     /// The workspaces that are meant, by name.
     pub(super) async fn find(&self, store: &Store) -> anyhow::Result<Vec<(WorkspaceId, String)>> {
         let there = store.workspaces().await?;

@@ -53,12 +53,23 @@ enum What {
 }
 
 pub(super) fn run(verify: &Verify) -> anyhow::Result<Answer> {
-    match &verify.what {
+    let answer = match &verify.what {
         None => database::run(&verify.database),
         Some(What::Database(database)) => database::run(database),
         Some(What::Url(url)) => url::run(url),
         Some(What::Pack(pack)) => pack::run(pack),
         Some(What::Receipt(receipt)) => receipt::run(receipt),
+    };
+    // A checkpoint that was handed in and that nobody trusted has signed says nothing about the log.
+    match answer {
+        Err(error) => match error.downcast_ref::<Unbelieved>() {
+            Some(Unbelieved(Distrust::UnknownKey { .. } | Distrust::NoQuorum)) => {
+                output::note(format!("{error:#}"));
+                Ok(Answer::UnknownKey)
+            }
+            _ => Err(error),
+        },
+        answer => answer,
     }
 }
 

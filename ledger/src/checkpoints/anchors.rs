@@ -46,6 +46,18 @@ impl Anchors {
         self.with_file(workspace, read).await
     }
 
+    /// The logs of which something was signed.
+    ///
+    /// # Errors
+    /// If the directory cannot be read.
+    pub async fn logs(&self) -> Result<Vec<WorkspaceId>, AnchorError> {
+        let path = self.directory.clone();
+        let at = path.clone();
+        let done = tokio::task::spawn_blocking(move || list(&at)).await;
+        done.unwrap_or_else(|error| Err(io::Error::other(error)))
+            .map_err(|source| AnchorError { path, source })
+    }
+
     /// Adds what is signed. On `Ok` it is on disk.
     ///
     /// # Errors
@@ -73,6 +85,21 @@ impl Anchors {
     }
 }
 
+fn list(directory: &Path) -> io::Result<Vec<WorkspaceId>> {
+    let files = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        files => files?,
+    };
+    let mut logs = Vec::new();
+    for file in files {
+        let name = file?.file_name();
+        let id = name.to_str().and_then(|name| name.strip_suffix(".signed")?.parse().ok());
+        logs.extend(id.map(WorkspaceId));
+    }
+    logs.sort_unstable();
+    Ok(logs)
+}
+
 fn read(path: &Path) -> io::Result<Option<Seen>> {
     let mut file = match File::open(path) {
         Ok(file) => file,
@@ -87,11 +114,18 @@ fn read(path: &Path) -> io::Result<Option<Seen>> {
     let whole = tail.rfind('\n').map_or("", |end| &tail[..end]);
     let last = whole.lines().rev().find_map(seen);
     match last {
-        None if length > 0 && !whole.is_empty() => {
+        None if !whole.is_empty() || !may_be_begun(&tail) => {
             Err(io::Error::new(io::ErrorKind::InvalidData, "its last lines say nothing"))
         }
         last => Ok(last),
     }
+}
+
+/// Whether a first line was cut off as it was written. Anything else was put there by somebody else,
+/// and what was there before is not to be taken for nothing.
+fn may_be_begun(text: &str) -> bool {
+    let of_a_line = |byte: u8| byte.is_ascii_hexdigit() || b" T:.Z-".contains(&byte);
+    text.len() < 128 && text.bytes().all(of_a_line)
 }
 
 fn seen(line: &str) -> Option<Seen> {
@@ -155,7 +189,14 @@ mod tests {
         let seen = Seen { size: 502, root: [8; 32] };
         anchors.add(workspace, seen, at).await.unwrap();
         assert_eq!(anchors.last(workspace).await.unwrap(), Some(seen));
-        std::fs::write(&path, "nothing of the kind\n").unwrap();
-        assert!(anchors.last(workspace).await.is_err());
+        assert_eq!(anchors.logs().await.unwrap(), [workspace]);
+        for wrong in ["nothing of the kind\n", "x", "\n"] {
+            std::fs::write(&path, wrong).unwrap();
+            assert!(anchors.last(workspace).await.is_err(), "{wrong:?}");
+        }
+        for nothing in ["", "12 0707"] {
+            std::fs::write(&path, nothing).unwrap();
+            assert_eq!(anchors.last(workspace).await.unwrap(), None);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Keys that are replaced, and what the log says of it.
 
+use runledger_tests::process::client;
 use serde_json::{Value, json};
 
 use crate::{Audit, end, keep};
@@ -28,6 +29,52 @@ async fn keys_are_rotated_with_an_overlap_and_then_retired() {
     let said = audit.says(&["verify", "database", "--policy", "new.policy"]).await;
     Audit::check(said, 0, "vouches for 603");
     Audit::check(audit.says(&["keys", "new"]).await, 2, "there are keys in");
+    // What is signed now, whoever trusts the old key alone has no word for.
+    let server = audit.serve().await;
+    let event = json!({"type": "run.dispatched", "data": {"operation": "backup.create"}});
+    let post = client().post(format!("{}/v1/workspaces/main/events", server.url));
+    let post = post.bearer_auth(&server.token).header("content-type", "application/json");
+    assert!(post.body(event.to_string()).send().await.unwrap().status().is_success());
+    end(server).await;
+    let server = audit.serve().await;
+    keep(&server, "log/checkpoint", &audit.path("last.txt")).await;
+    end(server).await;
+    let said = audit.says(&["verify", "database", "--policy", "trust.policy"]).await;
+    Audit::check(said, 3, "the last one among them");
+    let kept = ["verify", "database", "--policy", "trust.policy", "--checkpoint", "last.txt"];
+    Audit::check(audit.says(&kept).await, 3, "the checkpoint in last.txt is not believed");
+    let said = audit.says(&["verify", "database", "--policy", "new.policy"]).await;
+    Audit::check(said, 0, "the policy vouches for");
+}
+
+#[tokio::test]
+async fn a_checkpoint_that_was_altered_and_a_log_that_is_gone_are_tampering() {
+    let audit = Audit::new().await;
+    let verify = ["verify", "database", "--policy", "trust.policy"];
+    Audit::check(audit.says(&verify).await, 0, "main: intact");
+    let altered =
+        ["DROP TRIGGER checkpoints_no_update", "UPDATE checkpoints SET root = zeroblob(32)"];
+    audit.on_file(&altered).await;
+    Audit::check(audit.says(&verify).await, 1, "its row and its note have different roots");
+    audit.on_file(&["UPDATE checkpoints SET note = zeroblob(99)"]).await;
+    Audit::check(audit.says(&verify).await, 1, "is not what was signed: ");
+    audit
+        .on_file(&[
+            "PRAGMA foreign_keys = OFF",
+            "DROP TRIGGER events_no_delete",
+            "DROP TRIGGER checkpoints_no_delete",
+            "DROP TRIGGER heads_no_delete",
+            "DELETE FROM events",
+            "DELETE FROM checkpoints",
+            "DELETE FROM heads",
+            "DELETE FROM workspaces",
+        ])
+        .await;
+    let said = audit.says(&verify).await;
+    Audit::check(said, 1, "is not in it, and a checkpoint of 602 events of it was signed");
+    let signed = std::fs::read_dir(audit.path("data/signed")).unwrap().next().unwrap().unwrap();
+    std::fs::write(signed.path(), "x").unwrap();
+    Audit::check(audit.says(&verify).await, 1, "its last lines say nothing");
 }
 
 #[tokio::test]

@@ -86,7 +86,7 @@ struct Itself {
     /// Why they were not checked, if they were not.
     #[serde(skip_serializing_if = "Option::is_none")]
     indexes_unchecked: Option<String>,
-    /// Where the directory of workspaces says something else than the logs.
+    /// Where the directory of workspaces says something else than the logs, or than what was signed.
     directory: Vec<String>,
     /// Why it is not safe for a ledger now. That says nothing of what is recorded. (Who verifies may
     /// well be its administrator, so of the role nothing is said.)
@@ -106,7 +106,10 @@ pub(super) fn run(verify: &OfDatabase) -> anyhow::Result<Answer> {
     block_on(async {
         let projections = verify.database.open().await?;
         let store = projections.ledger().store();
-        let database = of_database(store).await?;
+        let mut database = of_database(store).await?;
+        if verify.which.is_all() {
+            database.directory.extend(evidence.lost(store).await?);
+        }
         if !verify.json {
             database.print();
         }
