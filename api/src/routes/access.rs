@@ -295,7 +295,7 @@ pub async fn rotate_token(
         return Err(unknown_token(token));
     };
     place.may_give(granted.0, &granted.1)?;
-    let holder = app.ledger().store().principal(Some(workspace), &old.holder).await?;
+    let holder = app.ledger().store().principal(workspace, &old.holder).await?;
     let holder = holder.ok_or_else(|| unknown_token(token))?;
     let hours = i64::from(overlap_hours.unwrap_or(OVERLAP).min(720));
     let until = now.plus(Span::from_secs(hours * 3_600));

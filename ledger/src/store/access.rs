@@ -314,14 +314,10 @@ impl Store {
     /// The service, adapter or person of this name that a workspace means: its own come first.
     pub async fn principal(
         &self,
-        workspace: Option<WorkspaceId>,
+        workspace: WorkspaceId,
         name: &Name,
     ) -> Result<Option<Principal>, StoreError> {
-        let row: Option<(Uuid, String, Option<Uuid>, String)> = on_both!(read self, Scope::Service, |connection| {
-            let query = sqlx::query_as(PRINCIPAL).bind(name.as_str());
-            query.bind(workspace.map(|id| id.0)).fetch_optional(connection).await?
-        });
-        row.map(principal).transpose()
+        Ok(self.principals(workspace, name).await?.into_iter().next())
     }
 
     /// Everybody whom a workspace may mean by this name: its own service or adapter, and the person

@@ -71,7 +71,7 @@ impl Place<'_> {
     ) -> ApiResult<Principal> {
         self.may_give(role, environments)?;
         let store = self.app.ledger().store();
-        let found = store.principal(Some(self.workspace), name).await?;
+        let found = store.principal(self.workspace, name).await?;
         let holder = match found.filter(|found| found.workspace.is_some()) {
             Some(found) if found.kind == kind => found,
             Some(found) => return Err(other_kind(&found)),
