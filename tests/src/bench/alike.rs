@@ -12,7 +12,10 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::http::Connection;
+use super::report::{Aim, Report, Unit};
 use super::server::Served;
+use super::sizes::Sizes;
+use super::stand::{Database, Stand};
 
 /// Runs of the foreign workspace that are asked for in turns.
 const RUNS: usize = 50;
@@ -38,11 +41,33 @@ impl Pair {
     }
 }
 
+/// Reports answers about what is foreign by those about what is not there.
+///
+/// # Errors
+/// When a server does not start, or an answer is not the one that both must be.
+pub async fn foreign_and_missing(
+    stand: &Stand,
+    database: Database,
+    sizes: &Sizes,
+    report: &mut Report,
+) -> anyhow::Result<()> {
+    let name = |what: &str| format!("{}: a foreign {what}, and none, p50", database.name());
+    for _ in 0..sizes.repetitions {
+        let served = Served::start(stand, database).await?;
+        for pair in measure(&served, sizes.reads * 2).await? {
+            report.add(name(pair.name), Unit::Times, pair.ratio());
+            report.aim(&name(pair.name), Aim::AtMost(1.05));
+        }
+        served.stop().await?.close().await?;
+    }
+    Ok(())
+}
+
 /// Asks `pairs` times each, with the token of a workspace that knows nothing of the other one.
 ///
 /// # Errors
 /// When an answer is not the one that both must be.
-pub async fn measure(served: &Served, pairs: usize) -> anyhow::Result<Vec<Pair>> {
+async fn measure(served: &Served, pairs: usize) -> anyhow::Result<Vec<Pair>> {
     let mut owner = Connection::open(&served.server).await?;
     let made = send(&mut owner, "/v1/workspaces", &json!({"name": "foreign"})).await?;
     ensure!(made.get("name").is_some(), "there is no foreign workspace: {made}");

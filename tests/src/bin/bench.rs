@@ -142,7 +142,7 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     if wanted(Part::Alike) {
         for database in Database::ALL {
             say(&format!("asking about foreign things on {}", database.name()));
-            alike(&stand, database, &sizes, &mut report).await?;
+            alike::foreign_and_missing(&stand, database, &sizes, &mut report).await?;
         }
     }
     if wanted(Part::Rebuild) {
@@ -324,25 +324,6 @@ async fn fair(
         served.stop().await?.close().await?;
     }
     report.aim(&name("beside by alone, p99"), Aim::AtMost(2.0));
-    Ok(())
-}
-
-/// Answers about what is foreign by those about what is not there.
-async fn alike(
-    stand: &Stand,
-    database: Database,
-    sizes: &Sizes,
-    report: &mut Report,
-) -> anyhow::Result<()> {
-    let name = |what: &str| format!("{}: a foreign {what}, and none, p50", database.name());
-    for _ in 0..sizes.repetitions {
-        let served = Served::start(stand, database).await?;
-        for pair in alike::measure(&served, sizes.reads * 2).await? {
-            report.add(name(pair.name), Unit::Times, pair.ratio());
-            report.aim(&name(pair.name), Aim::AtMost(1.05));
-        }
-        served.stop().await?.close().await?;
-    }
     Ok(())
 }
 
