@@ -1,6 +1,7 @@
 //! What every request can reach: the ledger, and what the service keeps beside it.
 
-use std::sync::{Arc, OnceLock};
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
 use runledger_ledger::catalog::Catalog;
 use runledger_ledger::clock::{Entropy, NoEntropy};
@@ -27,7 +28,7 @@ use crate::routes::system::LastLook;
 use crate::scanners::Scanners;
 use crate::shares::Shares;
 use crate::simulations::Simulations;
-use crate::token::TokenHash;
+use crate::token::{self, TokenError, TokenHash};
 use crate::web::Sessions;
 use crate::workspaces::{WorkspaceName, Workspaces};
 
@@ -45,7 +46,9 @@ pub struct App {
 struct Inner {
     projections: Projections,
     reconciler: Reconciler,
-    administrator: TokenHash,
+    administrator: RwLock<TokenHash>,
+    /// Where that token is, if it is in a file.
+    token_file: OnceLock<PathBuf>,
     owner: Arc<Principal>,
     directory: Directory,
     entropy: Entropy,
@@ -87,7 +90,8 @@ impl App {
             entropy: Entropy::system(),
             projections,
             reconciler,
-            administrator,
+            administrator: RwLock::new(administrator),
+            token_file: OnceLock::new(),
             owner: Arc::new(Principal::administrator(actor)),
             default_workspace,
             workspaces: Workspaces::default(),
@@ -138,8 +142,29 @@ impl App {
     }
 
     /// What the administrator's token is known by.
-    pub fn administrator(&self) -> &TokenHash {
-        &self.inner.administrator
+    pub fn administrator(&self) -> TokenHash {
+        *self.inner.administrator.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Says in which file the administrator's token is.
+    pub fn set_token_file(&self, path: PathBuf) {
+        let _ = self.inner.token_file.set(path);
+    }
+
+    /// Takes the administrator's token out of use, from the next request on. A new one is put into
+    /// its file; where that cannot be, none is taken until the next start.
+    ///
+    /// # Errors
+    /// If there is no file, or it cannot be written: the old token is not taken all the same.
+    pub fn replace_administrator(&self) -> Result<(), TokenError> {
+        let put = |hash| {
+            *self.inner.administrator.write().unwrap_or_else(PoisonError::into_inner) = hash;
+        };
+        put(TokenHash::of_none());
+        if let Some(path) = self.inner.token_file.get() {
+            put(token::replace(path, self.entropy())?);
+        }
+        Ok(())
     }
 
     /// Who the administrator's token stands for: the owner of everything.

@@ -58,10 +58,9 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Question<T> {
         let When { as_of, after, lang } = read(&when)?;
         let language = lang.unwrap_or_else(|| language::preferred(&parts.headers));
         let Workspace(workspace) = Workspace::from_request_parts(parts, app).await?;
-        let sight = access::of(parts)?.sight().clone();
-        let view = when::view(app, workspace, as_of.as_deref(), after).await?;
-        let view = view.in_language(language).seen_with(sight);
-        Ok(Question { view, asked, language })
+        let access = access::of(parts)?;
+        let view = when::view(app, workspace, access.sight(), as_of.as_deref(), after).await?;
+        Ok(Question { view: view.in_language(language), asked, language })
     }
 }
 
@@ -89,8 +88,10 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for LogQuestion<T> {
         // There are no sentences in a log.
         let When { as_of, after, lang: _ } = read(&when)?;
         let Workspace(workspace) = Workspace::from_request_parts(parts, app).await?;
-        let (size, at) = when::size(app, workspace, as_of.as_deref(), after).await?;
-        Ok(LogQuestion { workspace, size, at, asked, access: access::of(parts)? })
+        let access = access::of(parts)?;
+        let sight = access.sight();
+        let (size, at) = when::size(app, workspace, sight, as_of.as_deref(), after).await?;
+        Ok(LogQuestion { workspace, size, at, asked, access })
     }
 }
 
@@ -118,7 +119,11 @@ impl<T> Question<T> {
 
     /// The same, where the answer has the moment in it.
     pub fn dated_answer<A: Serialize>(&self, what: A) -> Answer<A> {
-        let position = self.view.position().checked_sub(1);
+        // It counts what happened in the whole workspace.
+        let position = match self.view.sight().is_narrowed() {
+            true => None,
+            false => self.view.position().checked_sub(1),
+        };
         Answer { at: None, position, what, language: Some(self.language) }
     }
 }
@@ -131,7 +136,8 @@ impl<T> LogQuestion<T> {
 
     /// The answer `what`. There are no sentences in it.
     pub fn answer<A: Serialize>(&self, what: A) -> Answer<A> {
-        Answer { at: Some(self.at.to_string()), position: self.position(), what, language: None }
+        let position = self.position().filter(|_| !self.access.sight().is_narrowed());
+        Answer { at: Some(self.at.to_string()), position, what, language: None }
     }
 }
 

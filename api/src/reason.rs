@@ -12,13 +12,6 @@ pub(crate) fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Note, D
     Ok(note)
 }
 
-/// The same, where none need be given.
-pub(crate) fn said_if_any<'de, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Note>, D::Error> {
-    said(deserializer).map(Some)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -26,18 +19,14 @@ mod tests {
     #[derive(Debug, Deserialize)]
     struct Asked {
         #[serde(deserialize_with = "said")]
-        must: Note,
-        #[serde(default, deserialize_with = "said_if_any")]
-        may: Option<Note>,
+        why: Note,
     }
 
     #[test]
-    fn a_reason_is_more_than_blanks_and_may_be_left_out_only_where_none_need_be_given() {
+    fn a_reason_is_more_than_blanks() {
         let read = |text| serde_json::from_str::<Asked>(text);
-        let asked = read(r#"{"must": " left us "}"#).unwrap();
-        assert_eq!((asked.must.as_str(), asked.may), (" left us ", None));
-        assert!(read(r#"{"must": "a", "may": "b"}"#).unwrap().may.is_some());
-        for refused in [r#"{}"#, r#"{"must": " "}"#, r#"{"must": "a", "may": "\t"}"#] {
+        assert_eq!(read(r#"{"why": " left us "}"#).unwrap().why.as_str(), " left us ");
+        for refused in [r#"{}"#, r#"{"why": " "}"#, r#"{"why": "\t"}"#] {
             read(refused).unwrap_err();
         }
     }

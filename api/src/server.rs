@@ -127,6 +127,7 @@ impl Server {
         let workspace = settings.workspace.clone();
         let app = App::new(projections, reconciler, administrator, workspace)?;
         let app = app.looking_at_the_database(settings.waived.clone());
+        app.set_token_file(settings.token_file());
         app.set_catalog(catalog);
         let packs = data_dir.join("packs");
         let exports = Exports::open(packs, source, app.ledger().now()).map_err(|error| {
@@ -138,6 +139,7 @@ impl Server {
         if let Some(scanners) = scanners(settings)? {
             app.set_scanners(scanners);
         }
+        warn_of_unknown_workspaces(settings, app.ledger().store()).await?;
         if let Some(provider) = provider(settings)? {
             app.set_provider(provider);
         }
@@ -308,6 +310,19 @@ fn provider(settings: &Settings) -> anyhow::Result<Option<Provider>> {
     let provider = provider.context("no provider of identities can be asked")?;
     tracing::info!(issuer = oidc.issuer, callback = %oidc.callback(), "people sign in with OpenID Connect");
     Ok(Some(provider))
+}
+
+/// A group whose workspace is not there gets no role in it. It may be made later, so the server starts.
+async fn warn_of_unknown_workspaces(settings: &Settings, store: &Store) -> anyhow::Result<()> {
+    for rule in settings.oidc.iter().flat_map(|oidc| &oidc.roles) {
+        if store.workspace_by_name(rule.workspace.as_str()).await?.is_none() {
+            tracing::warn!(
+                group = rule.group, workspace = %rule.workspace,
+                "a role of [oidc] is for a workspace that is not there; nobody has it until it is made"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Who asks the witnesses that the settings name, if they name any.

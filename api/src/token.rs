@@ -30,6 +30,11 @@ impl TokenHash {
         TokenHash(Sha256::digest(token).into())
     }
 
+    /// The hash of nothing that anybody could send: no token is taken.
+    pub const fn of_none() -> Self {
+        TokenHash([0; 32])
+    }
+
     /// Whether `token` is the one. Takes as long whether it is or not.
     pub fn matches(&self, token: &str) -> bool {
         self.0.ct_eq(&TokenHash::of(token).0).into()
@@ -85,6 +90,18 @@ pub fn load_or_make(path: &Path, entropy: &Entropy) -> Result<TokenHash, TokenEr
     }
 }
 
+/// Puts a new token into the file at `path`, in the place of the one that is there. Its hash.
+///
+/// # Errors
+/// If there are no random bytes, or the file cannot be written: then the old one is in it still.
+pub fn replace(path: &Path, entropy: &Entropy) -> Result<TokenHash, TokenError> {
+    let token = make(entropy)?;
+    let beside = path.with_extension("new");
+    let written = write(&beside, &token).and_then(|()| std::fs::rename(&beside, path));
+    written.map_err(|error| TokenError::File(path.to_owned(), error))?;
+    Ok(TokenHash::of(&token))
+}
+
 fn make(entropy: &Entropy) -> Result<String, NoEntropy> {
     let mut random = [0; BYTES];
     entropy.fill(&mut random)?;
@@ -113,6 +130,20 @@ mod tests {
         assert!(again.matches(token.trim()));
         assert!(!again.matches(PREFIX));
         assert!(!format!("{again:?}").contains(&hex::encode(again.0)));
+    }
+
+    #[test]
+    fn a_token_that_is_replaced_is_not_taken_any_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("admin-token");
+        load_or_make(&path, &Entropy::system()).unwrap();
+        let old = std::fs::read_to_string(&path).unwrap();
+        let replaced = replace(&path, &Entropy::system()).unwrap();
+        let new = std::fs::read_to_string(&path).unwrap();
+        assert!(replaced.matches(new.trim()) && !replaced.matches(old.trim()));
+        assert!(!others_may_read(&path).unwrap());
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
+        assert!(!TokenHash::of_none().matches(""));
     }
 
     #[test]

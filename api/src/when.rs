@@ -1,12 +1,16 @@
 //! Which moment a read is about: `as_of`, and `after` for those who have just written.
 
+mod in_sight;
+
 use std::time::Duration;
 
 use axum::http::StatusCode;
 use runledger_ledger::store::Store;
 use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::WorkspaceId;
-use runledger_projections::{AsOf, FOLLOWER_LEASE, PageError, ProjectionError, View, ViewError};
+use runledger_projections::{
+    AsOf, FOLLOWER_LEASE, PageError, ProjectionError, Sight, View, ViewError,
+};
 
 use crate::app::App;
 use crate::problem::{ApiError, ApiResult, unknown_workspace};
@@ -71,25 +75,52 @@ pub async fn moment(store: &Store, workspace: WorkspaceId, said: Said) -> ApiRes
         Said::Root(root) => store.checkpoint_of_root(workspace, &root).await?,
     };
     let last = found.and_then(|checkpoint| checkpoint.size.checked_sub(1));
-    last.map(AsOf::Position).ok_or_else(|| {
-        let detail = "`as_of`: no such checkpoint of this log was signed";
-        ApiError::not_found("no_checkpoint", detail)
-    })
+    last.map(AsOf::Position).ok_or_else(no_checkpoint)
 }
 
-/// The read models of `workspace` as of a moment, once they hold the event at `after`.
+fn no_checkpoint() -> ApiError {
+    let detail = "`as_of`: no such checkpoint of this log was signed";
+    ApiError::not_found("no_checkpoint", detail)
+}
+
+/// The read models of `workspace` as of a moment, once they hold the event at `after`, as somebody
+/// sees them who sees no more than `sight`.
 pub async fn view(
     app: &App,
     workspace: WorkspaceId,
+    sight: &Sight,
     when: Option<&str>,
     after: Option<u64>,
 ) -> ApiResult<View> {
-    let as_of = moment(app.ledger().store(), workspace, as_of(when)?).await?;
+    let (as_of, after) = asked(app, workspace, sight, when, after).await?;
     if let Some(position) = after {
-        agree(app, workspace, as_of, position).await?;
         there(app, workspace, position).await?;
     }
-    Ok(app.projections().view(workspace, as_of).await?)
+    Ok(app.projections().view(workspace, as_of).await?.seen_with(sight.clone()))
+}
+
+/// Which moment is asked about, and which event is waited for.
+async fn asked(
+    app: &App,
+    workspace: WorkspaceId,
+    sight: &Sight,
+    when: Option<&str>,
+    after: Option<u64>,
+) -> ApiResult<(AsOf, Option<u64>)> {
+    let said = as_of(when)?;
+    if sight.is_narrowed() {
+        let as_of = in_sight::moment(app, workspace, sight, said).await?;
+        let after = match after {
+            Some(position) => in_sight::after(app, workspace, as_of, position).await?,
+            None => None,
+        };
+        return Ok((as_of, after));
+    }
+    let as_of = moment(app.ledger().store(), workspace, said).await?;
+    if let Some(position) = after {
+        agree(app, workspace, as_of, position).await?;
+    }
+    Ok((as_of, after))
 }
 
 /// The read models of `workspace` as they are now, with all that is recorded in them if they get
@@ -108,27 +139,26 @@ pub async fn latest(app: &App, workspace: WorkspaceId) -> ApiResult<View> {
 pub async fn size(
     app: &App,
     workspace: WorkspaceId,
+    sight: &Sight,
     when: Option<&str>,
     after: Option<u64>,
 ) -> ApiResult<(u64, Moment)> {
     let store = app.ledger().store();
-    let as_of = moment(store, workspace, as_of(when)?).await?;
+    let (as_of, after) = asked(app, workspace, sight, when, after).await?;
     let head = store.head(workspace).await?.ok_or_else(unknown_workspace)?;
     let (size, now) = (head.size(), app.ledger().now());
     if let Some(position) = after {
-        agree(app, workspace, as_of, position).await?;
         recorded(position, size)?;
     }
-    let future = |asked: String| ApiError::from(ViewError::Future { asked, size, now });
     match as_of {
         AsOf::Now => Ok((size, now.max(head.last_recorded_at))),
         AsOf::Position(position) if position < size => {
             let at = store.recorded_at(workspace, position).await?;
             Ok((position + 1, at.unwrap_or(head.last_recorded_at)))
         }
-        AsOf::Position(position) => Err(future(format!("position {position}"))),
+        AsOf::Position(position) => Err(ViewError::Beyond { position, size }.into()),
         AsOf::Moment(moment) if moment > now.max(head.last_recorded_at) => {
-            Err(future(moment.to_string()))
+            Err(ViewError::Future { asked: moment, now }.into())
         }
         AsOf::Moment(moment) => Ok((store.size_at(workspace, moment).await?, moment)),
     }
@@ -183,7 +213,7 @@ impl From<ViewError> for ApiError {
             |code, detail: String| ApiError::new(StatusCode::SERVICE_UNAVAILABLE, code, detail);
         match error {
             ViewError::NoWorkspace => unknown_workspace(),
-            ViewError::Future { .. } => {
+            ViewError::Future { .. } | ViewError::Beyond { .. } => {
                 let detail = format!("`as_of`: {error}");
                 ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "as_of_in_future", detail)
             }

@@ -24,7 +24,8 @@ pub struct Side {
     #[serde(with = "rfc3339")]
     pub at: Moment,
     /// How many events of the log count then.
-    pub events: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<u64>,
     /// How many runs and things to do there are then.
     pub counts: Counts,
 }
@@ -116,7 +117,9 @@ pub async fn run_diff(from: &View, to: &View, run: RunId) -> Result<RunDiff, Vie
 
 async fn side(view: &View) -> Result<Side, ViewError> {
     let overview = view.overview(None).await?;
-    Ok(Side { at: view.at(), events: view.position(), counts: overview.counts })
+    // It counts what happened in the whole workspace.
+    let events = (!view.sight().is_narrowed()).then(|| view.position());
+    Ok(Side { at: view.at(), events, counts: overview.counts })
 }
 
 /// What there is to do, and whether that is all.

@@ -56,18 +56,25 @@ pub enum ViewError {
     /// There is no such workspace.
     #[error("there is no such workspace")]
     NoWorkspace,
-    /// A time that has not come, or a position that the log has not reached.
-    #[error("{asked} is in the future; the log has {size} events and the time is {now}")]
+    /// A time that has not come.
+    #[error("{asked} is in the future; the time is {now}")]
     Future {
         /// What was asked for.
-        asked: String,
-        /// Events in the log.
-        size: u64,
+        asked: Moment,
         /// The ledger's clock.
         now: Moment,
     },
-    /// The past is being replayed; ask again shortly.
-    #[error("the state after {size} events is being replayed; ask again shortly")]
+    /// A position that the log has not reached.
+    #[error("position {position} is in the future; the log has {size} events")]
+    Beyond {
+        /// What was asked for.
+        position: u64,
+        /// Events in the log.
+        size: u64,
+    },
+    /// The past is being replayed; ask again shortly. How many events there were by then is not for
+    /// everybody who asks.
+    #[error("the state of that moment is being replayed; ask again shortly")]
     Preparing {
         /// Events up to the moment asked about.
         size: u64,
@@ -144,16 +151,16 @@ impl Projections {
     ) -> Result<(u64, Moment), ViewError> {
         let (store, now) = (self.store(), self.inner.ledger.now());
         let head = store.head(workspace).await?.ok_or(ViewError::NoWorkspace)?;
-        let future = |asked: String| ViewError::Future { asked, size: head.size(), now };
         match as_of {
             AsOf::Now => Ok((head.size(), now.max(head.last_recorded_at))),
             AsOf::Position(position) => {
                 let recorded_at = store.recorded_at(workspace, position).await?;
-                let at = recorded_at.ok_or_else(|| future(format!("position {position}")))?;
+                let size = head.size();
+                let at = recorded_at.ok_or(ViewError::Beyond { position, size })?;
                 Ok((position + 1, at))
             }
             AsOf::Moment(moment) if moment > now.max(head.last_recorded_at) => {
-                Err(future(moment.to_string()))
+                Err(ViewError::Future { asked: moment, now })
             }
             AsOf::Moment(moment) => Ok((store.size_at(workspace, moment).await?, moment)),
         }

@@ -34,9 +34,9 @@ pub(super) enum Audit {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  runledger audit export --workspace main --output main.zip
+  runledger audit export --workspace main --output main.zip --reason 'yearly audit'
   runledger audit export --workspace main --operation restore.execute --from 2026-01-01T00:00:00Z \\
-    --requester 'jane@auditors.example' --output restores.zip
+    --requester 'jane@auditors.example' --reason 'case 4711' --output restores.zip
   runledger verify pack main.zip --policy trust.policy")]
 pub(super) struct Export {
     #[command(flatten)]
@@ -50,7 +50,7 @@ pub(super) struct Export {
     #[arg(long, value_name = "NAME", default_value = "")]
     requester: String,
     /// Why it is made. The log says who has made it, and why
-    #[arg(long, value_name = "TEXT", default_value = "no reason was given")]
+    #[arg(long, value_name = "TEXT", value_parser = said)]
     reason: String,
     /// The log as it was with so many events, of which a checkpoint was signed [default: the last
     /// checkpoint]
@@ -116,6 +116,14 @@ pub(super) fn run(command: &Audit) -> anyhow::Result<Answer> {
         output::line(format!("  manifest {}", made.manifest));
         Ok(Answer::Yes)
     })
+}
+
+/// A reason that says something.
+fn said(text: &str) -> Result<String, &'static str> {
+    match text.trim().is_empty() {
+        true => Err("a reason of blanks says nothing; write why"),
+        false => Ok(text.to_owned()),
+    }
 }
 
 /// Has the log say that a pack was made, by whom and why.

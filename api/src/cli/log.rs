@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use runledger_projections::Overview;
+use runledger_projections::{Health, Overview};
 
 use super::events::{Line, row_of_log};
 use super::reading::{Query, Reading};
@@ -56,7 +56,8 @@ impl Tail {
             Some(from) => from,
             None => {
                 let overview: Overview = reader.look(&["overview"], Query::new()).await?;
-                let size = overview.health.events + overview.health.lag;
+                let Health { events, lag, .. } = overview.health;
+                let size = events.unwrap_or_default() + lag.unwrap_or_default();
                 size.saturating_sub(self.number)
             }
         };

@@ -82,8 +82,8 @@ fn print(found: &Overview, texts: &Texts) {
     output::line(Cell::new(format!("{} in all", runs(counts.runs))).dim());
     if let Some(parked) = &found.health.parked {
         output::note(format!("the read models stand still: {parked}"));
-    } else if found.health.lag > 0 {
-        output::note(format!("{} recorded events do not count here yet", found.health.lag));
+    } else if let Some(lag) = found.health.lag.filter(|lag| *lag > 0) {
+        output::note(format!("{lag} recorded events do not count here yet"));
     }
 }
 

@@ -6,7 +6,7 @@ mod change;
 use std::collections::BTreeSet;
 
 use axum::extract::State;
-use axum::http::StatusCode;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use runledger_ledger::access::{Environments, PrincipalKind, Role};
 use runledger_ledger::store::{Member, TokenRow};
@@ -266,7 +266,7 @@ pub async fn new_token(
     let holder = place.holder(&name, kind, (role, &environments), &reason).await?;
     let days = days.unwrap_or(DAYS);
     let made = place.make_token(&holder, (role, environments), days, None, reason).await?;
-    Ok((StatusCode::CREATED, axum::Json(made)).into_response())
+    Ok(shown_once(made))
 }
 
 /// Make a token that takes the place of another one. Both are taken for a while.
@@ -301,7 +301,13 @@ pub async fn rotate_token(
     let until = now.plus(Span::from_secs(hours * 3_600));
     let days = days.unwrap_or(DAYS);
     let made = place.make_token(&holder, granted, days, Some((token, until)), reason).await?;
-    Ok((StatusCode::CREATED, axum::Json(made)).into_response())
+    Ok(shown_once(made))
+}
+
+/// The answer with a new token, of which nobody on the way keeps a copy.
+fn shown_once(made: MadeToken) -> Response {
+    let uncached = [(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))];
+    (StatusCode::CREATED, uncached, axum::Json(made)).into_response()
 }
 
 /// Take a token out of use, for good and from its next request on.

@@ -88,13 +88,13 @@ async fn views(
     between: &Between,
 ) -> ApiResult<(View, View)> {
     let language = between.lang.unwrap_or_else(|| language::preferred(headers));
-    let from = when::view(app, workspace, Some(&between.from), None).await?;
-    let to = when::view(app, workspace, between.to.as_deref(), None).await?;
+    let sight = access.sight();
+    let from = when::view(app, workspace, sight, Some(&between.from), None).await?;
+    let to = when::view(app, workspace, sight, between.to.as_deref(), None).await?;
     if from.at() > to.at() || from.position() > to.position() {
         let detail =
             format!("`from` ({}) is later than `to` ({}); turn them round", from.at(), to.at());
         return Err(ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", detail));
     }
-    let seen = |view: View| view.in_language(language).seen_with(access.sight().clone());
-    Ok((seen(from), seen(to)))
+    Ok((from.in_language(language), to.in_language(language)))
 }

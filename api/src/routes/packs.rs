@@ -21,9 +21,6 @@ use crate::extract::{Json, Nothing, Path, Query, Workspace};
 use crate::pack::{Order, Scope, unknown_operation};
 use crate::problem::{ApiError, ApiResult, Problems};
 
-/// What the log says of a read for which nobody gave a reason.
-const NO_REASON: &str = "no reason was given";
-
 /// The pack that the path names.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct PackPath {
@@ -149,14 +146,14 @@ pub async fn read_pack(
 }
 
 /// Why a pack is read.
-#[derive(Clone, Debug, Default, Deserialize, IntoParams)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Because {
     /// Why, for the log of the workspace.
-    #[param(value_type = Option<String>)]
-    #[serde(deserialize_with = "crate::reason::said_if_any")]
-    reason: Option<Note>,
+    #[serde(deserialize_with = "crate::reason::said")]
+    #[param(value_type = String)]
+    reason: Note,
 }
 
 /// Download an audit pack that is ready. The log of the workspace says who read it, and why.
@@ -203,12 +200,8 @@ async fn note_read(
     access: &Access,
     workspace: WorkspaceId,
     pack: RunId,
-    reason: Option<Note>,
+    reason: Note,
 ) -> ApiResult<()> {
-    let reason = match reason {
-        Some(reason) => reason,
-        None => Note::new(NO_REASON).map_err(ApiError::internal)?,
-    };
     let read = AccessChange::AuditPackRead(AuditPackRead { manifest: None, pack: pack.0, reason });
     let command = Command::Workspace(WorkspaceCommand::NoteAccess(read));
     let submission = Submission::new(command).by(access.actor().clone());

@@ -386,7 +386,11 @@ pub async fn end_session(
     let hand = Hand { app: &app, actor: access.actor() };
     let person = hand.person(&person).await?.principal;
     let position = hand.end_sessions(&person, Some(session), reason).await?;
-    Ok(axum::Json(Done { position }))
+    let position = position.ok_or_else(|| {
+        let detail = format!("{} has no session {session}, or it has ended", person.name);
+        ApiError::not_found("unknown_session", detail)
+    })?;
+    Ok(axum::Json(Done { position: Some(position) }))
 }
 
 /// Somebody of the provider that this server has.

@@ -11,14 +11,14 @@ use runledger_ledger::access::{AccessChange, TokenRevoked};
 use runledger_ledger::event::Actor;
 use runledger_ledger::store::TokenHolder;
 use runledger_ledger::submission::{Command, Submission};
-use runledger_ledger::words::{Name, Note};
+use runledger_ledger::words::{Name, Note, WorkspaceId};
 use runledger_ledger::workspace::WorkspaceCommand;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::extract::{Nothing, Query};
+use crate::extract::{self, Nothing, Query};
 use crate::problem::{ApiError, ApiResult, Problems};
 use crate::scanners::Scanners;
 use crate::token::Secret;
@@ -123,6 +123,9 @@ fn is_signed(scanners: &Scanners, headers: &HeaderMap, body: &[u8]) -> bool {
 
 /// Takes a token out of use, if it is one that is taken, and lets the log say so.
 async fn revoke(app: &App, found: &FoundToken) -> ApiResult<bool> {
+    if app.administrator().matches(found.token.trim()) {
+        return revoke_administrators(app, found).await.map(|()| true);
+    }
     let Some(secret) = Secret::read(&found.token) else { return Ok(false) };
     let (store, now) = (app.ledger().store(), app.ledger().now());
     let Some(holder) = store.token_holder(&secret.hash(), now).await? else { return Ok(false) };
@@ -136,7 +139,33 @@ async fn revoke(app: &App, found: &FoundToken) -> ApiResult<bool> {
     }
     tracing::warn!(%workspace, %token, "a token was found by a scanner and revoked");
     let reason = Note::new(reason(found)).map_err(ApiError::internal)?;
-    let change = TokenRevoked { token, holder: principal.name, reason };
+    note(app, workspace, TokenRevoked { token, holder: principal.name, reason }).await?;
+    Ok(true)
+}
+
+/// The same with the token of the administrator of the server, who is signed out as well: whoever had
+/// it could sign in with it. The log of the server's own workspace says so.
+async fn revoke_administrators(app: &App, found: &FoundToken) -> ApiResult<()> {
+    match app.replace_administrator() {
+        Ok(()) => tracing::error!(
+            "the administrator's token was found by a scanner; it is not taken any more, and its \
+             file has a new one"
+        ),
+        Err(error) => tracing::error!(
+            %error,
+            "the administrator's token was found by a scanner; it is not taken until the next \
+             start: put another one into its file before"
+        ),
+    }
+    app.ledger().store().end_web_sessions_of(None, None).await?;
+    let workspace = extract::workspace(app, app.default_workspace().as_str()).await?;
+    let token = app.failure_id().map_err(ApiError::internal)?;
+    let holder = app.owner().actor().id.clone();
+    let reason = Note::new(reason(found)).map_err(ApiError::internal)?;
+    note(app, workspace, TokenRevoked { token, holder, reason }).await
+}
+
+async fn note(app: &App, workspace: WorkspaceId, change: TokenRevoked) -> ApiResult<()> {
     let command =
         Command::Workspace(WorkspaceCommand::NoteAccess(AccessChange::TokenRevoked(change)));
     let word = |text| Name::new(text).map_err(ApiError::internal);
@@ -144,7 +173,7 @@ async fn revoke(app: &App, found: &FoundToken) -> ApiResult<bool> {
     let result = app.submit_one(workspace, Submission::new(command).by(actor)).await?;
     match result.problem {
         Some(problem) => Err(ApiError::internal(problem.detail)),
-        None => Ok(true),
+        None => Ok(()),
     }
 }
 

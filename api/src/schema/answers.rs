@@ -13,7 +13,7 @@ shape! {
     AnswerShape = "Answer" {
         "at": time(), "The moment that the answer is of.";
         optional "position": count(),
-            "The position of the last event that is known to be in the answer; none of an empty log.";
+            "The position of the last event that is known to be in the answer; none of an empty log, and none for who sees only some environments.";
     }
 }
 
@@ -134,8 +134,9 @@ shape! {
 shape! {
     /// Where the read models stand against the log.
     HealthShape = "Health" {
-        "events": count(), "Events that the answer is derived from.";
-        "lag": count(), "Events in the log that it does not know yet.";
+        optional "events": count(),
+            "Events that the answer is derived from; left out for who sees only some environments.";
+        optional "lag": count(), "Events in the log that it does not know yet; left out with them.";
         optional "parked": text(), "Why the read models do not go on, if they do not.";
     }
 }

@@ -22,7 +22,8 @@ shape! {
     /// One of two moments.
     SideShape = "Side" of CountsShape {
         "at": time(), "When it is.";
-        "events": count(), "How many events of the log count then.";
+        optional "events": count(),
+            "How many events of the log count then; left out for who sees only some environments.";
         "counts": part::<CountsShape>(), "How many runs and things to do there are then.";
     }
 }

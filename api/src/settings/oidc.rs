@@ -80,6 +80,7 @@ pub struct RoleRule {
     #[serde(deserialize_with = "workspace")]
     pub workspace: WorkspaceName,
     /// What.
+    #[serde(deserialize_with = "role")]
     pub role: Role,
     /// In which environments; none is the whole workspace.
     #[serde(default)]
@@ -131,6 +132,7 @@ pub(super) fn read(
     environment: Environment<'_>,
 ) -> Result<Option<OidcSettings>, SettingsError> {
     let table = file.and_then(|(_, table)| table.get(TABLE)).cloned();
+    let is_written = table.is_some();
     let mut table = match table {
         None => toml::Table::new(),
         Some(toml::Value::Table(table)) => table,
@@ -141,8 +143,15 @@ pub(super) fn read(
             table.insert(name.to_owned(), toml::Value::String(value));
         }
     }
-    if table.is_empty() {
-        return Ok(None);
+    match (table.is_empty(), is_written) {
+        (true, false) => return Ok(None),
+        // Whoever wrote it wants somebody to sign in with it.
+        (true, true) => {
+            return Err(bad(
+                "the table is empty; it needs `issuer`, `client_id` and `public_url`, or take it out",
+            ));
+        }
+        (false, _) => {}
     }
     // The secret has no place in a file that everybody may read.
     if table.contains_key("client_secret") {
@@ -197,6 +206,17 @@ fn workspace<'de, D: Deserializer<'de>>(deserializer: D) -> Result<WorkspaceName
     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
 }
 
+fn role<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Role, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let role = text.parse::<Role>().ok();
+    // The others are for programs, which no provider of identities knows.
+    role.filter(|role| !matches!(role, Role::Adapter | Role::Reporter)).ok_or_else(|| {
+        D::Error::custom(format!(
+            "{text:?} is no role for people; it is one of owner, admin, operator, auditor, viewer"
+        ))
+    })
+}
+
 fn needed(value: Option<String>, name: &str) -> Result<String, SettingsError> {
     match value {
         Some(value) if !value.trim().is_empty() => Ok(value),
@@ -207,12 +227,25 @@ fn needed(value: Option<String>, name: &str) -> Result<String, SettingsError> {
 fn check_issuer(issuer: &str) -> Result<(), SettingsError> {
     let url = Url::parse(issuer).ok().filter(is_safe);
     match url {
+        Some(url) if is_of_many(&url) => Err(bad(format!(
+            "`issuer` {issuer:?} speaks for every organisation there is; name that of your own, with \
+             its tenant's id instead of `common`, `organizations` or `consumers`"
+        ))),
         Some(url) if url.query().is_none() && url.fragment().is_none() => Ok(()),
         _ => Err(bad(format!(
             "`issuer` must be the https:// address by which the provider names itself, without a \
              query; it is {issuer:?}"
         ))),
     }
+}
+
+/// Whether anybody with an account at Microsoft could sign in: their addresses for no tenant in
+/// particular sign nobody's tokens by that name, and whoever has a tenant of their own decides in it
+/// what they are called.
+fn is_of_many(issuer: &Url) -> bool {
+    let microsoft = issuer.host_str().is_some_and(|host| host.contains("microsoftonline"));
+    let first = issuer.path_segments().and_then(|mut path| path.next());
+    microsoft && first.is_some_and(|one| ["common", "organizations", "consumers"].contains(&one))
 }
 
 fn check_public_url(text: &str) -> Result<Url, SettingsError> {
@@ -261,7 +294,6 @@ fn check_roles(rules: &[RoleRule]) -> Result<(), SettingsError> {
             return Err(bad("a group of `roles` has no name"));
         }
         match (role, environments) {
-            (Role::Adapter | Role::Reporter, _) => return wrong("is one for programs"),
             (Role::Owner | Role::Admin, Some(_)) => {
                 return wrong("is for the whole workspace; leave out `environments`");
             }
@@ -322,7 +354,7 @@ mod tests {
     #[test]
     fn without_a_table_nobody_is_believed() {
         assert!(read(None, &|_| None).unwrap().is_none());
-        assert!(parse("", &[]).unwrap().is_none());
+        assert!(refused("").contains("is empty"), "a table of nothing is a mistake");
     }
 
     #[test]
@@ -347,6 +379,8 @@ mod tests {
             ("issuer = 'http://id.example'\nclient_id = 'a'", "https://"),
             ("issuer = 'https://a:b@id.example'\nclient_id = 'a'", "`issuer`"),
             ("issuer = 'https://id.example?x=1'\nclient_id = 'a'", "`issuer`"),
+            ("issuer = 'https://login.microsoftonline.com/common/v2.0'", "tenant's id"),
+            ("issuer = 'https://login.microsoftonline.com/organizations/v2.0'", "tenant's id"),
             ("client_id = 'a'", "`issuer` is missing"),
             ("issuer = 'https://id.example'\npublic_url = 'https://a/b'", "`public_url`"),
             ("issuer = 'https://id.example'\npublic_url = 'http://a'", "`public_url`"),

@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
 use runledger_ledger::run::{FollowUpAction, FollowUpCommand};
 use runledger_ledger::words::{Name, Note, RunId, WorkspaceId};
+use runledger_projections::Sight;
 use serde::Deserialize;
 
 use super::door;
@@ -168,7 +169,10 @@ pub(super) async fn there(
     position: Option<u64>,
 ) -> ApiResult<()> {
     match position {
-        Some(position) => when::view(app, workspace, None, Some(position)).await.map(|_| ()),
+        Some(position) => {
+            let all = Sight::default();
+            when::view(app, workspace, &all, None, Some(position)).await.map(|_| ())
+        }
         None => Ok(()),
     }
 }

@@ -45,13 +45,11 @@ async fn decide(app: &App, parts: &mut Parts) -> Page<Option<(Viewer, Access)>> 
     Ok(Some((viewer, access)))
 }
 
-/// Whether a request that was let in would be let in now as well: what it started may go on for
-/// longer than a session and a role. When it cannot be known, it would not.
-pub(super) async fn is_let_in(app: &App, parts: &mut Parts) -> bool {
-    match identify(app, parts, false).await {
-        Ok((_, principal)) => allow(app, parts, principal).await.is_ok(),
-        Err(_) => false,
-    }
+/// What would be decided now of a request that was let in: what it started may go on for longer
+/// than a session and a role. None if it would not be let in, or if that cannot be known.
+pub(super) async fn let_in_again(app: &App, parts: &mut Parts) -> Option<Access> {
+    let (_, principal) = identify(app, parts, false).await.ok()?;
+    allow(app, parts, principal).await.ok()
 }
 
 /// Whose session it is. `active` keeps it alive.

@@ -3,6 +3,9 @@
 //! Events carry positions and no content, so whoever comes back with the last one that it saw
 //! (`Last-Event-ID`) has missed nothing. A beat tells pages to look at what time alone changes.
 //! Before each it is asked again who looks: a stream ends with the session and with the role.
+//!
+//! Who is held to environments is given beats alone, as many whether anything happens or not: what
+//! moves the log, and how far, is not for them to see (specs/0018).
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -22,6 +25,10 @@ use crate::app::App;
 
 /// How often a page is told to look although nothing was recorded.
 const BEAT: Duration = Duration::from_secs(15);
+/// The same where a page is told nothing else.
+const NARROW_BEAT: Duration = Duration::from_secs(5);
+/// What a beat carries that tells of no position: an event of nothing is not heard.
+const NOTHING: &str = "-";
 /// How long after one word the next one comes at the earliest: what is recorded meanwhile is told
 /// together.
 const PACE: Duration = Duration::from_millis(500);
@@ -33,7 +40,10 @@ pub(super) async fn stream(State(app): State<App>, request: Request) -> Page<Res
     let (mut parts, _) = request.into_parts();
     let (_, workspace) = shell::workspace(&mut parts, &app).await?;
     let seen = last_seen(&parts.headers);
-    let events = events(app, workspace, seen, parts);
+    let narrowed = door::access(&parts)?.sight().is_narrowed();
+    let closing = app.closing().subscribe();
+    let asked = parts;
+    let events = events(Watching { app, asked, workspace, narrowed, seen, closing, first: true });
     let mut response = Sse::new(events).into_response();
     // A proxy that collects the answer first would make it none.
     let headers = response.headers_mut();
@@ -51,20 +61,15 @@ struct Watching {
     /// The request, which is let in again before each event.
     asked: Parts,
     workspace: WorkspaceId,
+    /// Whether it sees no more than some environments of it.
+    narrowed: bool,
     /// Events that the browser knows of.
     seen: Option<u64>,
     closing: watch::Receiver<bool>,
     first: bool,
 }
 
-fn events(
-    app: App,
-    workspace: WorkspaceId,
-    seen: Option<u64>,
-    asked: Parts,
-) -> impl Stream<Item = Result<Event, Infallible>> {
-    let closing = app.closing().subscribe();
-    let watching = Watching { app, asked, workspace, seen, closing, first: true };
+fn events(watching: Watching) -> impl Stream<Item = Result<Event, Infallible>> {
     stream::unfold(watching, |mut watching| async move {
         let event = watching.next().await?;
         Some((Ok(event), watching))
@@ -87,11 +92,20 @@ impl Watching {
             moved = self.moved() => moved,
         };
         let first = std::mem::take(&mut self.first);
-        if !first && !door::is_let_in(&self.app, &mut self.asked).await {
-            return None;
+        if !first {
+            let access = door::let_in_again(&self.app, &mut self.asked).await?;
+            // Whoever comes back is told what a role of now may hear.
+            if access.sight().is_narrowed() != self.narrowed {
+                return None;
+            }
         }
-        let seen = self.seen?.to_string();
-        let event = Event::default().id(seen.clone()).data(seen);
+        let event = match self.narrowed {
+            true => Event::default().data(NOTHING),
+            false => {
+                let seen = self.seen?.to_string();
+                Event::default().id(seen.clone()).data(seen)
+            }
+        };
         let event = event.event(if moved { "moved" } else { "beat" });
         Some(if first { event.retry(RETRY) } else { event })
     }
@@ -99,6 +113,12 @@ impl Watching {
     /// Waits for the read models to move; false if they did not for a while. A browser that says
     /// nothing of what it has seen is told at once where they are.
     async fn moved(&mut self) -> bool {
+        if self.narrowed {
+            if !self.first {
+                tokio::time::sleep(NARROW_BEAT).await;
+            }
+            return false;
+        }
         let projections = self.app.projections();
         if let Some(seen) = self.seen {
             // A failure is over when it is over; the beat goes on meanwhile.

@@ -139,7 +139,7 @@ pub(super) struct NotYetPage {
 /// Says that a run was not there yet, if it is there now.
 async fn not_yet(app: &App, asked: Asked<RunQuery>, id: RunId) -> Page<Response> {
     let Asked { shell, view, workspace, .. } = asked;
-    let now = when::view(app, workspace, None, None).await?.seen_with(view.sight().clone());
+    let now = when::view(app, workspace, view.sight(), None, None).await?;
     let run = now.run(id).await?.ok_or_else(|| unknown(id))?;
     let page = html(&NotYetPage { shell, run })?;
     Ok((StatusCode::NOT_FOUND, page).into_response())

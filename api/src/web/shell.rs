@@ -100,8 +100,8 @@ async fn asked<T: DeserializeOwned + Send>(parts: &mut Parts, app: &App) -> Page
     let asked: T = Query::read_part(&rest.join("&"), &OF_ALL)?;
     let (as_of, environment) = (one("as_of"), one("environment"));
     let (workspace, id) = workspace(parts, app).await?;
-    let view = when::view(app, id, as_of.as_deref(), None).await?;
-    let view = view.in_language(preferences.language).seen_with(access.sight().clone());
+    let view = when::view(app, id, access.sight(), as_of.as_deref(), None).await?;
+    let view = view.in_language(preferences.language);
     let workspaces = app.ledger().store().workspaces().await.map_err(ApiError::from)?;
     let workspaces = access.principal().among(workspaces);
     let environments = view.environments().await?;

@@ -86,14 +86,19 @@ pub struct Overview {
 /// Where the read models stand against the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
-    /// Events that the answer is derived from.
-    pub events: u64,
-    /// Events in the log that it does not know yet.
-    pub lag: u64,
+    /// Events that the answer is derived from; not told to who sees only some environments.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<u64>,
+    /// Events in the log that it does not know yet; told to whom that is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lag: Option<u64>,
     /// Why the read models do not go on, if they do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parked: Option<String>,
 }
+
+/// All that who sees only some environments is told of read models that do not go on.
+const STANDS_STILL: &str = "an event cannot be folded; an administrator sees which one";
 
 /// An environment, or the workspace's own runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -339,15 +344,20 @@ async fn counts(
 }
 
 async fn health(reading: &mut Reading) -> Result<Health, StoreError> {
-    let events = reading.checkpoint.position;
-    let parked = reading.checkpoint.failure.clone();
+    let (events, parked) = (reading.checkpoint.position, reading.checkpoint.failure.clone());
+    if reading.sight.is_narrowed() {
+        // How much happens elsewhere, and which event of it cannot be read, is not theirs to know.
+        let parked = parked.map(|_| STANDS_STILL.to_owned());
+        return Ok(Health { events: None, lag: None, parked });
+    }
+    let told = |lag| Ok(Health { events: Some(events), lag: Some(lag), parked });
     if reading.past {
         // Of the past, all is known that counts.
-        return Ok(Health { events, lag: 0, parked });
+        return told(0);
     }
     let mut statement = Statement::new("SELECT size FROM heads WHERE workspace_id = ");
     statement.bind(reading.model().workspace.0);
     let rows: Vec<(i64,)> = statement.fetch(&mut reading.tx).await?;
     let size = rows.first().map_or(events, |(size,)| count(*size));
-    Ok(Health { events, lag: size.saturating_sub(events), parked })
+    told(size.saturating_sub(events))
 }

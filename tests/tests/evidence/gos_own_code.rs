@@ -14,7 +14,7 @@ const OF_GO: &[(&str, &[&str])] =
 #[tokio::test]
 async fn gos_own_code_verifies_a_pack_and_finds_what_was_changed() {
     let audit = Audit::new().await;
-    audit.ask(&["audit", "export", "-w", "main", "-o", "main.zip"]).await;
+    audit.ask(&["audit", "export", "--reason", "a review", "-w", "main", "-o", "main.zip"]).await;
     let pack = std::fs::read(audit.path("main.zip")).unwrap();
     for (name, bytes) in runledger_proof::zip::read(&pack).unwrap() {
         let path = audit.path("pack").join(name);

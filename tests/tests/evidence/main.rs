@@ -140,12 +140,16 @@ async fn whatever_an_auditor_verifies_the_exit_code_says_what_was_found() {
     let none = &["verify", "receipt", "line", "--event", "300.json"][..];
     Audit::check(audit.says(&with(none, trust)).await, 2, "no tlog-proof");
 
-    let said = audit.says(&["audit", "export", "-w", "main", "-o", "main.zip"]).await;
+    let said = audit
+        .says(&["audit", "export", "--reason", "a review", "-w", "main", "-o", "main.zip"])
+        .await;
     Audit::check(said, 0, "602 events of a log of 602");
     let pack = &["verify", "pack", "main.zip"][..];
     Audit::check(audit.says(&with(pack, trust)).await, 0, "intact; 602 of 602 events");
     Audit::check(audit.says(&with(pack, other)).await, 3, "no key that the policy trusts");
-    let said = audit.says(&["audit", "export", "-w", "main", "-o", "main.zip"]).await;
+    let said = audit
+        .says(&["audit", "export", "--reason", "a review", "-w", "main", "-o", "main.zip"])
+        .await;
     Audit::check(said, 2, "cannot be made");
 
     let database = &["verify", "database", "--checkpoint", "kept.txt"][..];

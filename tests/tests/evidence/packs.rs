@@ -7,7 +7,9 @@ const OPERATION: &str = "backup.set.create";
 #[tokio::test]
 async fn a_pack_that_is_cut_off_is_incomplete_and_one_packed_again_names_the_file() {
     let audit = Audit::new().await;
-    let said = audit.says(&["audit", "export", "-w", "main", "-o", "main.zip"]).await;
+    let said = audit
+        .says(&["audit", "export", "--reason", "a review", "-w", "main", "-o", "main.zip"])
+        .await;
     Audit::check(said, 0, "602 events");
     let verify = ["verify", "pack", "main.zip", "--policy", "trust.policy"];
     Audit::check(audit.says(&verify).await, 0, "intact; 602 of 602 events");
@@ -41,7 +43,9 @@ async fn a_history_that_only_a_retired_key_signed_is_an_unknown_key_and_no_tampe
     Audit::check(audit.says(&["keys", "retire"]).await, 0, "keep the lines");
     let policy = audit.ask(&["keys", "list", "--policy"]).await;
     std::fs::write(audit.path("new.policy"), &policy.stdout).unwrap();
-    let said = audit.says(&["audit", "export", "-w", "main", "-o", "main.zip"]).await;
+    let said = audit
+        .says(&["audit", "export", "--reason", "a review", "-w", "main", "-o", "main.zip"])
+        .await;
     Audit::check(said, 0, "main.zip");
     let verify = |policy| ["verify", "pack", "main.zip", "--policy", policy];
     let said = audit.says(&verify("new.policy")).await;
@@ -70,7 +74,8 @@ async fn checkpoints_that_were_removed_are_missed() {
 async fn of_what_never_was_there_is_no_pack() {
     let audit = Audit::new().await;
     let export = |rest: [&'static str; 2]| {
-        [&["audit", "export", "-w", "main", "-o", "some.zip"][..], &rest].concat()
+        [&["audit", "export", "--reason", "a review", "-w", "main", "-o", "some.zip"][..], &rest]
+            .concat()
     };
     let said = audit.says(&export(["--operation", "backup.craete"])).await;
     Audit::check(said, 1, "no operation \"backup.craete\" is in the log or in the catalog");

@@ -53,11 +53,12 @@ async fn two_people_erase_and_every_verification_says_intact_and_names_what() {
     Audit::check(said, 0, &named);
     end(server).await;
     Audit::check(audit.says(&["verify", "database"]).await, 0, &named);
-    let export = ["audit", "export", "-w", "main", "-o", "erased.zip"];
+    let export = ["audit", "export", "--reason", "a review", "-w", "main", "-o", "erased.zip"];
     Audit::check(audit.says(&export).await, 0, "erased.zip");
     let pack = ["verify", "pack", "erased.zip", "--policy", "trust.policy"];
     Audit::check(audit.says(&pack).await, 0, &named);
-    let part = ["audit", "export", "--run", run, "-w", "main", "-o", "run.zip"];
+    let part =
+        ["audit", "export", "--reason", "a review", "--run", run, "-w", "main", "-o", "run.zip"];
     Audit::check(audit.says(&part).await, 0, "run.zip");
     let pack = ["verify", "pack", "run.zip", "--policy", "trust.policy"];
     Audit::check(audit.says(&pack).await, 0, &named);

@@ -310,7 +310,7 @@ async fn a_pack_is_made_in_the_background_as_a_run_of_the_log(#[case] database: 
     let verified = intact(&file.body, &signed.policy());
     assert_eq!(verified.manifest.requester, "jane@auditors.example");
     assert!(file.body == export(&signed, Some(32), Scope::default()).await);
-    signed.service.get(&format!("{PACKS}/{id}/file")).await;
+    signed.service.get(&format!("{PACKS}/{id}/file?reason=test")).await;
     let log = signed.service.get("/v1/workspaces/main/log?from=32").await;
     let log = String::from_utf8(log.body.to_vec()).unwrap();
     let told = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
@@ -324,7 +324,9 @@ async fn a_pack_is_made_in_the_background_as_a_run_of_the_log(#[case] database: 
     });
     let read = |why: &str| (json!("administrator"), json!(id), json!(why));
     let told: Vec<_> = told.collect();
-    assert_eq!(told, [read("yearly audit"), read("no reason was given")]);
+    let silent = signed.service.get(&format!("{PACKS}/{id}/file")).await;
+    assert_eq!(silent.problem(400), "invalid_query", "nobody reads a pack without saying why");
+    assert_eq!(told, [read("yearly audit"), read("test")]);
 
     let events = signed.service.get(&format!("/v1/workspaces/main/runs/{id}/events")).await.ok(200);
     let kinds: Vec<&Value> =
@@ -342,7 +344,7 @@ async fn a_pack_is_made_in_the_background_as_a_run_of_the_log(#[case] database: 
     signed.service.clock.advance(runledger_ledger::time::Span::from_secs(86_401));
     assert_eq!(signed.service.get(&format!("{PACKS}/{id}")).await.ok(200)["state"], "expired");
     assert_eq!(
-        signed.service.get(&format!("{PACKS}/{id}/file")).await.problem(409),
+        signed.service.get(&format!("{PACKS}/{id}/file?reason=test")).await.problem(409),
         "pack_not_ready"
     );
     assert!(!directory.path().join(format!("{id}.zip")).exists());

@@ -5,6 +5,7 @@ mod fuzz;
 pub(crate) mod narrowed;
 mod people;
 mod tokens;
+mod unmoved;
 
 use std::collections::{BTreeMap, BTreeSet};
 

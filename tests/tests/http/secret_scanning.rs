@@ -11,7 +11,8 @@ use runledger::scanners::Scanners;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::service::{Database, Reply, Service};
+use crate::service::{Database, Reply, Service, TOKEN};
+use crate::web::signed_in;
 
 const PATH: &str = "/v1/secret-scanning";
 
@@ -103,6 +104,40 @@ async fn a_token_that_was_found_is_revoked_at_once_and_the_log_says_where(
     let again = scanner.report(&service, "one", &json!([found(token)]).to_string()).await;
     assert_eq!(again.ok(200)[0]["label"], no);
     assert_eq!(service.size().await, size);
+}
+
+#[tokio::test]
+async fn the_administrators_own_token_is_replaced_where_it_was_found() {
+    let service = Service::on(Database::Sqlite).await;
+    let scanner = Scanner::new();
+    service.app.set_scanners(scanner.published());
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("admin-token");
+    std::fs::write(&file, TOKEN).unwrap();
+    service.app.set_token_file(file.clone());
+    let cookie = signed_in(&service).await;
+    let page = async || {
+        let page = Request::get("/w/main").header(header::HOST, "127.0.0.1:7300");
+        let page = page.header(header::COOKIE, &cookie).body(Body::empty()).unwrap();
+        service.browse(page).await.status.as_u16()
+    };
+    assert_eq!(page().await, 200);
+    let size = service.size().await;
+    let report = json!([{"token": TOKEN, "type": "runledger_admin"}]).to_string();
+    let labels = scanner.report(&service, "one", &report).await.ok(200);
+    assert_eq!(labels[0]["label"], "true_positive");
+    assert_eq!(status(&service, TOKEN).await, 401, "from the next request on");
+    assert_eq!(page().await, 303, "and nobody who came in with it stays");
+    let new = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(status(&service, new.trim()).await, 200);
+    assert_eq!(service.size().await, size + 1);
+    let read = Request::get(format!("/v1/workspaces/main/log?from={size}"));
+    let read = read.header(header::AUTHORIZATION, format!("Bearer {}", new.trim()));
+    let log = service.send(read.body(Body::empty()).unwrap()).await.json();
+    assert_eq!(log["event"]["type"], "token.revoked");
+    assert_eq!(log["event"]["data"]["holder"], "administrator");
+    let again = scanner.report(&service, "one", &report).await.ok(200);
+    assert_eq!(again[0]["label"], "false_positive");
 }
 
 #[tokio::test]

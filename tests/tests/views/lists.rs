@@ -206,7 +206,7 @@ async fn the_overview_counts_what_the_lists_hold(world: World) {
     assert_eq!(counts.manual_review.oldest, restore.recorded.settled_at);
     assert_eq!(overview.queues.get(&QueueVerdict::Stalled), Some(&1));
     assert_eq!(overview.queues.get(&QueueVerdict::Empty), Some(&1));
-    assert_eq!((overview.health.events, overview.health.lag), (view.position(), 0));
+    assert_eq!((overview.health.events, overview.health.lag), (Some(view.position()), Some(0)));
     let environments = view.environments().await.unwrap();
     let names: Vec<_> = environments.iter().map(|one| one.environment.as_deref()).collect();
     assert_eq!(names, [None, Some("prod"), Some("test")]);

@@ -8,7 +8,7 @@ use runledger_ledger::access::{
     AccessChange, Environments, MemberGranted, MemberRemoved, PrincipalKind, Replaced, Role,
     TokenCreated, TokenRevoked,
 };
-use runledger_ledger::store::{NewToken, Principal, TokenRow};
+use runledger_ledger::store::{Member, NewToken, Principal, TokenRow};
 use runledger_ledger::submission::{Command, Submission};
 use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::{Name, Note, WorkspaceId};
@@ -76,6 +76,7 @@ impl Place<'_> {
             Some(found) if found.kind == kind => found,
             Some(found) => return Err(other_kind(&found)),
             None => {
+                is_plain(name)?;
                 let new = Principal {
                     id: self.app.failure_id().map_err(ApiError::internal)?,
                     kind,
@@ -189,6 +190,10 @@ impl Place<'_> {
         let previous = self.role_of(member).await?;
         if let Some(previous) = previous {
             self.may_give(previous, &None)?;
+            if previous != role {
+                let members = store.members(self.workspace).await?;
+                self.leaves_an_owner(&members, previous, member.id)?;
+            }
         }
         let position = self
             .note(AccessChange::MemberGranted(MemberGranted {
@@ -215,12 +220,13 @@ impl Place<'_> {
     ) -> ApiResult<Done> {
         let (store, now) = (self.app.ledger().store(), self.app.ledger().now());
         let members = store.members(self.workspace).await?;
-        let member = the_one(members, name, |member| {
+        let member = the_one(members.clone(), name, |member| {
             let of = &member.principal;
             of.name == *name && kind.is_none_or(|kind| of.kind == kind)
         })?;
         self.may_give(member.role, &None)?;
         let id = member.principal.id;
+        self.leaves_an_owner(&members, member.role, id)?;
         let taken = async {
             store.revoke_tokens_of(self.workspace, id, now).await?;
             let taken = store.take_grant(self.workspace, id).await?;
@@ -240,6 +246,18 @@ impl Place<'_> {
         Ok(Done { position })
     }
 
+    /// Refuses to take the role from the last owner: the administrator of the server alone could then
+    /// make another one, and so alone may do it.
+    fn leaves_an_owner(&self, members: &[Member], role: Role, id: Uuid) -> ApiResult<()> {
+        let other = |one: &Member| one.role == Role::Owner && one.principal.id != id;
+        let is_administrator = self.access.principal().is_administrator();
+        if role != Role::Owner || is_administrator || members.iter().any(other) {
+            return Ok(());
+        }
+        let detail = "this is the only owner of the workspace; make somebody else an owner first";
+        Err(ApiError::new(StatusCode::CONFLICT, "last_owner", detail))
+    }
+
     async fn role_of(&self, member: &Principal) -> ApiResult<Option<Role>> {
         let grants = self.app.ledger().store().grants(member.id).await?;
         let here = grants.into_iter().find(|grant| grant.workspace == self.workspace);
@@ -256,6 +274,22 @@ impl Place<'_> {
             None => Ok(result.position),
         }
     }
+}
+
+/// Refuses to make a program of a name that could be taken for another one, as those of people
+/// cannot be either.
+fn is_plain(name: &Name) -> ApiResult<()> {
+    let text = name.as_str();
+    let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_@+:/".contains(&byte);
+    if begins && text.bytes().all(plain) && !text.eq_ignore_ascii_case("administrator") {
+        return Ok(());
+    }
+    let detail = format!(
+        "{text:?} cannot be the name of a program: use ASCII letters, digits and `. - _ @ + : /`, \
+         begin with a letter or a digit, and do not call it administrator"
+    );
+    Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_name", detail))
 }
 
 /// The one answer for a token that is not there, and for one of another workspace.

@@ -170,9 +170,9 @@ async fn nothing_leads_to_a_run_out_of_sight(#[case] database: Database) {
     let whole = token(&service, "main", "operator", None).await;
     let held = token(&service, "main", "operator", Some(&["production"])).await;
     service.app.projections().catch_up(service.main).await.unwrap();
-    let mut reads = vec!["runs".to_owned(), "follow-ups".to_owned(), "diff?from=2".to_owned()];
+    let mut reads = vec!["runs".to_owned(), "follow-ups".to_owned(), "diff?from=3".to_owned()];
     for number in [1, 2, 4] {
-        for tail in ["", "/events", "/timeline", "/diff?from=2", "?as_of=7"] {
+        for tail in ["", "/events", "/timeline", "/diff?from=3", "?as_of=7"] {
             reads.push(format!("runs/{}{tail}", run(number)));
         }
     }

@@ -82,7 +82,12 @@ fn reads() -> Vec<String> {
     let past: Vec<String> = reads
         .iter()
         .filter(|read| !read.starts_with("correlations") && !read.contains("diff"))
-        .map(|read| format!("{read}{}as_of=9", if read.contains('?') { "&" } else { "?" }))
+        .map(|read| {
+            format!(
+                "{read}{}as_of=2026-03-01T12:00:00Z",
+                if read.contains('?') { "&" } else { "?" }
+            )
+        })
         .collect();
     reads.extend(past);
     reads

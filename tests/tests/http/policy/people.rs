@@ -109,7 +109,7 @@ async fn what_cannot_be_done_about_people_is_said_and_recorded_nowhere(#[case] d
     assert_eq!(service.get(&format!("{PEOPLE}/bob/sessions")).await.problem(404), "unknown_person");
     let because = json!({"reason": "r"});
     let none = format!("{PEOPLE}/ada/sessions/{}/end", crate::service::run(9));
-    assert_eq!(service.post_json(&none, &because).await.ok(200), json!({}));
+    assert_eq!(service.post_json(&none, &because).await.problem(404), "unknown_session");
     assert_eq!(service.size().await, size);
 }
 

@@ -35,7 +35,9 @@ async fn a_token_is_made_shown_once_replaced_and_revoked_and_the_log_tells_it(
 ) {
     let service = Service::on(database).await;
     let new = json!({"name": "ci", "role": "viewer", "days": 1, "reason": "deploys"});
-    let made = service.post_json(TOKENS, &new).await.ok(201);
+    let made = service.post_json(TOKENS, &new).await;
+    assert_eq!(made.headers["cache-control"], "no-store", "nobody on the way keeps a copy");
+    let made = made.ok(201);
     let (id, first) = (made["id"].as_str().unwrap(), made["token"].as_str().unwrap());
     assert!(first.starts_with("rll_live_"), "{first}");
     assert_eq!(status(&service, first).await, 200);
@@ -105,6 +107,10 @@ async fn an_administrator_makes_no_owner_and_is_named_in_the_log() {
     ask(&service, &admin, "POST", TOKENS, &viewer).await.ok(201);
     let other = json!({"name": "tv", "role": "operator", "reason": "more"}).to_string();
     assert_eq!(ask(&service, &admin, "POST", TOKENS, &other).await.problem(409), "other_role");
+    for name in [" ci", "a b", "-ci", "cі", "Administrator"] {
+        let new = json!({"name": name, "role": "viewer", "reason": "r"}).to_string();
+        assert_eq!(ask(&service, &admin, "POST", TOKENS, &new).await.problem(422), "invalid_name");
+    }
     for wrong in [
         json!({"name": "a", "role": "admin", "environments": ["x"], "reason": "r"}),
         json!({"name": "b", "role": "viewer", "environments": [], "reason": "r"}),
@@ -116,6 +122,30 @@ async fn an_administrator_makes_no_owner_and_is_named_in_the_log() {
     }
     let told = recorded(&service, from).await;
     assert!(told.iter().all(|(_, actor, _)| actor == "admin-all"), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_workspace_keeps_an_owner_but_for_the_administrator_of_the_server() {
+    let service = Service::on(Database::Sqlite).await;
+    let members = "/v1/workspaces/main/members";
+    let one = token(&service, "main", "owner", None).await;
+    let viewer = json!({"name": "owner-all", "role": "viewer", "reason": "r"}).to_string();
+    let because = json!({"reason": "r"}).to_string();
+    let remove = |name: &str| format!("{members}/{name}/remove");
+    let size = service.size().await;
+    for (path, body) in [(members.to_owned(), &viewer), (remove("owner-all"), &because)] {
+        assert_eq!(ask(&service, &one, "POST", &path, body).await.problem(409), "last_owner");
+    }
+    assert_eq!(service.size().await, size);
+    let two = json!({"name": "two", "role": "owner", "reason": "r"}).to_string();
+    let made = ask(&service, &one, "POST", TOKENS, &two).await.ok(201);
+    let two = made["token"].as_str().unwrap();
+    ask(&service, two, "POST", &remove("owner-all"), &because).await.ok(200);
+    assert_eq!(
+        ask(&service, two, "POST", &remove("two"), &because).await.problem(409),
+        "last_owner"
+    );
+    service.post(&remove("two"), because).await.ok(200);
 }
 
 #[tokio::test]

@@ -1,8 +1,11 @@
 //! Every page with every role that a person can have: let in or not as the table says, and without
 //! what the role does not see.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::http::{Request, StatusCode, header};
+use futures::StreamExt as _;
 use rstest::rstest;
 use runledger::policy::{Action, PAGES};
 use serde_json::json;
@@ -102,6 +105,28 @@ async fn every_role_is_let_in_on_every_page_as_the_table_says(#[case] database: 
         }
         assert!(browser.is_in().await, "{role}: what was asked ended the session");
     }
+}
+
+#[tokio::test]
+async fn a_page_of_one_environment_is_not_told_that_something_moved_elsewhere() {
+    let service = Service::following(Database::Sqlite).await;
+    happenings(&service).await;
+    let all = everybody(&service).await;
+    let (_, _, held) = all.iter().find(|(role, held, _)| *role == "viewer" && *held).unwrap();
+    let asked = Request::get("/w/main/live").header(header::HOST, HOST);
+    let asked = asked.header(header::COOKIE, held.cookie()).header("last-event-id", "0");
+    let mut told = service.open(asked.body(Body::empty()).unwrap()).await;
+    let mut next = async || {
+        let next = tokio::time::timeout(Duration::from_secs(60), told.next()).await;
+        let bytes = next.expect("not even a beat came").unwrap().unwrap();
+        String::from_utf8(bytes.to_vec()).unwrap()
+    };
+    let first = next().await;
+    service.dispatch(9, json!({"operation": "other.create", "environment": "staging"})).await;
+    service.dispatch(10, json!({"operation": "other.create", "environment": "production"})).await;
+    let (beat, retry) = (next().await, "retry: 2000\n");
+    assert_eq!(first.replace(retry, ""), beat);
+    assert!(beat.contains("event: beat") && !beat.contains("id:"), "{beat}");
 }
 
 #[rstest]
