@@ -34,6 +34,7 @@ pub mod problem;
 pub mod question;
 mod reason;
 pub mod reconciler;
+mod recorded;
 pub mod router;
 pub mod routes;
 pub mod scanners;

@@ -32,6 +32,7 @@ use crate::listener::{self, Limits};
 use crate::listening;
 use crate::oidc::Provider;
 use crate::reconciler::Reconciler;
+use crate::recorded;
 use crate::router::router;
 use crate::scanners::Scanners;
 use crate::settings::Settings;
@@ -100,10 +101,9 @@ impl Server {
         fill_trees(&store).await?;
         let ledger = Ledger::new(store, clock, entropy.clone());
         let source = KeySource::find(data_dir, |name| std::env::var(name).ok());
-        source.load_or_make(&entropy).map_err(|error| {
-            CannotUse::new("checkpoints cannot be signed, and a server does not run without", error)
-        })?;
-        let anchors = Anchors::new(data_dir.join("signed"));
+        recorded::begin(ledger.writing_store(), settings, &source, ledger.clock(), &entropy)
+            .await?;
+        let anchors = Anchors::new(data_dir.join(recorded::DIRECTORY));
         let mut signing = Signing::new(ledger.clone(), anchors, source.clone())?;
         // Before anything is recorded: a log that is not what was signed takes nothing.
         signing.round().await;
@@ -339,7 +339,7 @@ fn cosigning(settings: &Settings, app: &App) -> anyhow::Result<Option<Cosigning>
 }
 
 /// Makes the workspace that requests without one mean, if there is none of that name.
-async fn ensure_workspace(
+pub(crate) async fn ensure_workspace(
     ledger: &Ledger,
     name: &WorkspaceName,
     catalog: &Catalog,

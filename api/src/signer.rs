@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use runledger_ledger::access::{AccessChange, KeyRotated};
-use runledger_ledger::checkpoints::{Anchors, Keys, SignError, Signer};
+use runledger_ledger::checkpoints::{Anchors, Fork, Keys, SignError, Signer};
 use runledger_ledger::event::Actor;
 use runledger_ledger::ledger::Ledger;
 use runledger_ledger::store::StoreError;
@@ -37,6 +37,8 @@ pub struct Signing {
     /// How many events of each log were checked and signed last: a log that stands still is not
     /// looked at again.
     settled: HashMap<WorkspaceId, u64>,
+    /// The logs that were ever here, with their names.
+    names: HashMap<WorkspaceId, String>,
     /// The keys that were in force then.
     keys: Option<Keys>,
     /// Of which keys the log was told last.
@@ -52,8 +54,8 @@ impl Signing {
     ) -> Result<Self, runledger_ledger::clock::NoEntropy> {
         let holder = ledger.process_id()?;
         let signer = Signer::new(ledger.writing_store().clone(), ledger.clock().clone(), anchors);
-        let (settled, told) = (HashMap::new(), HashMap::new());
-        Ok(Signing { ledger, signer, source, holder, settled, keys: None, told })
+        let (settled, told, names) = (HashMap::new(), HashMap::new(), HashMap::new());
+        Ok(Signing { ledger, signer, source, holder, settled, names, keys: None, told })
     }
 
     /// Looks at every log once: checks it against what was signed, and signs it where it has
@@ -64,23 +66,43 @@ impl Signing {
             Ok(logs) => logs,
             Err(error) => return tracing::warn!(%error, "the logs to sign cannot be listed"),
         };
+        self.miss(&logs).await;
         for (workspace, name) in logs {
             match self.look(workspace, &keys).await {
                 Ok(()) => {}
-                Err(SignError::Fork(fork)) => {
-                    if self.ledger.halt(workspace, fork.to_string()) {
-                        tracing::error!(
-                            %workspace, name, %fork,
-                            "the log is not what was signed: it takes no more events"
-                        );
-                    }
-                }
+                Err(SignError::Fork(fork)) => self.halt(workspace, &name, &fork),
                 Err(error) => {
                     let cause = std::error::Error::source(&error).map(ToString::to_string);
                     tracing::warn!(%workspace, name, %error, cause, "the log was not signed");
                 }
             }
         }
+    }
+
+    fn halt(&self, workspace: WorkspaceId, name: &str, fork: &Fork) {
+        if self.ledger.halt(workspace, fork.to_string()) {
+            tracing::error!(
+                %workspace, name, %fork, "the log is not what was signed: it takes no more events"
+            );
+        }
+    }
+
+    /// Stops a log that was here and is not any more, and whatever has its name now.
+    async fn miss(&mut self, logs: &[(WorkspaceId, String)]) {
+        let gone = self.names.iter().filter(|(id, _)| logs.iter().all(|(log, _)| log != *id));
+        for (id, name) in gone {
+            match self.signer.anchors().last(*id).await {
+                Ok(Some(seen)) => {
+                    let fork = Fork::Gone { log: *id, signed: seen.size };
+                    self.halt(*id, name, &fork);
+                    let of_name = logs.iter().filter(|(_, other)| other == name);
+                    of_name.for_each(|(log, name)| self.halt(*log, name, &fork));
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(%error, "what was signed cannot be looked at"),
+            }
+        }
+        self.names.extend(logs.iter().cloned());
     }
 
     async fn look(&mut self, workspace: WorkspaceId, keys: &Keys) -> Result<(), SignError> {
@@ -128,8 +150,13 @@ impl Signing {
         if nothing || self.told.get(&workspace) == Some(&now) {
             return Ok(true);
         }
-        let all = verifiers.iter().map(ToString::to_string).collect();
-        let rotated = AccessChange::KeyRotated(KeyRotated { added, keys: all, retired });
+        let all: Vec<String> = verifiers.iter().map(ToString::to_string).collect();
+        let told = self.signer.told(workspace).await.map_err(SignError::Store)?;
+        if told.is_some_and(|told| told.keys == all) {
+            return Ok(true);
+        }
+        let rotated = KeyRotated { added, keys: all, retired, reason: None };
+        let rotated = AccessChange::KeyRotated(rotated);
         let command = Command::Workspace(WorkspaceCommand::NoteAccess(rotated));
         let (Ok(id), Ok(kind)) = (Name::new("signer"), Name::new("system")) else {
             return Ok(true);

@@ -50,6 +50,14 @@ impl KeySource {
         }
     }
 
+    /// Whether there is no file, or an empty one: what a start that was cut off leaves.
+    pub fn is_missing(&self) -> bool {
+        match self {
+            KeySource::File(path) => !std::fs::metadata(path).is_ok_and(|file| file.len() > 0),
+            KeySource::Environment(_) => false,
+        }
+    }
+
     /// The keys as they are now.
     ///
     /// # Errors
@@ -77,14 +85,10 @@ impl KeySource {
     /// # Errors
     /// If there are none, or none can be made.
     pub fn load_or_make(&self, entropy: &Entropy) -> Result<Keys, KeyError> {
-        if let KeySource::File(path) = self {
-            // An empty file is what a start that was cut off leaves.
-            let there = std::fs::metadata(path).is_ok_and(|file| file.len() > 0);
-            if !there {
-                let keys = Keys::make(NAME, entropy);
-                let keys = keys.map_err(|error| KeyError::NoKeys(NAME.to_owned(), error))?;
-                self.write(&keys)?;
-            }
+        if self.is_missing() {
+            let keys = Keys::make(NAME, entropy);
+            let keys = keys.map_err(|error| KeyError::NoKeys(NAME.to_owned(), error))?;
+            self.write(&keys)?;
         }
         self.load()
     }
@@ -97,6 +101,15 @@ impl KeySource {
     pub fn write(&self, keys: &Keys) -> Result<(), KeyError> {
         let KeySource::File(path) = self else { return Ok(()) };
         write(path, &keys.to_secret_text()).map_err(|error| KeyError::File(path.clone(), error))
+    }
+}
+
+impl fmt::Display for KeySource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KeySource::File(path) => path.display().fmt(f),
+            KeySource::Environment(_) => f.write_str(VARIABLE),
+        }
     }
 }
 

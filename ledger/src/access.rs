@@ -190,6 +190,35 @@ pub struct KeyRotated {
     /// Those that signed the last checkpoint and do not sign any more, by their ids in hexadecimal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retired: Vec<String>,
+    /// Why, where somebody had to say so because the keys before are lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Note>,
+}
+
+/// Somebody has said from which checkpoint on the log is signed, where what the server had written
+/// down outside of the database did not tell, or told otherwise (specs/0029).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CheckpointAccepted {
+    /// What does not count any more; none if nothing was written down.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub instead_of: Option<SignedBefore>,
+    /// Why.
+    pub reason: Note,
+    /// The root of the events that were signed last, in hexadecimal.
+    pub root: String,
+    /// How many they are.
+    pub size: u64,
+}
+
+/// What was signed of a log, and does not count any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedBefore {
+    /// Which log.
+    pub log: Uuid,
+    /// The root of its events, in hexadecimal.
+    pub root: String,
+    /// How many they were.
+    pub size: u64,
 }
 
 /// A change of who may do what, to be recorded in the log of the workspace.
@@ -203,4 +232,5 @@ pub enum AccessChange {
     PersonChanged(PersonChanged),
     AuditPackRead(AuditPackRead),
     KeyRotated(KeyRotated),
+    CheckpointAccepted(CheckpointAccepted),
 }

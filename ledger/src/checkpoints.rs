@@ -7,6 +7,7 @@
 
 mod anchors;
 mod keys;
+mod record;
 
 use runledger_proof::checkpoint::Checkpoint;
 use runledger_proof::merkle;
@@ -16,11 +17,13 @@ use runledger_proof::witness::Seen;
 
 use crate::clock::Clock;
 use crate::store::{Head, SignedCheckpoint, Store, StoreError};
+use crate::time::Moment;
 use crate::tree;
 use crate::words::WorkspaceId;
 
-pub use anchors::{AnchorError, Anchors};
+pub use anchors::{Anchor, AnchorError, Anchors};
 pub use keys::{Keys, KeysError};
+pub use record::{Gap, Standing};
 
 /// Signs the logs of a store.
 #[derive(Clone, Debug)]
@@ -62,6 +65,17 @@ pub enum Fork {
     /// Its rows cannot be read as those of a log.
     #[error("its rows are not those of a log: {0}")]
     Broken(String),
+    /// It is not in the database any more.
+    #[error(
+        "the log {log} is not in the database any more, and {signed} events of it were signed: the \
+         database was wiped, or another one was put in its place"
+    )]
+    Gone {
+        /// Which log.
+        log: WorkspaceId,
+        /// How many events were signed.
+        signed: u64,
+    },
 }
 
 /// Why nothing could be said of a log, or nothing was signed.
@@ -76,12 +90,29 @@ pub enum SignError {
     /// What was signed last cannot be read or written. Without it, nothing is signed.
     #[error(transparent)]
     Anchor(#[from] AnchorError),
+    /// Other keys signed it than those that are here, and nobody has said that they are replaced.
+    #[error(
+        "its checkpoint of {signed} events is signed by the key {by}, and not by any of those that \
+         are here: put that key back (from a backup of the file signing-key, or into \
+         RUNLEDGER_SIGNING_KEY), or, if it is lost, say so with `runledger keys replace`"
+    )]
+    Keys {
+        /// How many events that checkpoint is of.
+        signed: u64,
+        /// The id of the key that signed it, in hexadecimal.
+        by: String,
+    },
 }
 
 impl Signer {
     /// A signer of the logs in `store`, which remembers in `anchors` what it has signed.
     pub const fn new(store: Store, clock: Clock, anchors: Anchors) -> Self {
         Signer { store, clock, anchors }
+    }
+
+    /// What it has signed, as it is written down outside of the database.
+    pub const fn anchors(&self) -> &Anchors {
+        &self.anchors
     }
 
     /// Checks that a log continues whatever was signed of it, and takes over what another server
@@ -111,15 +142,40 @@ impl Signer {
         let Some(Looked { head, .. }) = self.look(workspace, keys).await? else {
             return Ok(None);
         };
-        let (size, root) = (head.size(), head.frontier.root());
-        let text = Checkpoint::new(&keys.origin(workspace), size, root).to_string();
-        let signers = keys.of_log(workspace);
-        let note = Note::sign(&text, &signers.iter().collect::<Vec<_>>(), 0);
+        let now = Seen { size: head.size(), root: head.frontier.root() };
+        let put_back = self.put_back(workspace, keys).await?;
+        if put_back.as_ref().is_some_and(|one| one.size == now.size) {
+            return Ok(put_back);
+        }
         let signed_at = self.clock.now();
         // First where the database's administrator cannot write: what is published is remembered.
-        self.anchors.add(workspace, Seen { size, root }, signed_at).await?;
-        let note = note.to_string().into_bytes();
-        let checkpoint = SignedCheckpoint { size, root, signed_at, note };
+        self.anchors.add(workspace, now, signed_at).await?;
+        let checkpoint = signed(workspace, keys, now, signed_at);
+        self.store.add_checkpoint(workspace, &checkpoint).await.map_err(SignError::Store)?;
+        Ok(Some(checkpoint))
+    }
+
+    /// Puts the checkpoint back that was written down last, if the database has it not: the server
+    /// ended between the two, or somebody has removed it.
+    async fn put_back(
+        &self,
+        workspace: WorkspaceId,
+        keys: &Keys,
+    ) -> Result<Option<SignedCheckpoint>, SignError> {
+        let Some(Anchor { seen, at, own }) = self.anchors.last_line(workspace).await? else {
+            return Ok(None);
+        };
+        let of_size = self.store.checkpoints_of(workspace, seen.size).await;
+        let of_size = of_size.map_err(SignError::Store)?;
+        // What it signed itself stands there with the time at which it did.
+        if of_size.iter().any(|one| !own || one.signed_at == at) {
+            return Ok(None);
+        }
+        tracing::warn!(
+            %workspace, size = seen.size,
+            "a checkpoint that was signed is not in the database; it is put back"
+        );
+        let checkpoint = signed(workspace, keys, seen, at);
         self.store.add_checkpoint(workspace, &checkpoint).await.map_err(SignError::Store)?;
         Ok(Some(checkpoint))
     }
@@ -130,8 +186,7 @@ impl Signer {
             StoreError::Corrupt(problem) => SignError::Fork(Fork::Broken(problem)),
             error => SignError::Store(error),
         };
-        let published = self.store.last_checkpoint(workspace).await.map_err(broken)?;
-        let published = published.and_then(|one| ours(workspace, keys, &one));
+        let published = self.published(workspace, keys, anchor).await.map_err(|e| e.or(broken))?;
         let head = self.store.head(workspace).await.map_err(broken)?;
         let Some(head) = head.filter(|head| head.size() > 0) else {
             let signed = anchor.map_or(0, |anchor| anchor.size);
@@ -150,7 +205,7 @@ impl Signer {
             return Err(Fork::Broken(problem).into());
         }
         if let Some(seen) = of_others.filter(|seen| seen.size > anchor.map_or(0, |a| a.size)) {
-            self.anchors.add(workspace, seen, self.clock.now()).await?;
+            self.anchors.take_over(workspace, seen, self.clock.now()).await?;
         }
         let published = published.map(|(seen, by)| (seen.size, by));
         Ok(Some(Looked { head, published }))
@@ -195,12 +250,14 @@ struct Looked {
 enum NotSo {
     Fork(Fork),
     Store(StoreError),
+    Other(SignError),
 }
 
 impl NotSo {
     fn or(self, broken: impl FnOnce(StoreError) -> SignError) -> SignError {
         match self {
             NotSo::Fork(fork) => fork.into(),
+            NotSo::Other(error) => error,
             NotSo::Store(error) => broken(error),
         }
     }
@@ -216,6 +273,19 @@ impl From<StoreError> for NotSo {
     fn from(error: StoreError) -> Self {
         NotSo::Store(error)
     }
+}
+
+/// The checkpoint of a log, signed by all keys.
+fn signed(
+    workspace: WorkspaceId,
+    keys: &Keys,
+    Seen { size, root }: Seen,
+    signed_at: Moment,
+) -> SignedCheckpoint {
+    let text = Checkpoint::new(&keys.origin(workspace), size, root).to_string();
+    let signers = keys.of_log(workspace);
+    let note = Note::sign(&text, &signers.iter().collect::<Vec<_>>(), 0);
+    SignedCheckpoint { size, root, signed_at, note: note.to_string().into_bytes() }
 }
 
 /// What a checkpoint of the database says, if our keys signed it.

@@ -407,6 +407,9 @@ fn decode_event(kind: EventType, data: &str) -> Result<AnyEvent, serde_json::Err
         EventType::PersonChanged => AnyEvent::Workspace(WorkspaceEvent::PersonChanged(read(data)?)),
         EventType::AuditPackRead => AnyEvent::Workspace(WorkspaceEvent::AuditPackRead(read(data)?)),
         EventType::KeyRotated => AnyEvent::Workspace(WorkspaceEvent::KeyRotated(read(data)?)),
+        EventType::CheckpointAccepted => {
+            AnyEvent::Workspace(WorkspaceEvent::CheckpointAccepted(read(data)?))
+        }
         EventType::MemberRemoved => AnyEvent::Workspace(WorkspaceEvent::MemberRemoved(read(data)?)),
         EventType::ErasureRequested => AnyEvent::Erasure(ErasureEvent::Requested(read(data)?)),
         EventType::ErasureApproved => AnyEvent::Erasure(ErasureEvent::Approved(read(data)?)),

@@ -83,6 +83,8 @@ crate::words::words! {
         AuditPackRead = "audit_pack.read",
         /// Other keys sign the checkpoints of the log.
         KeyRotated = "key.rotated",
+        /// Somebody said from which checkpoint on the log is signed.
+        CheckpointAccepted = "checkpoint.accepted",
         /// Somebody asked for an erasure.
         ErasureRequested = "erasure.requested",
         /// Somebody else approved it.
@@ -128,6 +130,7 @@ impl EventType {
             EventType::PersonChanged => 50,
             EventType::AuditPackRead => 51,
             EventType::KeyRotated => 52,
+            EventType::CheckpointAccepted => 53,
             EventType::ErasureRequested => 60,
             EventType::ErasureApproved => 61,
             EventType::ErasureExecuted => 62,

@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::access::{
-    AccessChange, AuditPackRead, KeyRotated, MemberGranted, MemberRemoved, PersonChanged,
-    TokenCreated, TokenRevoked,
+    AccessChange, AuditPackRead, CheckpointAccepted, KeyRotated, MemberGranted, MemberRemoved,
+    PersonChanged, TokenCreated, TokenRevoked,
 };
 use crate::catalog::{Catalog, CatalogErrors};
 use crate::fact::{EventKind, EventType, Fact};
@@ -46,6 +46,9 @@ pub enum WorkspaceEvent {
     /// Other keys sign its checkpoints.
     #[serde(rename = "key.rotated")]
     KeyRotated(KeyRotated),
+    /// Somebody said from which checkpoint on it is signed.
+    #[serde(rename = "checkpoint.accepted")]
+    CheckpointAccepted(CheckpointAccepted),
 }
 
 impl EventKind for WorkspaceEvent {
@@ -61,6 +64,7 @@ impl EventKind for WorkspaceEvent {
             WorkspaceEvent::PersonChanged(_) => EventType::PersonChanged,
             WorkspaceEvent::AuditPackRead(_) => EventType::AuditPackRead,
             WorkspaceEvent::KeyRotated(_) => EventType::KeyRotated,
+            WorkspaceEvent::CheckpointAccepted(_) => EventType::CheckpointAccepted,
         }
     }
 }
@@ -174,6 +178,9 @@ impl Workspace {
                 AccessChange::PersonChanged(event) => WorkspaceEvent::PersonChanged(event),
                 AccessChange::AuditPackRead(event) => WorkspaceEvent::AuditPackRead(event),
                 AccessChange::KeyRotated(event) => WorkspaceEvent::KeyRotated(event),
+                AccessChange::CheckpointAccepted(event) => {
+                    WorkspaceEvent::CheckpointAccepted(event)
+                }
             },
             WorkspaceCommand::PublishCatalog { text } => {
                 let catalog = Catalog::parse(text).map_err(WorkspaceRefusal::Catalog)?;
@@ -202,7 +209,8 @@ impl Workspace {
             | WorkspaceEvent::MemberRemoved(_)
             | WorkspaceEvent::PersonChanged(_)
             | WorkspaceEvent::AuditPackRead(_)
-            | WorkspaceEvent::KeyRotated(_) => {}
+            | WorkspaceEvent::KeyRotated(_)
+            | WorkspaceEvent::CheckpointAccepted(_) => {}
             WorkspaceEvent::CatalogPublished(event) => {
                 self.catalog_sha256 = Some(event.sha256.clone());
                 self.catalog = Some(event.content.clone());

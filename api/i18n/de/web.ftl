@@ -413,6 +413,7 @@ event-member-removed = Rolle entzogen
 event-person-changed = Person geändert
 event-audit-pack-read = Prüfpaket gelesen
 event-key-rotated = Signaturschlüssel gewechselt
+event-checkpoint-accepted = Prüfpunkt angenommen
 event-other = Ereignis
 
 ## Das Wort einer Person

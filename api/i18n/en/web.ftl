@@ -413,6 +413,7 @@ event-member-removed = Role taken away
 event-person-changed = Person changed
 event-audit-pack-read = Audit pack read
 event-key-rotated = Signing keys replaced
+event-checkpoint-accepted = Checkpoint accepted
 event-other = Event
 
 ## A person's word

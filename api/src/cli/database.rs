@@ -1,5 +1,7 @@
 //! `runledger database`: what an administrator of the database does, and what he is told.
 
+mod accept;
+
 use anyhow::Context;
 use runledger_ledger::store::protection::APP;
 use runledger_ledger::store::{SetUp, SetUpError, StoreError, StoreUrl, set_up};
@@ -10,11 +12,14 @@ use super::table::Cell;
 use super::{Answer, Unusable, block_on, output};
 use crate::server::{self, CannotUse};
 
+pub(super) use accept::note;
+
 /// What there is to do with the database itself.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
     Setup(Setup),
     Check(Check),
+    Accept(accept::Accept),
 }
 
 /// Set a PostgreSQL database up for a service that owns nothing in it.
@@ -62,6 +67,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
     match command {
         Command::Setup(arguments) => setup(arguments),
         Command::Check(arguments) => check(arguments),
+        Command::Accept(arguments) => accept::run(arguments),
     }
 }
 

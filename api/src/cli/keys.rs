@@ -1,5 +1,7 @@
 //! `runledger keys`: what signs the checkpoints of the logs, and what others need to check them.
 
+mod replace;
+
 use anyhow::Context;
 use runledger_ledger::checkpoints::Keys;
 use runledger_ledger::clock::Entropy;
@@ -15,6 +17,7 @@ pub(super) enum Command {
     New(New),
     Rotate(Change),
     Retire(Change),
+    Replace(replace::Replace),
 }
 
 /// Show the public keys of the logs.
@@ -81,6 +84,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
             );
             Ok(done)
         }
+        Command::Replace(replace) => replace::run(replace),
     }
 }
 

@@ -345,6 +345,7 @@ pub(super) fn what(kind: &str) -> &'static str {
         "person.changed" => "event-person-changed",
         "audit_pack.read" => "event-audit-pack-read",
         "key.rotated" => "event-key-rotated",
+        "checkpoint.accepted" => "event-checkpoint-accepted",
         "erasure.requested" => "event-erasure-requested",
         "erasure.approved" => "event-erasure-approved",
         "erasure.executed" => "event-erasure-executed",

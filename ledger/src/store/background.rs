@@ -10,6 +10,7 @@ const TAKE_LEASE: &str = "INSERT INTO leases (name, holder, expires_at) VALUES (
      ON CONFLICT (name) DO UPDATE SET holder = excluded.holder, expires_at = excluded.expires_at \
      WHERE leases.holder = excluded.holder OR leases.expires_at <= $4";
 const DROP_LEASE: &str = "DELETE FROM leases WHERE name = $1 AND holder = $2";
+const LED: &str = "SELECT count(*) FROM leases WHERE expires_at > $1";
 const LISTENED: &str = "SELECT listened_at FROM listening WHERE id = 1";
 const NOTE_LISTENING: &str = "INSERT INTO listening (id, listened_at) VALUES (1, $1) \
      ON CONFLICT (id) DO UPDATE SET listened_at = excluded.listened_at \
@@ -47,6 +48,14 @@ impl Store {
             sqlx::query(DROP_LEASE).bind(name).bind(holder).execute(connection).await?;
         });
         Ok(())
+    }
+
+    /// Whether a server does background work over this database now, or did until some seconds ago.
+    pub async fn is_led(&self, now: Moment) -> Result<bool, StoreError> {
+        let leases: i64 = on_both!(read self, Scope::Service, |connection| {
+            sqlx::query_scalar(LED).bind(now.micros()).fetch_one(connection).await?
+        });
+        Ok(leases > 0)
     }
 
     /// When a server last noted that it could listen.

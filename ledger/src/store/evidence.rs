@@ -41,6 +41,8 @@ const COVERING: &str = "SELECT size, signed_at, root, note FROM checkpoints \
      WHERE workspace_id = $1 AND size > $2 ORDER BY size DESC, signed_at DESC LIMIT 1";
 const AT_SIZE: &str = "SELECT size, signed_at, root, note FROM checkpoints \
      WHERE workspace_id = $1 AND size = $2 ORDER BY signed_at DESC LIMIT 1";
+const OF_SIZE: &str = "SELECT size, signed_at, root, note FROM checkpoints \
+     WHERE workspace_id = $1 AND size = $2 ORDER BY signed_at";
 const OF_ROOT: &str = "SELECT size, signed_at, root, note FROM checkpoints \
      WHERE workspace_id = $1 AND root = $2 ORDER BY size DESC, signed_at DESC LIMIT 1";
 const CHECKPOINTS: &str = "SELECT size, signed_at, root, note FROM checkpoints \
@@ -189,6 +191,23 @@ impl Store {
                 .await?
         });
         row.map(checkpoint).transpose()
+    }
+
+    /// Every checkpoint of a log of `size` events: as it was signed first, and with the signatures that
+    /// came later.
+    pub async fn checkpoints_of(
+        &self,
+        workspace: WorkspaceId,
+        size: u64,
+    ) -> Result<Vec<SignedCheckpoint>, StoreError> {
+        let rows: Vec<Row> = on_both!(read self, workspace, |connection| {
+            sqlx::query_as(OF_SIZE)
+                .bind(workspace.0)
+                .bind(signed(size))
+                .fetch_all(connection)
+                .await?
+        });
+        rows.into_iter().map(checkpoint).collect()
     }
 
     /// The checkpoint of a log with this root.

@@ -7,6 +7,7 @@ use uuid::Uuid;
 use super::{Scope, Store, StoreError};
 use crate::event::{AnyEvent, Recorded, Stream};
 use crate::fact::EventType;
+use crate::time::Moment;
 use crate::words::WorkspaceId;
 use crate::workspace::WorkspaceEvent;
 
@@ -27,6 +28,7 @@ const END: &str = "SELECT head.size, head.last_recorded_at, \
      FROM heads AS head WHERE head.workspace_id = $1";
 const UNNAMED_LOGS: &str = "SELECT workspace_id FROM heads UNION SELECT workspace_id FROM events \
      EXCEPT SELECT workspace_id FROM workspaces";
+const MADE: &str = "SELECT workspace_id, name, created_at FROM workspaces ORDER BY name";
 const HAS_AMCHECK: &str = "SELECT to_regprocedure('bt_index_check(regclass,boolean)') IS NOT NULL";
 const INDEXES: &str = "\
 SELECT i.indexrelid::bigint, i.indexrelid::regclass::text
@@ -106,6 +108,11 @@ impl Store {
         let unnamed: Vec<(Uuid,)> = on_both!(read self, Scope::Service, |connection| {
             sqlx::query_as(UNNAMED_LOGS).fetch_all(connection).await?
         });
+        let made: Vec<(Uuid, String, i64)> = on_both!(read self, Scope::Service, |connection| {
+            sqlx::query_as(MADE).fetch_all(connection).await?
+        });
+        problems
+            .extend(made.into_iter().filter_map(|(id, name, at)| made_otherwise(id, &name, at)));
         for (id,) in unnamed {
             let id = WorkspaceId(id);
             let said = self.name_in_log(id).await?.ok();
@@ -130,6 +137,19 @@ impl Store {
             Err(error) => Err(format!("its workspace.created cannot be read: {error}")),
         })
     }
+}
+
+/// The id of a workspace, which stands in each of its events, holds the millisecond in which it was made.
+fn made_otherwise(id: Uuid, name: &str, at: i64) -> Option<String> {
+    let (seconds, nanos) = id.get_timestamp()?.to_unix();
+    let millis = i64::try_from(seconds).ok()?.checked_mul(1_000)? + i64::from(nanos / 1_000_000);
+    let (said, stored) = (Moment::from_micros(millis.checked_mul(1_000)?), Moment::from_micros(at));
+    (at.div_euclid(1_000) != millis).then(|| {
+        format!(
+            "the workspace {name} ({id}) was made at {said}, as its id says, and the column \
+             created_at says {stored}"
+        )
+    })
 }
 
 async fn on_postgres(pool: &PgPool) -> Result<Integrity, StoreError> {

@@ -5,6 +5,7 @@
 mod gos_own_code;
 mod keys;
 mod packs;
+mod record;
 mod taken_away;
 
 use std::path::{Path, PathBuf};
@@ -20,12 +21,18 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_runledger-under-test");
 /// The data of a server whose log was signed, and what an auditor took from it.
 struct Audit {
     directory: TempDir,
+    /// A database on PostgreSQL; else it is the file beside the rest.
+    database: Option<String>,
 }
 
 impl Audit {
     /// A log of 602 events. A server signs it when it ends, at the latest.
     async fn new() -> Audit {
-        let audit = Audit { directory: tempfile::tempdir().unwrap() };
+        Audit::over(None).await
+    }
+
+    async fn over(database: Option<String>) -> Audit {
+        let audit = Audit { directory: tempfile::tempdir().unwrap(), database };
         let server = audit.serve().await;
         let event = json!({"type": "run.dispatched", "data": {"operation": "backup.create"}});
         let events: Vec<&Value> = std::iter::repeat_n(&event, 600).collect();
@@ -44,7 +51,8 @@ impl Audit {
     }
 
     async fn serve(&self) -> ServerProcess {
-        ServerProcess::start(PROGRAM, &self.path("data"), None).await.unwrap()
+        let database = self.database.as_deref();
+        ServerProcess::start(PROGRAM, &self.path("data"), database).await.unwrap()
     }
 
     /// The program, with the data directory of the server and in the auditor's own directory.
@@ -55,6 +63,7 @@ impl Audit {
             program.env_remove(name);
         });
         program.env("RUNLEDGER_DATA_DIR", self.path("data")).current_dir(self.directory.path());
+        program.envs(self.database.iter().map(|url| ("RUNLEDGER_DATABASE_URL", url)));
         program.args(arguments).stdin(Stdio::null()).output().await.unwrap()
     }
 
@@ -73,6 +82,14 @@ impl Audit {
 
     async fn on_file(&self, statements: &[&'static str]) {
         use sqlx::Connection as _;
+        if let Some(url) = &self.database {
+            let pool = sqlx::PgPool::connect(url).await.unwrap();
+            let mut connection = runledger_tests::superuser_of(&pool).await;
+            for statement in statements {
+                sqlx::query(*statement).execute(&mut connection).await.unwrap();
+            }
+            return;
+        }
         let file = self.path("data/ledger.db");
         let mut connection = sqlx::SqliteConnection::connect(file.to_str().unwrap()).await.unwrap();
         for statement in statements {

@@ -61,7 +61,9 @@ async fn a_history_that_only_a_retired_key_signed_is_an_unknown_key_and_no_tampe
 #[tokio::test]
 async fn checkpoints_that_were_removed_are_missed() {
     let audit = Audit::new().await;
-    let remove = ["DROP TRIGGER checkpoints_no_delete", "DELETE FROM checkpoints"];
+    let back = "CREATE TRIGGER checkpoints_no_delete BEFORE DELETE ON checkpoints\n\
+                BEGIN SELECT RAISE(ABORT, 'checkpoints are immutable: DELETE is refused'); END";
+    let remove = ["DROP TRIGGER checkpoints_no_delete", "DELETE FROM checkpoints", back];
     audit.on_file(&remove).await;
     for with in [&["--policy", "trust.policy"][..], &[]] {
         let said = audit.says(&[&["verify", "database"][..], with].concat()).await;

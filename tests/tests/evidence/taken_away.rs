@@ -75,7 +75,7 @@ async fn two_people_erase_and_every_verification_says_intact_and_names_what() {
 
 #[tokio::test]
 async fn bodies_are_archived_read_elsewhere_and_put_back_by_commands() {
-    let audit = Audit { directory: tempfile::tempdir().unwrap() };
+    let audit = Audit { directory: tempfile::tempdir().unwrap(), database: None };
     let server = audit.serve().await;
     let run =
         |number: u128| uuid::Uuid::from_u128(0x0195_f3c1_0000_7000_8000_0000_0000_0000 + number);

@@ -1,6 +1,9 @@
 //! Checkpoints, tiles and proofs over HTTP, verified with nothing but what was handed out.
 
 use rstest::rstest;
+use runledger::signer::Signing;
+use runledger::signing_key::KeySource;
+use runledger_ledger::catalog::Catalog;
 use runledger_ledger::checkpoints::{Anchors, Keys, Signer};
 use runledger_ledger::clock::Entropy;
 use runledger_ledger::merkle::{self, leaf_hash};
@@ -148,4 +151,27 @@ async fn a_log_that_was_halted_says_why_and_goes_on_answering() {
     let detail = reply.json()["detail"].as_str().unwrap().to_owned();
     assert!(detail.contains("its end was cut off"), "{detail}");
     assert_eq!(signed.service.get(LOG).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_log_that_vanishes_from_under_a_server_stops_whatever_has_its_name_then() {
+    let signed = Signed::on(Database::Sqlite).await;
+    signed.grow(3).await;
+    let ledger = signed.service.app.ledger().clone();
+    let anchors = Anchors::new(signed._directory.path().join("another"));
+    let source = KeySource::Environment(signed.keys.to_secret_text());
+    let mut signing = Signing::new(ledger.clone(), anchors, source).unwrap();
+    signing.round().await;
+    assert_eq!(ledger.halted(signed.service.main), None);
+    let file = ledger.store().sqlite().unwrap().0;
+    for gone in ["PRAGMA foreign_keys = OFF", "DELETE FROM workspaces"] {
+        sqlx::query(gone).execute(file).await.unwrap();
+    }
+    let name = "main".parse().unwrap();
+    let again = ledger.create_workspace(&name, &Catalog::built_in()).await.unwrap();
+    signing.round().await;
+    for log in [signed.service.main, again] {
+        let why = ledger.halted(log).unwrap();
+        assert!(why.contains("is not in the database any more, and 5 events of it"), "{why}");
+    }
 }

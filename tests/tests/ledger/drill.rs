@@ -4,6 +4,8 @@
 //! hash anew, and put an old backup in place. What he cannot do is change what was signed and lies
 //! elsewhere.
 
+mod record;
+
 use runledger_ledger::audit::{self, Flaw};
 use runledger_ledger::checkpoints::{Anchors, Fork, Keys, SignError, Signer};
 use runledger_ledger::clock::Entropy;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use runledger_ledger::audit::{self, ArchivedRange};
-use runledger_ledger::store::trust::Danger;
+use runledger_ledger::store::trust::{Danger, Fault};
 use runledger_ledger::store::{Integrity, Store};
 use runledger_ledger::words::WorkspaceId;
 use runledger_projections::{
@@ -88,6 +88,9 @@ struct Itself {
     indexes_unchecked: Option<String>,
     /// Where the directory of workspaces says something else than the logs, or than what was signed.
     directory: Vec<String>,
+    /// What keeps history from being changed and is not as it was made: triggers, row-level security.
+    /// Somebody has taken it away, and what came after the last checkpoint could be anything.
+    altered: Vec<String>,
     /// Why it is not safe for a ledger now. That says nothing of what is recorded. (Who verifies may
     /// well be its administrator, so of the role nothing is said.)
     #[serde(rename = "unsafe", skip_serializing_if = "Vec::is_empty")]
@@ -108,7 +111,8 @@ pub(super) fn run(verify: &OfDatabase) -> anyhow::Result<Answer> {
         let store = projections.ledger().store();
         let mut database = of_database(store).await?;
         if verify.which.is_all() {
-            database.directory.extend(evidence.lost(store).await?);
+            let settings = verify.database.settings()?;
+            database.directory.extend(evidence.lost(store, &settings).await?);
         }
         if !verify.json {
             database.print();
@@ -144,8 +148,11 @@ async fn of_database(store: &Store) -> anyhow::Result<Itself> {
     let directory = directory.context("the directory of workspaces could not be checked")?;
     let trust = store.trust().await.context("the database's settings could not be looked at")?;
     let faults = trust.faults.into_iter().filter(|fault| fault.danger != Danger::Role);
-    let not_safe = faults.map(|fault| fault.sentence).collect();
-    Ok(Itself { indexes: problems, indexes_unchecked: unchecked, directory, not_safe })
+    let guards = |danger| matches!(danger, Danger::Triggers | Danger::RowSecurity);
+    let (altered, not_safe): (Vec<_>, Vec<_>) = faults.partition(|fault| guards(fault.danger));
+    let sentences = |faults: Vec<Fault>| faults.into_iter().map(|fault| fault.sentence).collect();
+    let (altered, not_safe) = (sentences(altered), sentences(not_safe));
+    Ok(Itself { indexes: problems, indexes_unchecked: unchecked, directory, altered, not_safe })
 }
 
 async fn look_at(
@@ -204,11 +211,11 @@ fn show(bar: &Bar, workspace: &str, progress: VerifyProgress) {
 
 impl Itself {
     fn is_intact(&self) -> bool {
-        self.indexes.is_empty() && self.directory.is_empty()
+        self.indexes.is_empty() && self.directory.is_empty() && self.altered.is_empty()
     }
 
     fn print(&self) {
-        for problem in self.indexes.iter().chain(&self.directory) {
+        for problem in self.indexes.iter().chain(&self.directory).chain(&self.altered) {
             output::line(Cell::new(format!("the database: {problem}")));
         }
         for fault in &self.not_safe {

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use runledger_ledger::audit::{self, Flaw, Problem};
-use runledger_ledger::checkpoints::Anchors;
+use runledger_ledger::checkpoints::{Anchors, Gap, Signer};
+use runledger_ledger::clock::Clock;
 use runledger_ledger::store::{SignedCheckpoint, Store};
+use runledger_ledger::time::Moment;
 use runledger_ledger::words::WorkspaceId;
 use runledger_proof::checkpoint::Checkpoint;
 use runledger_proof::note::Note;
@@ -15,6 +17,8 @@ use serde::Serialize;
 use super::super::table::Cell;
 use super::super::{Answer, output};
 use super::database::OfDatabase;
+use crate::recorded::{DIRECTORY, is_elsewhere};
+use crate::settings::Settings;
 
 /// Checkpoints of the database that are read in one go.
 const PAGE: u32 = 1_000;
@@ -24,6 +28,27 @@ pub(super) struct Evidence {
     policy: Option<Policy>,
     kept: Vec<(String, Seen)>,
     anchors: Anchors,
+    /// Whether the data directory is that of a server, in which its record must be.
+    is_of_server: bool,
+}
+
+/// The server's record of what it signed of a log, outside of the database.
+#[derive(Debug, Default, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Record {
+    /// It is there, or nothing was signed.
+    #[default]
+    There,
+    /// It is gone, and its server is or was here.
+    Gone(String),
+    /// It is elsewhere, with the data of the server.
+    NotHere(String),
+}
+
+impl Record {
+    const fn is_missing(&self) -> bool {
+        !matches!(self, Record::There)
+    }
 }
 
 /// Who vouches for a log.
@@ -41,6 +66,8 @@ pub(super) struct Trusted {
     /// tells, and of which the database has no checkpoint any more.
     #[serde(skip_serializing_if = "BTreeSet::is_empty")]
     missing: BTreeSet<u64>,
+    /// Whether what the server wrote down of it is there.
+    record: Record,
     /// Whether there is a policy.
     #[serde(skip)]
     asked: bool,
@@ -51,7 +78,9 @@ impl Evidence {
         let policy = verify.policy().map(|path| super::policy(path)).transpose()?;
         let kept = super::kept(verify.checkpoints(), policy.as_ref())?;
         let data_dir = verify.database().settings()?.data_dir;
-        Ok(Evidence { policy, kept, anchors: Anchors::new(data_dir.join("signed")) })
+        let is_of_server = ["signing-key", "signed"].iter().any(|at| data_dir.join(at).exists());
+        let anchors = Anchors::new(data_dir.join(DIRECTORY));
+        Ok(Evidence { policy, kept, anchors, is_of_server })
     }
 
     /// Compares a log with all that was signed of it.
@@ -69,67 +98,97 @@ impl Evidence {
             trusted.believed = signed.iter().map(|seen| seen.size).max();
         }
         // What was signed, and is known from elsewhere than the database.
-        let mut missing: BTreeSet<u64> = signed.iter().map(|seen| seen.size).collect();
-        let anchor = self.anchors.last(workspace).await?;
-        missing.extend(anchor.map(|seen| seen.size));
-        signed.extend(anchor);
-        let (mut from, mut flaws) = (0, Vec::new());
+        trusted.missing = signed.iter().map(|seen| seen.size).collect();
+        let mut written = self.written(workspace, &mut trusted, &mut signed).await?;
+        let (mut from, mut flaws, mut there) = (0, Vec::new(), false);
         loop {
             let page = store.checkpoints(workspace, from, PAGE).await?;
             let Some(last) = page.last() else { break };
             from = last.size + 1;
+            there = true;
             for one in &page {
-                missing.remove(&one.size);
+                trusted.missing.remove(&one.size);
+                written.remove(&(one.size, one.signed_at));
                 if let Err(why) = is_whole(one) {
                     let problem = Problem::Checkpoint { size: one.size, why };
                     flaws.push(Flaw { position: None, problem });
-                    continue;
-                }
-                match &self.policy {
-                    None => signed.push(Seen { size: one.size, root: one.root }),
-                    Some(policy) => match policy.believe(&one.note) {
-                        Ok(believed) => {
-                            let checkpoint = believed.checkpoint;
-                            trusted.believed = trusted.believed.max(Some(checkpoint.size));
-                            trusted.last_not_believed = false;
-                            signed.push(Seen { size: checkpoint.size, root: checkpoint.root });
-                        }
-                        Err(_) => {
-                            trusted.not_believed += 1;
-                            trusted.last_not_believed = true;
-                        }
-                    },
+                } else {
+                    self.judge(one, &mut trusted, &mut signed);
                 }
             }
         }
-        trusted.missing = missing;
+        if !there || !trusted.record.is_missing() {
+            trusted.record = Record::There;
+        }
+        // A checkpoint that is there, and not at the time at which the server wrote it down.
+        written.retain(|(size, _)| !trusted.missing.contains(size));
+        flaws.extend(written.into_iter().map(|(size, at)| {
+            let why =
+                format!("the server wrote down that it signed it at {at}, and no row says so");
+            Flaw { position: None, problem: Problem::Checkpoint { size, why } }
+        }));
         trusted.checkpoints = signed.len() as u64;
         flaws.extend(audit::compare(store, workspace, &signed).await?);
         Ok((flaws, trusted))
     }
 
-    /// Logs that are not in the database, though something of them was signed. Only what an embedded
-    /// database has beside it is known to be of this one.
-    pub(super) async fn lost(&self, store: &Store) -> anyhow::Result<Vec<String>> {
-        if store.sqlite().is_none() {
-            return Ok(Vec::new());
+    /// What the server has written down of a log: what it has signed itself, and when.
+    async fn written(
+        &self,
+        workspace: WorkspaceId,
+        trusted: &mut Trusted,
+        signed: &mut Vec<Seen>,
+    ) -> anyhow::Result<BTreeSet<(u64, Moment)>> {
+        if self.anchors.last(workspace).await?.is_none() {
+            let of_server = self.is_of_server || self.anchors.removed().await?.contains(&workspace);
+            let file = self.anchors.file(workspace).display().to_string();
+            trusted.record = if of_server { Record::Gone(file) } else { Record::NotHere(file) };
         }
-        let there = store.workspaces().await?;
-        let mut lost = Vec::new();
-        for log in self.anchors.logs().await? {
-            if there.iter().any(|(id, _)| *id == log) {
-                continue;
-            }
-            if let Some(Seen { size, .. }) = self.anchors.last(log).await? {
-                let file = self.anchors.file(log);
-                lost.push(format!(
-                    "the log {log} is not in it, and a checkpoint of {size} events of it was signed \
-                     ({} says so): put a backup back that has it",
-                    file.display()
-                ));
-            }
+        let lines = self.anchors.all(workspace).await?;
+        trusted.missing.extend(lines.iter().map(|line| line.seen.size));
+        signed.extend(lines.iter().map(|line| line.seen));
+        let own = lines.into_iter().filter(|line| line.own);
+        Ok(own.map(|line| (line.seen.size, line.at)).collect())
+    }
+
+    /// Whether the policy believes a checkpoint of the database.
+    fn judge(&self, one: &SignedCheckpoint, trusted: &mut Trusted, signed: &mut Vec<Seen>) {
+        let Some(policy) = &self.policy else {
+            return signed.push(Seen { size: one.size, root: one.root });
+        };
+        trusted.last_not_believed = true;
+        if let Ok(believed) = policy.believe(&one.note) {
+            let Checkpoint { size, root, .. } = believed.checkpoint;
+            trusted.believed = trusted.believed.max(Some(size));
+            trusted.last_not_believed = false;
+            signed.push(Seen { size, root });
+        } else {
+            trusted.not_believed += 1;
         }
-        Ok(lost)
+    }
+
+    /// Logs that are not in the database, though something of them was signed, as the data directory
+    /// of its server says.
+    pub(super) async fn lost(
+        &self,
+        store: &Store,
+        settings: &Settings,
+    ) -> anyhow::Result<Vec<String>> {
+        let signer = Signer::new(store.clone(), Clock::system(), self.anchors.clone());
+        let gaps = signer.gaps().await?.into_iter().filter(|gap| !is_elsewhere(gap, settings));
+        let lost = gaps.filter_map(|gap| {
+            let Gap::Gone { log, signed } = gap else { return None };
+            let signed = signed.map_or_else(
+                || "it was signed".to_owned(),
+                |signed| format!("a checkpoint of {signed} events of it was signed"),
+            );
+            let file = self.anchors.file(log);
+            Some(format!(
+                "the log {log} is not in it, and {signed} ({} says so): put a backup back that has it",
+                file.display()
+            ))
+        });
+        Ok(lost.collect())
     }
 }
 
@@ -149,11 +208,12 @@ fn is_whole(one: &SignedCheckpoint) -> Result<(), String> {
 impl Trusted {
     /// What the shell is told where nothing differs.
     pub(super) fn answer(&self) -> Answer {
+        let nobody = self.believed.is_none() && self.not_believed > 0;
+        let gone = !self.missing.is_empty() || matches!(self.record, Record::Gone(_));
         match (self.asked, self.believed) {
-            _ if !self.missing.is_empty() && self.not_believed == 0 => Answer::Incomplete,
-            (true, Some(_)) if self.last_not_believed => Answer::UnknownKey,
+            _ if self.last_not_believed || nobody => Answer::UnknownKey,
+            _ if gone => Answer::Incomplete,
             (false, _) | (true, Some(_)) => Answer::Yes,
-            (true, None) if self.not_believed > 0 => Answer::UnknownKey,
             (true, None) => Answer::Incomplete,
         }
     }
@@ -184,6 +244,17 @@ impl Trusted {
                  somebody has removed it, a backup from before was put in place, or the server ended just \
                  as it signed"
             ));
+        }
+        match &self.record {
+            Record::There => {}
+            Record::Gone(file) => output::line(format!(
+                "  what the server signed of it is written down in {file}, and that file is gone: \
+                 whether the database still has all that was signed cannot be told"
+            )),
+            Record::NotHere(file) => output::line(format!(
+                "  what its server wrote down of it is not here ({file}; name its data directory with \
+                 --data-dir), so a checkpoint that was removed is not missed"
+            )),
         }
         if *not_believed > 0 {
             output::note(format!(
