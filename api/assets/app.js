@@ -18,11 +18,11 @@
     for (const time of all("time[data-clock]", root)) {
       const at = new Date(time.dateTime);
       if (Number.isNaN(at.getTime())) continue;
-      const day = `${two(at.getMonth() + 1)}-${two(at.getDate())}`;
+      const parts = [at.getFullYear(), two(at.getMonth() + 1), two(at.getDate())];
+      const day = language === "de" ? parts.reverse().join(".") : parts.join("-");
       const hour = `${two(at.getHours())}:${two(at.getMinutes())}`;
-      time.textContent = time.dataset.clock === "full"
-        ? `${at.getFullYear()}-${day} ${hour}:${two(at.getSeconds())} ${zone(at)}`
-        : `${day} ${hour}`;
+      time.textContent = { full: `${day} ${hour}:${two(at.getSeconds())} ${zone(at)}`, hour }[time.dataset.clock]
+        ?? `${day} ${hour}`;
     }
   }
 
@@ -187,7 +187,7 @@
       x: () => { const box = current() && $("input[type=checkbox]", current()); if (box) box.checked = !box.checked; },
       e: resolve,
       g: () => { going = true; },
-      "?": () => $("#keys")?.showModal(),
+      "?": help,
     }[event.key];
     if (done) { event.preventDefault(); done(); return; }
     if (event.key === "Enter" && current() && event.target === document.body) { event.preventDefault(); open(); }
@@ -208,7 +208,30 @@
   const keys = $("#keys-button");
   if (keys) {
     keys.hidden = false;
-    keys.addEventListener("click", () => $("#keys").showModal());
+    keys.addEventListener("click", help);
+  }
+
+  // What the keys do on this page, and where they lead from it.
+  function help() {
+    const dialog = $("#keys");
+    if (!dialog) return;
+    for (const line of all("[data-needs]", dialog)) line.hidden = !$(line.dataset.needs);
+    all("[data-leads]", dialog).forEach((line) => line.remove());
+    for (const link of all("a[data-go]")) {
+      const line = document.createElement("div");
+      line.dataset.leads = "";
+      const [term, where, text] = ["dt", "dd", "span"].map((name) => document.createElement(name));
+      for (const key of ["g", link.dataset.go]) {
+        const sign = document.createElement("kbd");
+        sign.textContent = key;
+        term.append(sign, " ");
+      }
+      text.textContent = $("span", link).textContent;
+      where.append(text);
+      line.append(term, where);
+      $(".keys", dialog).lastElementChild.before(line);
+    }
+    dialog.showModal();
   }
 
   // --- Menus close when the hand goes elsewhere.

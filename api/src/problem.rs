@@ -5,6 +5,7 @@
 //! opaque id that the caller is given.
 
 mod from;
+mod parameter;
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -17,6 +18,7 @@ use serde_json::{Map, Value};
 use utoipa::ToSchema;
 
 pub use from::unknown_workspace;
+pub(crate) use parameter::{Parameter, Takes};
 
 use crate::ingest::BodyError;
 
@@ -81,6 +83,7 @@ pub struct ApiError {
     errors: Vec<Flaw>,
     more: Map<String, Value>,
     cause: Option<Arc<dyn Error + Send + Sync>>,
+    parameter: Option<Box<Parameter>>,
 }
 
 /// What a handler answers.
@@ -100,6 +103,8 @@ pub(crate) struct Refused {
     pub(crate) code: &'static str,
     /// What happened this time.
     pub(crate) detail: String,
+    /// The parameter that it is about, if it is about one.
+    pub(crate) parameter: Option<Box<Parameter>>,
 }
 
 impl ApiError {
@@ -110,7 +115,7 @@ impl ApiError {
         detail: impl Into<Cow<'static, str>>,
     ) -> Self {
         let (detail, more) = (detail.into(), Map::new());
-        ApiError { status, code, detail, errors: Vec::new(), more, cause: None }
+        ApiError { status, code, detail, errors: Vec::new(), more, cause: None, parameter: None }
     }
 
     /// There is nothing of that name, or nothing that the caller may know of: the same answer.
@@ -183,6 +188,13 @@ impl ApiError {
         self
     }
 
+    /// The same, where it is known which parameter it is about.
+    #[must_use]
+    pub(crate) fn about(mut self, parameter: Parameter) -> Self {
+        self.parameter = Some(Box::new(parameter));
+        self
+    }
+
     /// The HTTP status.
     pub const fn status(&self) -> StatusCode {
         self.status
@@ -225,9 +237,10 @@ impl IntoResponse for ApiError {
         let allow = self.more.get(ALLOW).and_then(Value::as_str);
         let allow = allow.and_then(|allow| HeaderValue::from_str(allow).ok());
         let after = self.more.get(AFTER).and_then(Value::as_u64);
+        let parameter = self.parameter.take();
         let problem = self.problem();
         let mut response = problem.response();
-        let refused = Refused { code: problem.code, detail: problem.detail.clone() };
+        let refused = Refused { code: problem.code, detail: problem.detail.clone(), parameter };
         response.extensions_mut().insert(refused);
         if let Some(after) = after {
             response.headers_mut().insert(header::RETRY_AFTER, after.into());

@@ -104,7 +104,7 @@ async fn the_dashboard_works(database_url: Option<String>) {
     let pages = [
         "",
         "/follow-ups",
-        "/follow-ups/resolve",
+        "/follow-ups/resolve?action=resolve",
         "/runs",
         "/queues",
         "/operations",

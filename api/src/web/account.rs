@@ -300,6 +300,7 @@ async fn shown(
     });
     let preferences = Preferences::of(headers);
     let uri = axum::http::Uri::from_static("/account");
-    let shell = Shell::of_all(preferences, now, (viewer, access), &uri);
+    let mut shell = Shell::of_all(preferences, now, (viewer, access), &uri);
+    shell.learn_everywhere(app).await?;
     Ok(AccountPage { shell, person, roles, sessions, done, refused, has_password, provider })
 }

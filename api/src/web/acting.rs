@@ -66,8 +66,8 @@ pub(super) struct Mistaken {
     pub(super) reason: String,
     /// The note, as it was given.
     pub(super) note: String,
-    /// What is wrong.
-    pub(super) wrong: Wrong,
+    /// What is wrong; nothing, if it was written before somebody had to sign in again.
+    pub(super) wrong: Option<Wrong>,
 }
 
 /// What is wrong with a person's word: one of its fields.
@@ -126,7 +126,7 @@ async fn speak(app: &App, asked: Asked<RunQuery>, run: RunId, word: Word) -> Pag
         Err(wrong) => {
             let page = run_page(app, asked, run).await?;
             let (action, reason, note) = (word.action.as_str().to_owned(), word.reason, word.note);
-            let word = Some(Mistaken { action, reason, note, wrong });
+            let word = Some(Mistaken { action, reason, note, wrong: Some(wrong) });
             let page = html(&RunPage { word, ..page })?;
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
         }

@@ -86,6 +86,16 @@ impl Shell {
         decided(&code.to_string()).map(|key| self.say(key)).unwrap_or_default()
     }
 
+    /// Why a run ended as it did, in words where they are known; a source's own word stays what it
+    /// is, without the signs of a program.
+    pub(super) fn reason_code(&self, code: impl std::fmt::Display) -> String {
+        let code = code.to_string();
+        match decided(&code).or_else(|| ended(&code)) {
+            Some(key) => self.say(key),
+            None => code.replace('_', " "),
+        }
+    }
+
     /// What the adapters of the product say of themselves, in the reader's language. What somebody
     /// else wrote of an adapter of theirs stays as it is.
     pub(super) fn of_adapter(&self, text: &str) -> String {
@@ -134,6 +144,24 @@ fn decided(code: &str) -> Option<&'static str> {
         "review_ready" => "adapter-code-review-ready",
         "superseded_by_ready_review" => "adapter-code-superseded-by-ready-review",
         "unknown_review_status" => "adapter-code-unknown-review-status",
+        _ => return None,
+    })
+}
+
+/// The message of a reason that sources of all kinds give.
+fn ended(code: &str) -> Option<&'static str> {
+    Some(match code {
+        "timeout" | "timed_out" => "reason-timeout",
+        "cancelled" | "canceled" => "reason-cancelled",
+        "connection_refused" | "unreachable" => "reason-unreachable",
+        "rate_limited" | "too_many_requests" => "reason-rate-limited",
+        "permission_denied" | "forbidden" | "unauthorized" => "reason-permission",
+        "not_found" => "reason-not-found",
+        "out_of_memory" => "reason-memory",
+        "disk_full" | "no_space" => "reason-disk",
+        "validation_failed" | "invalid_input" => "reason-input",
+        "internal_error" | "exception" | "error" => "reason-error",
+        "conflict" => "reason-conflict",
         _ => return None,
     })
 }

@@ -4,10 +4,13 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, MatchedPath, RawPathParams, Request, State};
 use axum::http::request::Parts;
+use axum::http::{Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
+use super::along::{self, Along};
 use super::fault::{Fault, Page};
+use super::framing;
 use super::session::Viewer;
 use crate::access::{self, Access, Principal};
 use crate::app::App;
@@ -26,9 +29,19 @@ pub(super) async fn authorize(State(app): State<App>, request: Request, next: Ne
             parts.extensions.insert(viewer);
             parts.extensions.insert(access);
         }
-        Err(fault) => return fault.into_response(),
+        Err(Fault::SignIn { .. }) if parts.method == Method::POST => {
+            return along::sign_in_first(&parts, body).await;
+        }
+        Err(fault) => return framing::framed(&app, &parts, fault.into_response()).await,
     }
-    next.run(Request::from_parts(parts, body)).await
+    let asked = parts.clone();
+    // What came along is for this page alone.
+    let taken = Along::of(&parts).and_then(|_| Along::taken(&parts.headers));
+    let mut response = next.run(Request::from_parts(parts, body)).await;
+    if let Some(taken) = taken {
+        response.headers_mut().append(header::SET_COOKIE, taken);
+    }
+    framing::framed(&app, &asked, response).await
 }
 
 async fn decide(app: &App, parts: &mut Parts) -> Page<Option<(Viewer, Access)>> {
@@ -53,7 +66,11 @@ pub(super) async fn let_in_again(app: &App, parts: &mut Parts) -> Option<Access>
 }
 
 /// Whose session it is. `active` keeps it alive.
-async fn identify(app: &App, parts: &Parts, active: bool) -> Page<(Viewer, Arc<Principal>)> {
+pub(super) async fn identify(
+    app: &App,
+    parts: &Parts,
+    active: bool,
+) -> Page<(Viewer, Arc<Principal>)> {
     let viewer = app.sessions().viewer(&parts.headers, app.ledger().now(), active).await;
     let viewer = viewer.map_err(ApiError::from)?;
     let viewer = viewer.ok_or_else(|| Fault::sign_in(&parts.headers, &parts.uri.to_string()))?;

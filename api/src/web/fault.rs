@@ -3,18 +3,21 @@
 //! A handler says only what is wrong. The page is written at the boundary, where it is known who
 //! reads it: a person with a browser is told in their language, a program gets the problem as it is.
 
+use std::sync::Arc;
+
 use askama::Template;
-use axum::extract::Request;
+use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use runledger_projections::ViewError;
 use runledger_projections::texts::Language;
 
-use super::assets;
 use super::links::encode;
 use super::preferences::Preferences;
-use super::security;
-use super::words::Words;
+use super::shell::Shell;
+use super::words::{self, Words};
+use super::{assets, framing, refused, security};
+use crate::app::App;
 use crate::problem::{ApiError, Refused};
 
 /// What a page answers.
@@ -116,9 +119,16 @@ impl Reader {
         let (Some(refused), true) = (refused, of_page || self.asks_for_pages) else {
             return response;
         };
-        let page = FaultPage::of(self, response.status(), &refused);
+        let fault = Told::of(self, response.status(), &refused);
+        let page = match response.extensions_mut().remove::<Framed>().as_ref() {
+            None => FaultPage { fault }.render(),
+            Some(Framed(shell)) if shell.workspace.is_empty() => {
+                FaultOnServer { shell, fault }.render()
+            }
+            Some(Framed(shell)) => FaultInWorkspace { shell, fault }.render(),
+        };
         // A page of texts alone always renders.
-        let (parts, body) = Html(page.render().unwrap_or_default()).into_response().into_parts();
+        let (parts, body) = Html(page.unwrap_or_default()).into_response().into_parts();
         *response.body_mut() = body;
         let headers = response.headers_mut();
         headers.remove(header::CONTENT_LENGTH);
@@ -129,26 +139,57 @@ impl Reader {
     }
 }
 
+/// Stands beside the refusal of a page: the frame that it is shown in.
+#[derive(Clone)]
+pub(super) struct Framed(pub(super) Arc<Shell>);
+
 /// The answer where there is nothing. What only ends in a slash too many is led to what is meant.
-pub(crate) async fn nothing_there(request: Request) -> Response {
+pub(crate) async fn nothing_there(State(app): State<App>, request: Request) -> Response {
     let uri = request.uri();
     let meant = uri.path().trim_end_matches('/');
     if *request.method() == Method::GET && meant.starts_with("/w/") && meant != uri.path() {
         let query = uri.query().map_or(String::new(), |query| format!("?{query}"));
         return Redirect::permanent(&format!("{meant}{query}")).into_response();
     }
-    ApiError::of_status(StatusCode::NOT_FOUND).into_response()
+    let for_a_person = Reader::of(&request).asks_for_pages;
+    let (parts, _) = request.into_parts();
+    let response = ApiError::of_status(StatusCode::NOT_FOUND).into_response();
+    if for_a_person { framing::framed(&app, &parts, response).await } else { response }
 }
 
+/// Why there is no page, by itself.
 #[derive(Template)]
 #[template(path = "fault.html")]
 pub(super) struct FaultPage {
+    pub(super) fault: Told,
+}
+
+/// The same in the frame of a workspace.
+#[derive(Template)]
+#[template(path = "fault_in.html")]
+pub(super) struct FaultInWorkspace<'a> {
+    pub(super) shell: &'a Shell,
+    pub(super) fault: Told,
+}
+
+/// The same in the frame of pages that are of no workspace.
+#[derive(Template)]
+#[template(path = "fault_on.html")]
+pub(super) struct FaultOnServer<'a> {
+    pub(super) shell: &'a Shell,
+    pub(super) fault: Told,
+}
+
+/// What is told of it.
+pub(super) struct Told {
     pub(super) w: &'static Words,
     pub(super) preferences: Preferences,
     pub(super) status: u16,
     pub(super) title: String,
     /// What happened, and what to do.
     pub(super) text: String,
+    /// Which parameter it is about, and what that takes.
+    pub(super) parameter: Vec<String>,
     /// What in the request it is about.
     pub(super) about: Option<String>,
     /// The same in the words of the API, for those who read its language.
@@ -163,8 +204,8 @@ pub(super) struct Way {
     pub(super) label: String,
 }
 
-impl FaultPage {
-    fn of(reader: &Reader, status: StatusCode, refused: &Refused) -> FaultPage {
+impl Told {
+    fn of(reader: &Reader, status: StatusCode, refused: &Refused) -> Told {
         let w = Words::of(reader.preferences.language);
         let title = match (status, refused.code) {
             (_, "signed_out") => "fault-signed-out",
@@ -180,13 +221,16 @@ impl FaultPage {
             || refused.code.starts_with("unknown_")
             || refused.code == "as_of_in_future"
             || status == StatusCode::TOO_MANY_REQUESTS;
-        let said = (english && exact).then(|| refused.detail.clone());
-        FaultPage {
+        let parameter = refused.parameter.as_deref();
+        let said = (english && exact && parameter.is_none()).then(|| refused.detail.clone());
+        let exact = exact && parameter.is_none();
+        Told {
             w,
             preferences: reader.preferences,
             status: status.as_u16(),
             title: w.say(title),
             text: w.say(text(status, refused.code)),
+            parameter: parameter.map_or_else(Vec::new, |parameter| refused::lines(w, parameter)),
             about: about(&refused.detail).filter(|_| exact && said.is_none()),
             said,
             ways: ways(w, &reader.path, refused.code),
@@ -286,8 +330,18 @@ impl FaultPage {
     pub(super) fn sample(preferences: Preferences, status: u16, code: &'static str) -> FaultPage {
         let path = "/w/main/runs/7".to_owned();
         let reader = Reader { preferences, path, loopback: true, asks_for_pages: true };
-        let refused = Refused { code, detail: "`status` is <script>alert(1)</script>".to_owned() };
-        FaultPage::of(&reader, StatusCode::from_u16(status).unwrap(), &refused)
+        let detail = "`status` is <script>alert(1)</script>".to_owned();
+        let refused = Refused { code, detail, parameter: None };
+        let parameter = crate::problem::Parameter {
+            name: "status".to_owned(),
+            given: Some("<i>sleeping</i>".to_owned()),
+            takes: crate::problem::Takes::Words(vec!["queued".to_owned()]),
+        };
+        let refused = match code {
+            "invalid_query" => Refused { parameter: Some(Box::new(parameter)), ..refused },
+            _ => refused,
+        };
+        FaultPage { fault: Told::of(&reader, StatusCode::from_u16(status).unwrap(), &refused) }
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use askama::Template;
 use axum::response::Html;
 use runledger_ledger::words::Name;
-use runledger_projections::rules::actionability::{Actionability, Proof};
+use runledger_projections::rules::actionability::{Actionability, Proof, is_follow_up};
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::texts::Phrase;
 use runledger_projections::{FollowUpFilter, FollowUpItem, ItemOrder, Page as Listed, RunFilter};
@@ -15,6 +15,7 @@ use super::fault::{Page, html};
 use super::links::encode;
 use super::shell::{Asked, Shell};
 use super::words;
+use crate::problem::{ApiResult, Parameter, Takes};
 use crate::question::{self, Limit, NameOrNone};
 
 /// Things on a page, unless another number is asked for.
@@ -31,8 +32,6 @@ pub(super) struct FollowUpsQuery {
     pub(super) sort: Option<ItemOrder>,
     pub(super) limit: Option<Limit<500>>,
     pub(super) cursor: Option<String>,
-    /// How many runs a word was just said on.
-    pub(super) done: Option<u64>,
 }
 
 #[derive(Template)]
@@ -44,7 +43,6 @@ pub(super) struct FollowUpsPage {
     pub(super) items: Listed<FollowUpItem>,
     /// What left the list, if that is asked for.
     pub(super) left: Option<Listed<Standing>>,
-    pub(super) done: Option<u64>,
     /// What it may be narrowed by.
     pub(super) operations: Vec<Choosable>,
     pub(super) families: Vec<Choosable>,
@@ -69,7 +67,7 @@ pub(super) struct Tab {
 }
 
 /// The ways in which a run leaves the list.
-const LEFT: [Actionability; 3] = [
+pub(super) const LEFT: [Actionability; 3] = [
     Actionability::SupersededByLaterSuccess,
     Actionability::ResolvedByCurrentState,
     Actionability::ResolvedByOperator,
@@ -102,6 +100,7 @@ impl FollowUpsQuery {
 pub(super) async fn page(
     Asked { mut shell, view, asked, .. }: Asked<FollowUpsQuery>,
 ) -> Page<Html<String>> {
+    listed(asked.actionability)?;
     let mut request = question::page(asked.limit, asked.cursor.clone());
     if asked.limit.is_none() {
         request.limit = PAGE;
@@ -114,17 +113,32 @@ pub(super) async fn page(
     let latest = items.items.iter().flat_map(|item| &item.latest);
     shell.relate(&view, latest.chain(left.iter().flat_map(|left| &left.items))).await?;
     let tabs = tabs(&shell, asked.actionability);
-    let listed = RunFilter {
+    let narrowed = RunFilter {
         environment: asked.runs().environment,
         actionability: asked.actionability,
         follow_up: asked.actionability.is_none().then_some(true),
         ..RunFilter::default()
     };
-    let counts = view.facets(&listed).await?;
+    let counts = view.facets(&narrowed).await?;
     let operations = choosable(&shell, "operation", &counts.operation, |_| None);
     let families = choosable(&shell, "family", &counts.family, |name| view.family_title(name));
-    let (done, oldest_first) = (asked.done, asked.sort == Some(ItemOrder::Oldest));
-    html(&FollowUpsPage { shell, tabs, items, left, done, operations, families, oldest_first })
+    let oldest_first = asked.sort == Some(ItemOrder::Oldest);
+    html(&FollowUpsPage { shell, tabs, items, left, operations, families, oldest_first })
+}
+
+/// This page is of what needs a person, and of what did. Other runs are on the page of runs.
+fn listed(status: Option<Actionability>) -> ApiResult<()> {
+    match status {
+        Some(status) if !is_follow_up(status) && !LEFT.contains(&status) => {
+            let listed = Actionability::ALL.iter();
+            let listed = listed.filter(|one| is_follow_up(**one) || LEFT.contains(one));
+            let takes = Takes::Words(listed.map(ToString::to_string).collect());
+            let (name, given) = ("actionability".to_owned(), Some(status.to_string()));
+            let detail = format!("`actionability`: runs that are {status} are no follow-ups");
+            Err(Parameter { name, given, takes }.refuse(detail))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn choosable(

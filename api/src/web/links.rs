@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use runledger_ledger::time::Moment;
 
-use super::said::Given;
+use super::said::{Count, Given};
 use super::shell::Shell;
 
 impl Shell {
@@ -99,8 +99,9 @@ impl Shell {
     }
 
     /// The event at a position, in the log.
-    pub(super) fn event(&self, position: &u64) -> String {
-        format!("{}#event-{position}", self.to_with("log", "before", position + 1))
+    pub(super) fn event(&self, position: impl Count) -> String {
+        let position = position.count();
+        format!("{}#event-{position}", self.to_with("log", "before", position.saturating_add(1)))
     }
 
     /// The overview of an environment.
@@ -120,11 +121,12 @@ impl Shell {
         self.within(environment, &format!("{page}{joint}family={}", encode(family)))
     }
 
-    /// A page that asks for what this one does, and for something else.
+    /// A page that asks for what this one does, and for something else, and leads back here.
     pub(super) fn to_query(&self, page: &str, query: &str) -> String {
-        let kept = self.carried(&["limit", "done", "as_of"]);
+        let kept = self.carried(&["limit", "sort", "as_of"]);
         let kept = kept.iter().map(|(name, value)| format!("{name}={}", encode(value)));
-        let pairs: Vec<String> = kept.chain([query.to_owned()]).collect();
+        let back = format!("back={}", encode(&self.here));
+        let pairs: Vec<String> = kept.chain([query.to_owned(), back]).collect();
         self.to(&format!("{page}?{}", pairs.join("&")))
     }
 
@@ -149,7 +151,10 @@ impl Shell {
     pub(super) fn earlier(&self, seconds: i64) -> String {
         let moment = Moment::from_micros(self.at.micros() - seconds * 1_000_000).to_string();
         let moment = moment.get(..19).map_or(moment.clone(), |text| format!("{text}Z"));
-        self.here_with(&[("as_of", Some(&moment))])
+        match self.workspace.is_empty() {
+            true => format!("/w?as_of={}", encode(&moment)),
+            false => self.here_with(&[("as_of", Some(&moment))]),
+        }
     }
 
     /// This page with some of its parameters changed, from its beginning.

@@ -20,7 +20,7 @@ use super::signed::Signed;
 use super::words;
 use crate::app::App;
 use crate::archived;
-use crate::problem::{ApiError, ApiResult};
+use crate::problem::{ApiError, ApiResult, Parameter, Takes};
 use crate::question::NameOrNone;
 
 /// Events on a page.
@@ -156,18 +156,23 @@ impl LogQuery {
     }
 }
 
+/// A moment that is asked about.
+fn moment(name: &'static str, text: Option<&String>) -> ApiResult<Option<Moment>> {
+    let read = text.map(|text| text.replace(' ', "+").parse::<Moment>()).transpose();
+    read.map_err(|error| {
+        let (name, given) = (name.to_owned(), text.cloned());
+        let detail = format!("`{name}` must be a time: {error}");
+        Parameter { name, given, takes: Takes::Moment }.refuse(detail)
+    })
+}
+
 /// How many events had been recorded just before a moment.
 async fn size_before(
     store: &Store,
     workspace: WorkspaceId,
-    name: &str,
-    moment: Option<&String>,
+    moment: Option<Moment>,
 ) -> ApiResult<Option<u64>> {
-    let Some(text) = moment else { return Ok(None) };
-    let moment = text.replace(' ', "+").parse::<Moment>().map_err(|error| {
-        let detail = format!("`{name}` must be a time: {error}");
-        ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
-    })?;
+    let Some(moment) = moment else { return Ok(None) };
     let before = Moment::from_micros(moment.micros() - 1);
     Ok(Some(store.size_at(workspace, before).await?))
 }
@@ -175,9 +180,12 @@ async fn size_before(
 impl Search {
     async fn of(asked: LogQuery, view: &View, store: &Store, size: u64) -> ApiResult<Search> {
         let workspace = view.workspace();
+        let since = moment("since", asked.since.as_ref())?;
+        let until = moment("until", asked.until.as_ref())?;
+        Parameter::in_order(since, until)?;
         let run = asked.run(view).await?;
-        let least = size_before(store, workspace, "since", asked.since.as_ref()).await?;
-        let until = size_before(store, workspace, "until", asked.until.as_ref()).await?;
+        let least = size_before(store, workspace, since).await?;
+        let until = size_before(store, workspace, until).await?;
         let to = asked.before.unwrap_or(size).min(size).min(until.unwrap_or(size));
         Ok(Search { asked, run, least: least.unwrap_or(0), to })
     }

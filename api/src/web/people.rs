@@ -66,7 +66,9 @@ pub(super) struct End {
 pub(super) async fn page(State(app): State<App>, request: Request) -> Page<Html<String>> {
     let (parts, _) = request.into_parts();
     let who = (door::viewer(&parts)?, door::access(&parts)?);
-    let shell = Shell::of_all(Preferences::of(&parts.headers), app.ledger().now(), who, &parts.uri);
+    let (preferences, now) = (Preferences::of(&parts.headers), app.ledger().now());
+    let mut shell = Shell::of_all(preferences, now, who, &parts.uri);
+    shell.learn_everywhere(&app).await?;
     let people = app.ledger().store().people().await.map_err(ApiError::from)?;
     html(&PeoplePage { shell, people })
 }
@@ -83,7 +85,8 @@ pub(super) async fn person(
     let (person, sessions) = of(&app, &access, &person, viewer.session).await?;
     let path = format!("/people/{}", encode(person.principal.name.as_str()));
     let uri: Uri = path.parse().map_err(ApiError::internal)?;
-    let shell = Shell::of_all(preferences, app.ledger().now(), (viewer, access), &uri);
+    let mut shell = Shell::of_all(preferences, app.ledger().now(), (viewer, access), &uri);
+    shell.learn_everywhere(&app).await?;
     html(&PersonPage { shell, person, sessions, done: done.is_some() })
 }
 

@@ -4,27 +4,30 @@ use std::collections::BTreeSet;
 
 use askama::Template;
 use axum::extract::{Form, FromRequestParts, Request, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use runledger_ledger::run::{FollowUpAction, FollowUpCommand, RunCommand};
 use runledger_ledger::submission::{Answer, Command, Submission};
 use runledger_ledger::words::{Name, RunId, WorkspaceId};
-use runledger_projections::rules::actionability::Actionability;
+use runledger_projections::rules::actionability::{Actionability, is_follow_up};
 use runledger_projections::rules::actions::ActionKey;
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::{FollowUpItem, PageRequest, RunFilter, View};
 
 use super::acting::{Wrong, said, there};
+use super::along::Along;
 use super::door;
 use super::fault::{Fault, Page, html};
 use super::follow_ups::FollowUpsQuery;
 use super::links::encode;
 use super::shell::{Asked, Shell};
+use super::sign_in::own_path;
 use super::words;
 use crate::access::Access;
 use crate::app::App;
-use crate::problem::ApiError;
+use crate::problem::{ApiError, ApiResult, Parameter, Takes};
 use crate::question::NameOrNone;
+use crate::routes::overview::PartQuery;
 
 /// Most runs that one word is said on at a time. What is left is shown, and goes on with a button.
 const MOST: usize = 10_000;
@@ -52,6 +55,8 @@ pub(super) struct ResolvePage {
     pub(super) most: usize,
     /// What goes along with the form: the same choice again.
     pub(super) carried: Vec<(String, String)>,
+    /// The list that it was made on.
+    pub(super) back: String,
     /// How many runs it was when it was shown before.
     pub(super) before: Option<u64>,
     /// On how many runs the word was said before these.
@@ -89,41 +94,72 @@ struct Choice {
     query: FollowUpsQuery,
     items: BTreeSet<String>,
     runs: BTreeSet<RunId>,
+    /// The list that it was made on.
+    back: Option<String>,
     carried: Vec<(String, String)>,
 }
 
+/// What a choice is made of.
+const OWN: [&str; 8] =
+    ["action", "environment", "operation", "family", "actionability", "item", "run", "back"];
+/// Of those, what may come several times.
+const SEVERAL: [&str; 2] = ["item", "run"];
+
 impl Choice {
-    fn of(pairs: &[(String, String)]) -> Page<Choice> {
+    /// Reads it; `beside` are the other fields of a form.
+    fn of(pairs: &[(String, String)], beside: &[&str]) -> ApiResult<Choice> {
+        known(pairs, beside)?;
         let all = |name: &str| {
             let named = pairs.iter().filter(move |(key, _)| key == name);
             named.map(|(_, value)| value.clone()).collect::<Vec<_>>()
         };
         let one = |name: &str| all(name).into_iter().next().filter(|text| !text.is_empty());
-        let wrong = |what: &str| {
-            let detail = format!("`{what}` is none that this page takes; go back and choose again");
-            ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", detail)
+        let name = |name: &'static str| match one(name) {
+            None => Ok(None),
+            Some(text) => Name::new(&text).map(Some).map_err(|_| wrong(name, text, Takes::Text)),
         };
-        let name = |text: Option<String>, what: &str| {
-            text.map(Name::new).transpose().map_err(|_| wrong(what))
+        let action = action(one("action"))?;
+        let fits = |status: &Actionability| match action {
+            FollowUpAction::Resolve => is_follow_up(*status),
+            FollowUpAction::Reopen => *status == Actionability::ResolvedByOperator,
         };
-        let action = one("action").map(|text| text.parse()).transpose();
-        let status = one("actionability").map(|text| text.parse()).transpose();
-        let runs = all("run").iter().map(|text| text.parse()).collect::<Result<_, _>>();
+        let actionability = match one("actionability") {
+            None => None,
+            Some(text) => match text.parse() {
+                Ok(status) if fits(&status) => Some(status),
+                _ => {
+                    let takes = Actionability::ALL.iter().filter(|status| fits(status));
+                    let takes = Takes::Words(takes.map(ToString::to_string).collect());
+                    return Err(wrong("actionability", text, takes));
+                }
+            },
+        };
+        let run = |text: &String| text.parse().map_err(|_| wrong("run", text.clone(), Takes::Text));
         let environment = all("environment").into_iter().next().map(NameOrNone);
-        let own = ["action", "environment", "operation", "family", "actionability", "item", "run"];
         Ok(Choice {
-            action: action.map_err(|_| wrong("action"))?.unwrap_or(FollowUpAction::Resolve),
+            action,
             query: FollowUpsQuery {
                 environment,
-                operation: name(one("operation"), "operation")?,
-                family: name(one("family"), "family")?,
-                actionability: status.map_err(|_| wrong("actionability"))?,
+                operation: name("operation")?,
+                family: name("family")?,
+                actionability,
                 ..FollowUpsQuery::default()
             },
             items: all("item").into_iter().collect(),
-            runs: runs.map_err(|_| wrong("run"))?,
-            carried: pairs.iter().filter(|(key, _)| own.contains(&key.as_str())).cloned().collect(),
+            runs: all("run").iter().map(run).collect::<ApiResult<_>>()?,
+            back: one("back"),
+            carried: pairs.iter().filter(|(key, _)| OWN.contains(&key.as_str())).cloned().collect(),
         })
+    }
+
+    /// Where it was made, if that is a list of this workspace; else the list of follow-ups.
+    fn back(&self, shell: &Shell) -> String {
+        let lists = ["follow-ups", "runs"].map(|list| format!("/w/{}/{list}", shell.workspace));
+        let back =
+            self.back.as_deref().map(own_path).filter(|back| {
+                lists.iter().any(|list| back.split('?').next() == Some(list.as_str()))
+            });
+        back.map_or_else(|| shell.to("follow-ups"), str::to_owned)
     }
 
     /// What is chosen now: all that the filter names, or those of it that were marked. With `runs`
@@ -150,6 +186,7 @@ impl Choice {
                         FollowUpAction::Resolve => {
                             RunFilter { follow_up: Some(true), ..self.query.runs() }
                         }
+                        // The filter names no other verdict.
                         FollowUpAction::Reopen => {
                             let status = Some(Actionability::ResolvedByOperator);
                             RunFilter { actionability: status, ..self.query.runs() }
@@ -174,6 +211,38 @@ impl Choice {
         found.more = true;
         Ok(found)
     }
+}
+
+/// What is asked for and not done must not look done: nothing else is taken, and nothing twice.
+fn known(pairs: &[(String, String)], beside: &[&str]) -> ApiResult<()> {
+    let mut seen = BTreeSet::new();
+    for (name, given) in pairs {
+        let known = OWN.contains(&name.as_str()) || beside.contains(&name.as_str());
+        let takes = match seen.insert(name.as_str()) || SEVERAL.contains(&name.as_str()) {
+            _ if !known => Takes::Unknown(OWN.map(str::to_owned).to_vec()),
+            true => continue,
+            false => Takes::Once,
+        };
+        let detail = format!("`{name}` is no parameter of this page, or is there twice");
+        let parameter = Parameter { name: name.clone(), given: Some(given.clone()), takes };
+        return Err(parameter.refuse(detail));
+    }
+    Ok(())
+}
+
+/// What is to be done is said, and never guessed.
+fn action(given: Option<String>) -> ApiResult<FollowUpAction> {
+    if let Some(action) = given.as_deref().and_then(|text| text.parse().ok()) {
+        return Ok(action);
+    }
+    let takes = Takes::Words(FollowUpAction::ALL.iter().map(ToString::to_string).collect());
+    let detail = "`action` must say what is to be done: `resolve` or `reopen`";
+    Err(Parameter { name: "action".to_owned(), given, takes }.refuse(detail))
+}
+
+fn wrong(name: &'static str, given: String, takes: Takes) -> ApiError {
+    let detail = format!("`{name}` is none that this page takes; go back and choose again");
+    Parameter { name: name.to_owned(), given: Some(given), takes }.refuse(detail)
 }
 
 impl Found {
@@ -226,26 +295,28 @@ fn of_run(run: &Standing) -> Chosen {
 pub(super) async fn preview(
     Asked { shell, view, asked, .. }: Asked<Vec<(String, String)>>,
 ) -> Page<Html<String>> {
-    let choice = Choice::of(&asked)?;
+    let choice = Choice::of(&asked, &[])?;
     let found = choice.find(&view, false).await?;
-    html(&shown(shell, choice, found, None, &asked))
+    let given = shell.along.clone().map(|along| (along.reason, along.note)).unwrap_or_default();
+    html(&shown(shell, choice, found, None, given))
 }
 
 fn shown(
-    shell: Shell,
+    mut shell: Shell,
     choice: Choice,
     found: Found,
     before: Option<u64>,
-    given: &[(String, String)],
+    (reason, note): (String, String),
 ) -> ResolvePage {
-    let text = |name: &str| {
-        let pair = given.iter().find(|(key, _)| key == name);
-        pair.map(|(_, value)| value.clone()).unwrap_or_default()
-    };
+    let back = choice.back(&shell);
     let Choice { action, carried, .. } = choice;
     let Found { chosen, items, runs, more, .. } = found;
-    let (reason, note, done) = (text("reason"), text("note"), text("done").parse().ok());
-    let most = MOST;
+    let (most, done) = (MOST, shell.done());
+    // The address of an answer to a form names nothing of the choice.
+    shell.query = carried.clone();
+    shell.query.extend(shell.as_of.clone().map(|as_of| ("as_of".to_owned(), as_of)));
+    shell.stand_at(shell.path.clone());
+    let wrong = None;
     ResolvePage {
         shell,
         action,
@@ -255,11 +326,12 @@ fn shown(
         more,
         most,
         carried,
+        back,
         before,
         done,
         reason,
         note,
-        wrong: None,
+        wrong,
     }
 }
 
@@ -267,8 +339,8 @@ fn shown(
 pub(super) async fn resolve(State(app): State<App>, request: Request) -> Page<Response> {
     use axum::extract::FromRequest;
     let (mut parts, body) = request.into_parts();
-    let asked = Asked::<Vec<(String, String)>>::from_request_parts(&mut parts, &app).await?;
-    let viewer = door::viewer(&parts)?;
+    let asked = Asked::<PartQuery>::from_request_parts(&mut parts, &app).await?;
+    let (viewer, headers) = (door::viewer(&parts)?, parts.headers.clone());
     let request = Request::from_parts(parts, body);
     let form = Form::<Vec<(String, String)>>::from_request(request, &app).await;
     let Form(given) = form.map_err(|_| Fault::foreign())?;
@@ -276,12 +348,13 @@ pub(super) async fn resolve(State(app): State<App>, request: Request) -> Page<Re
     if !form_token.is_some_and(|(_, token)| viewer.made(token)) {
         return Err(Fault::foreign());
     }
-    say(&app, asked, &given).await
+    say(&app, &headers, asked, &given).await
 }
 
 async fn say(
     app: &App,
-    asked: Asked<Vec<(String, String)>>,
+    headers: &HeaderMap,
+    asked: Asked<PartQuery>,
     given: &[(String, String)],
 ) -> Page<Response> {
     let text = |name: &str| {
@@ -289,16 +362,23 @@ async fn say(
         pair.map(|(_, value)| value.as_str()).unwrap_or_default()
     };
     let Asked { shell, view, workspace, .. } = asked;
-    let choice = Choice::of(given)?;
+    if shell.as_of.is_some() {
+        let name = "as_of".to_owned();
+        let parameter = Parameter { name, given: shell.as_of, takes: Takes::Unknown(Vec::new()) };
+        return Err(parameter.refuse("`as_of`: nothing can be said in the past").into());
+    }
+    let choice = Choice::of(given, &["form_token", "runs", "reason", "note"])?;
     let found = choice.find(&view, true).await?;
+    let (reason, note) = (text("reason"), text("note"));
+    let again = || (reason.to_owned(), note.to_owned());
     if text("runs").parse() != Ok(found.runs) {
         let before = text("runs").parse().ok();
-        return Ok(html(&shown(shell, choice, found, before, given))?.into_response());
+        return Ok(html(&shown(shell, choice, found, before, again()))?.into_response());
     }
-    let word = match said(&shell.access, choice.action, text("reason"), text("note")) {
+    let word = match said(&shell.access, choice.action, reason, note) {
         Ok(word) => word,
         Err(wrong) => {
-            let page = shown(shell, choice, found, None, given);
+            let page = shown(shell, choice, found, None, again());
             let page = html(&ResolvePage { wrong: Some(wrong), ..page })?;
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
         }
@@ -306,16 +386,23 @@ async fn say(
     let (done, last) = submit(app, &shell.access, workspace, &found.first, &word).await?;
     there(app, workspace, last).await?;
     let said = u64::try_from(found.first.len()).unwrap_or_default();
-    if found.runs > said || found.more || done.stopped {
+    let to = match found.runs > said || found.more || done.stopped {
         // It goes on with a button: the same choice, as far as it is left, and the same word.
-        let beside = ["reason", "note"].map(|name| (name.to_owned(), text(name).to_owned()));
-        let count = ("done".to_owned(), done.runs.to_string());
-        let pairs = choice.carried.iter().chain(&beside).chain([&count]);
-        let pairs = pairs.map(|(name, value)| format!("{name}={}", encode(value)));
-        let query = pairs.collect::<Vec<_>>().join("&");
-        return Ok(Redirect::to(&shell.to(&format!("follow-ups/resolve?{query}"))).into_response());
+        true => {
+            let pairs = choice.carried.iter();
+            let pairs = pairs.map(|(name, value)| format!("{name}={}", encode(value)));
+            let query = pairs.collect::<Vec<_>>().join("&");
+            shell.to(&format!("follow-ups/resolve?{query}"))
+        }
+        false => choice.back(&shell),
+    };
+    let along = Along::to(&to).after(done.runs);
+    let along = if found.runs > said { along.written("", reason, note) } else { along };
+    let mut response = Redirect::to(&to).into_response();
+    if let Some(cookie) = along.set_cookie(headers) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
     }
-    Ok(Redirect::to(&shell.to_with("follow-ups", "done", done.runs)).into_response())
+    Ok(response)
 }
 
 /// How far a word came.

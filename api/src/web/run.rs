@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use runledger_ledger::event::Stream;
 use runledger_ledger::store::{Kept, StoreError};
 use runledger_ledger::time::Moment;
-use runledger_ledger::words::RunId;
+use runledger_ledger::words::{RunId, Status};
 use runledger_projections::rules::actionability::Proof;
 use runledger_projections::rules::actions::{ActionKey, ActionReason};
 use runledger_projections::rules::standing::Standing;
@@ -124,7 +124,14 @@ pub(super) async fn page(
     if asked.shell.as_of.is_some() && asked.view.run(id).await?.is_none() {
         return not_yet(&app, asked, id).await;
     }
-    Ok(html(&run_page(&app, asked, id).await?)?.into_response())
+    let mut page = run_page(&app, asked, id).await?;
+    page.word = page.shell.kept().map(|kept| Mistaken {
+        action: kept.action.clone(),
+        reason: kept.reason.clone(),
+        note: kept.note.clone(),
+        wrong: None,
+    });
+    Ok(html(&page)?.into_response())
 }
 
 /// A run of which nothing had been recorded at the moment that is asked about.

@@ -16,7 +16,7 @@ use super::fault::{Page, html};
 use super::shell::{Asked, Shell};
 use super::{saved, words};
 use crate::app::App;
-use crate::problem::ApiError;
+use crate::problem::{ApiError, Parameter};
 use crate::routes::runs::RunQuery;
 
 /// Runs on a page, unless another number is asked for.
@@ -88,6 +88,7 @@ pub(super) async fn page(
     Asked { mut shell, view, asked, workspace }: Asked<RunQuery>,
 ) -> Page<Html<String>> {
     let (filter, mut request) = asked.into_parts();
+    Parameter::in_order(filter.since, filter.until)?;
     if shell.chosen("limit").is_empty() {
         request.limit = PAGE;
     }
@@ -246,7 +247,7 @@ fn in_words(shell: &Shell, view: &View, name: &str, value: &str) -> String {
         "outcome" => value.parse().ok().map(|one| w.outcome(one)),
         "freshness" => value.parse().ok().map(|one| w.freshness(one)),
         "family" => view.family_title(value),
-        "since" | "until" => value.parse().ok().map(words::utc),
+        "since" | "until" => value.parse().ok().map(|moment| shell.w.utc(moment)),
         _ => None,
     };
     word.unwrap_or_else(|| value.to_owned())

@@ -207,12 +207,17 @@ impl Shell {
 
     /// The moment in UTC.
     pub(super) fn utc(&self, moment: impl Given<Moment>) -> String {
-        words::utc(*moment.given())
+        self.w.utc(*moment.given())
     }
 
     /// The same, shortened to the minute.
     pub(super) fn utc_short(&self, moment: impl Given<Moment>) -> String {
-        words::utc_short(*moment.given())
+        self.w.utc_short(*moment.given())
+    }
+
+    /// The hour and minute of a moment.
+    pub(super) fn utc_hour(&self, moment: impl Given<Moment>) -> String {
+        words::utc(*moment.given()).get(11..16).unwrap_or_default().to_owned()
     }
 
     /// The path of the icon of how loud something is.

@@ -153,7 +153,7 @@ pub(super) fn why(language: Language) -> Why {
 
 pub(super) fn mistaken() -> Mistaken {
     let (reason, note) = (String::new(), "<script>alert(1)</script>".to_owned());
-    Mistaken { action: "resolve".to_owned(), reason, note, wrong: Wrong::Reason }
+    Mistaken { action: "resolve".to_owned(), reason, note, wrong: Some(Wrong::Reason) }
 }
 
 pub(super) fn told() -> Told {

@@ -22,7 +22,7 @@ use super::acting::Wrong;
 use super::adapters::{AdapterView, AdaptersPage};
 use super::chart::{self, Chart};
 use super::environments::{EnvironmentsPage, Family};
-use super::fault::FaultPage;
+use super::fault::{FaultInWorkspace, FaultOnServer, FaultPage};
 use super::follow_ups::{Choosable, FollowUpsPage, Tab};
 use super::log::{EventView, LogPage};
 use super::operations::{FamilyGroup, OperationsPage};
@@ -251,17 +251,8 @@ fn pages(language: Language) -> Vec<(String, String)> {
         let items = page(runs.iter().map(item).collect());
         let (shell, tabs) = (shell(), vec![tab()]);
         let (operations, families) = (vec![one()], vec![one()]);
-        let done = Some(2);
-        let page = FollowUpsPage {
-            shell,
-            tabs,
-            items,
-            left,
-            done,
-            operations,
-            families,
-            oldest_first: false,
-        };
+        let page =
+            FollowUpsPage { shell, tabs, items, left, operations, families, oldest_first: false };
         add("follow_ups.html", &page);
     }
     let chosen = Chosen {
@@ -281,6 +272,7 @@ fn pages(language: Language) -> Vec<(String, String)> {
             more: true,
             most: 10_000,
             carried: vec![("action".into(), "resolve".into())],
+            back: "/w/main/runs".into(),
             before: Some(11_999),
             done: Some(10_000),
             reason: "accepted".into(),
@@ -372,7 +364,12 @@ fn pages(language: Language) -> Vec<(String, String)> {
     let sessions = account(shell(), None).sessions;
     add("person.html", &PersonPage { shell: shell(), person: ada(), sessions, done: true });
     for (status, code) in [(404, "unknown_run"), (400, "invalid_query"), (500, "internal")] {
-        add("fault.html", &FaultPage::sample(preferences, status, code));
+        let fault = || FaultPage::sample(preferences, status, code).fault;
+        add("fault.html", &FaultPage { fault: fault() });
+        add("fault_in.html", &FaultInWorkspace { shell: &shell(), fault: fault() });
+        let everywhere = Some(shell().activity());
+        let shell = Shell { workspace: String::new(), everywhere, ..shell() };
+        add("fault_on.html", &FaultOnServer { shell: &shell, fault: fault() });
     }
     pages
 }
@@ -415,6 +412,7 @@ fn every_template_is_rendered_in_both_languages_and_says_what_a_person_is_told()
                 "keys",
                 "as_of",
                 "past_band",
+                "fault_card",
             ];
             let whole = !part.iter().any(|part| name == format!("{part}.html"));
             let rendered = pages.iter().any(|(page, _)| page.starts_with(&name));

@@ -21,6 +21,7 @@ use runledger_projections::texts::Texts;
 use runledger_projections::{Counts, EnvironmentStanding, View};
 use serde::de::DeserializeOwned;
 
+use super::along::Along;
 use super::assets;
 use super::door;
 use super::fault::{Fault, Page};
@@ -32,7 +33,7 @@ use crate::access::Access;
 use crate::app::App;
 use crate::extract::{self, Query};
 use crate::policy::Action;
-use crate::problem::{ApiError, ApiResult};
+use crate::problem::{ApiError, ApiResult, Parameter, Takes};
 use crate::when;
 
 /// A page of a workspace: what is asked for, and the view that answers.
@@ -74,6 +75,10 @@ pub(super) struct Shell {
     pub(super) here: String,
     pub(super) path: String,
     pub(super) query: Vec<(String, String)>,
+    /// What came along with the request beside its address.
+    pub(super) along: Option<Along>,
+    /// What is active in all workspaces of whoever looks, where the page is of none of them.
+    pub(super) everywhere: Option<Activity>,
 }
 
 /// The parameters that every page takes.
@@ -94,13 +99,15 @@ async fn asked<T: DeserializeOwned + Send>(parts: &mut Parts, app: &App) -> Page
     let (path, here) = (uri.path().to_owned(), uri.to_string());
     let filled = filled(uri.query().unwrap_or_default());
     let query: Vec<(String, String)> = Query::read_part(&filled, &[])?;
+    let along = Along::of(parts);
     let one =
         |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
     let rest: Vec<&str> = filled.split('&').filter(|pair| name(pair) != "as_of").collect();
-    let asked: T = Query::read_part(&rest.join("&"), &OF_ALL)?;
+    let asked: T = read(&rest.join("&"))?;
     let (as_of, environment) = (one("as_of"), one("environment"));
     let (workspace, id) = workspace(parts, app).await?;
-    let view = when::view(app, id, access.sight(), as_of.as_deref(), None).await?;
+    let view = when::view(app, id, access.sight(), as_of.as_deref(), None).await;
+    let view = view.map_err(|error| of_moment(error, as_of.as_deref()))?;
     let view = view.in_language(preferences.language);
     let workspaces = app.ledger().store().workspaces().await.map_err(ApiError::from)?;
     let workspaces = access.principal().among(workspaces);
@@ -125,13 +132,37 @@ async fn asked<T: DeserializeOwned + Send>(parts: &mut Parts, app: &App) -> Page
         here,
         path,
         query,
+        along,
+        everywhere: None,
     };
     Ok(Asked { shell, view, asked, workspace: id })
 }
 
+/// What else is asked. What cannot be read is named, with what was given and what may be.
+fn read<T: DeserializeOwned>(rest: &str) -> ApiResult<T> {
+    Query::read_part(rest, &OF_ALL).map_err(|error| {
+        let parameter = Parameter::wrong::<T>(rest, &OF_ALL).or_else(|| Parameter::twice(rest));
+        match parameter {
+            Some(parameter) => error.about(parameter),
+            None => error,
+        }
+    })
+}
+
+/// The same of a moment that is none.
+pub(super) fn of_moment(error: ApiError, as_of: Option<&str>) -> ApiError {
+    match error.code() {
+        "invalid_query" => {
+            let given = as_of.map(str::to_owned);
+            error.about(Parameter { name: "as_of".to_owned(), given, takes: Takes::Moment })
+        }
+        _ => error,
+    }
+}
+
 /// An environment is one that something ran in. The workspace's own runs are always meant by the
 /// empty name.
-fn known(asked: Option<&str>, all: &[EnvironmentStanding]) -> ApiResult<()> {
+pub(super) fn known(asked: Option<&str>, all: &[EnvironmentStanding]) -> ApiResult<()> {
     let Some(asked) = asked.filter(|name| !name.is_empty()) else { return Ok(()) };
     if all.iter().any(|one| one.environment.as_deref() == Some(asked)) {
         return Ok(());
@@ -207,7 +238,19 @@ impl Shell {
             here: uri.to_string(),
             path: uri.path().to_owned(),
             query: Vec::new(),
+            along: None,
+            everywhere: None,
         }
+    }
+
+    /// On how many runs a word was just said.
+    pub(super) fn done(&self) -> Option<u64> {
+        self.along.as_ref()?.done
+    }
+
+    /// What somebody wrote on this page before they had to sign in again.
+    pub(super) fn kept(&self) -> Option<&Along> {
+        self.along.as_ref().filter(|along| along.is_written() && along.done.is_none())
     }
 
     /// Has the page stand at another path than the request: a form may be sent to one below it.
@@ -219,6 +262,11 @@ impl Shell {
     /// The path that the page stands at.
     pub(super) fn place(&self) -> &str {
         &self.path
+    }
+
+    /// The path that shows another time: of a page that has none, all workspaces at that time.
+    pub(super) fn time_place(&self) -> &str {
+        if self.workspace.is_empty() { "/w" } else { &self.path }
     }
 
     /// Whether whoever looks may do this here.

@@ -108,6 +108,25 @@ impl Words {
         text
     }
 
+    /// A moment in UTC as the language writes it: `2026-11-21 12:04:33`, `21.11.2026 12:04:33`.
+    pub(super) fn utc(&self, moment: Moment) -> String {
+        let text = utc(moment);
+        let date: Vec<&str> = text.get(..10).unwrap_or_default().split('-').collect();
+        match (self.language, date.as_slice()) {
+            (Language::De, [year, month, day]) => {
+                format!("{day}.{month}.{year}{}", text.get(10..).unwrap_or_default())
+            }
+            _ => text,
+        }
+    }
+
+    /// The same without its seconds.
+    pub(super) fn utc_short(&self, moment: Moment) -> String {
+        let mut text = self.utc(moment);
+        text.truncate(16);
+        text
+    }
+
     /// A length of time by its two largest units: `3 d 4 h`, `12 min 5 s`, `40 s`.
     pub(super) fn span(&self, span: Span) -> String {
         length(span, 2)
@@ -141,15 +160,10 @@ fn length(span: Span, most: usize) -> String {
     lengths::parts(span, most).into_iter().map(part).collect::<Vec<_>>().join(" ")
 }
 
-/// A moment in UTC: `2026-11-21 12:04:33`.
+/// A moment in UTC as fields and programs take it: `2026-11-21 12:04:33`.
 pub(super) fn utc(moment: Moment) -> String {
     let text = moment.to_string();
     text.get(..19).map_or(text.clone(), |text| text.replace('T', " "))
-}
-
-/// The same without its seconds and its year: `11-21 12:04`.
-pub(super) fn utc_short(moment: Moment) -> String {
-    utc(moment).get(5..16).unwrap_or_default().to_owned()
 }
 
 /// Every icon that [`icon`] and its siblings, or a template, can name.
@@ -460,6 +474,7 @@ mod tests {
         assert_eq!(ago(en, -130).replace('\u{a0}', " "), "2 min ago");
         assert_eq!(ago(de, -130).replace('\u{a0}', " "), "vor 2 min");
         assert_eq!(ago(en, 60).replace('\u{a0}', " "), "in 1 min");
-        assert_eq!((utc(at), utc_short(at)), ("2026-01-01 00:00:00".into(), "01-01 00:00".into()));
+        assert_eq!(en.utc(at), "2026-01-01 00:00:00");
+        assert_eq!([en, de].map(|w| w.utc_short(at)), ["2026-01-01 00:00", "01.01.2026 00:00"]);
     }
 }

@@ -100,6 +100,13 @@ pub struct Health {
 /// All that who sees only some environments is told of read models that do not go on.
 const STANDS_STILL: &str = "an event cannot be folded; an administrator sees which one";
 
+impl Health {
+    /// The position of the last event that the answer is derived from, for whom that is told.
+    pub fn last(&self) -> Option<u64> {
+        self.events?.checked_sub(1)
+    }
+}
+
 /// An environment, or the workspace's own runs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct EnvironmentStanding {

@@ -14,7 +14,7 @@ use runledger_tests::browser::Browser;
 const PAGES: &[(&str, &str)] = &[
     ("overview", ""),
     ("follow-ups", "/follow-ups"),
-    ("resolve", "/follow-ups/resolve"),
+    ("resolve", "/follow-ups/resolve?action=resolve"),
     ("runs", "/runs"),
     ("runs-filtered", "/runs?actionability=superseded_by_later_success"),
     ("run-superseded", "superseded_by_later_success"),

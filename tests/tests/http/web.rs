@@ -1,6 +1,7 @@
 //! The dashboard over HTTP: who is let in, what every page carries, and what is done by forms.
 
 mod doors;
+mod kept;
 mod links;
 mod numbers;
 mod openid;
@@ -57,10 +58,30 @@ impl Visitor {
         text
     }
 
+    /// The same, opened with one more cookie.
+    async fn opened(&self, path: &str, cookie: &str) -> String {
+        let cookies = format!("{}; {cookie}", self.cookie);
+        let request = Request::get(path).header(header::HOST, HOST);
+        let request = request.header(header::COOKIE, cookies);
+        let reply = self.service.browse(request.body(Body::empty()).unwrap()).await;
+        let text = String::from_utf8(reply.body.to_vec()).unwrap();
+        assert_eq!(reply.status, StatusCode::OK, "{path}: {text}");
+        let taken = reply.headers[header::SET_COOKIE].to_str().unwrap();
+        assert!(taken.starts_with("runledger_along=;"), "it is for one page: {taken}");
+        text
+    }
+
     async fn post(&self, path: &str, form: &str) -> Reply {
         let form = format!("form_token={}&{form}", self.form_token);
         post(&self.service, path, &self.cookie, &form).await
     }
+}
+
+/// The cookie that an answer hands to the next page.
+fn along(reply: &Reply) -> String {
+    let cookie = reply.headers[header::SET_COOKIE].to_str().unwrap();
+    assert!(cookie.starts_with("runledger_along=") && cookie.contains("HttpOnly"), "{cookie}");
+    cookie.split(';').next().unwrap().to_owned()
 }
 
 /// The cookie of a browser that has signed in.

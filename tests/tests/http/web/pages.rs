@@ -8,7 +8,7 @@ use rstest::rstest;
 use runledger_projections::watch;
 use serde_json::json;
 
-use super::{HOST, Visitor, each_between, happenings};
+use super::{HOST, Visitor, along, each_between, happenings};
 use crate::service::{Database, Service, event, run};
 
 /// The pages of a workspace.
@@ -17,7 +17,7 @@ const PAGES: &[&str] = &[
     "/w/main/follow-ups",
     "/w/main/follow-ups?actionability=superseded_by_later_success",
     "/w/main/follow-ups?actionability=resolved_by_operator",
-    "/w/main/follow-ups/resolve",
+    "/w/main/follow-ups/resolve?action=resolve",
     "/w/main/runs",
     "/w/main/runs?status=&text=tenant&environment=prod",
     "/w/main/queues",
@@ -221,10 +221,10 @@ async fn a_person_resolves_one_run_and_takes_it_back(#[case] database: Database)
 #[tokio::test]
 async fn a_word_on_a_whole_filter_is_shown_before_it_is_recorded(#[case] database: Database) {
     let visitor = follower(database).await;
-    let shown = visitor.page("/w/main/follow-ups/resolve?environment=prod").await;
+    let shown = visitor.page("/w/main/follow-ups/resolve?action=resolve&environment=prod").await;
     assert!(shown.contains("data-runs=\"1\"") && shown.contains("tenant/8"));
     assert!(!shown.contains("acme.own"), "another environment is not meant");
-    let shown = visitor.page("/w/main/follow-ups/resolve").await;
+    let shown = visitor.page("/w/main/follow-ups/resolve?action=resolve").await;
     assert!(shown.contains("data-runs=\"2\""), "{shown}");
     // One more comes before the button is pressed: nothing is recorded, and it is shown again.
     let failed = json!({"reason_code": "timeout"});
@@ -233,7 +233,7 @@ async fn a_word_on_a_whole_filter_is_shown_before_it_is_recorded(#[case] databas
     visitor.service.record(&events).await;
     visitor.service.app.projections().catch_up(visitor.service.main).await.unwrap();
     let say = async |runs: u8| {
-        let form = format!("runs={runs}&reason=accepted&note=");
+        let form = format!("action=resolve&runs={runs}&reason=accepted&note=");
         visitor.post("/w/main/follow-ups/resolve", &form).await
     };
     let size = visitor.service.size().await;
@@ -247,7 +247,9 @@ async fn a_word_on_a_whole_filter_is_shown_before_it_is_recorded(#[case] databas
     assert_eq!(visitor.service.size().await, size + 3);
     let to = done.headers[header::LOCATION].to_str().unwrap().to_owned();
     let page = visitor.page(&to).await;
-    assert!(page.contains("class=\"said\"") && page.contains("class=\"empty\""), "{page}");
+    assert!(!page.contains("class=\"said\"") && page.contains("class=\"empty\""), "{page}");
+    let page = visitor.opened(&to, &along(&done)).await;
+    assert!(page.contains("class=\"said\"") && page.contains("3\u{a0}runs."), "{page}");
     // And back, one of them.
     let form = format!("action=reopen&run={}&runs=1&reason=not_yet&note=", run(9));
     let reply = visitor.post("/w/main/follow-ups/resolve", &form).await;
@@ -255,7 +257,7 @@ async fn a_word_on_a_whole_filter_is_shown_before_it_is_recorded(#[case] databas
     let page = visitor.page("/w/main/follow-ups").await;
     assert!(page.contains("acme.other") && !page.contains("tenant/8"), "{page}");
     let page = visitor.page("/w/main/follow-ups?actionability=resolved_by_operator").await;
-    assert!(page.contains("&#38;action=reopen\">"), "and all of them: {page}");
+    assert!(page.contains("&#38;action=reopen&#38;back="), "and all of them: {page}");
 }
 
 #[rstest]

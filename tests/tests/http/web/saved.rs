@@ -96,19 +96,20 @@ async fn a_word_on_more_runs_than_are_done_at_a_time_says_what_is_left_and_goes_
         let events: Vec<Value> = numbers.iter().map(failed).collect();
         visitor.service.record(&events).await;
     }
-    let shown = visitor.page("/w/main/follow-ups/resolve").await;
+    let shown = visitor.page("/w/main/follow-ups/resolve?action=resolve").await;
     assert!(shown.contains(&format!("data-runs=\"{RUNS}\"")), "{shown}");
     assert!(shown.contains("At most 10,000"), "{shown}");
-    let form = format!("runs={RUNS}&reason=accepted&note=all+of+them");
+    let form = format!("action=resolve&runs={RUNS}&reason=accepted&note=all+of+them");
     let done = visitor.post("/w/main/follow-ups/resolve", &form).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{done:?}");
     let to = done.headers[header::LOCATION].to_str().unwrap().to_owned();
     assert!(to.starts_with("/w/main/follow-ups/resolve?"), "{to}");
-    let rest = visitor.page(&to).await;
+    assert!(!to.contains("accepted"), "a note is in no address: {to}");
+    let rest = visitor.opened(&to, &super::along(&done)).await;
     assert!(rest.contains("data-runs=\"3\"") && rest.contains("10,000"), "{rest}");
     assert!(rest.contains("value=\"accepted\""), "the same word goes on: {rest}");
-    let form = "runs=3&reason=accepted&note=all+of+them";
+    let form = "action=resolve&runs=3&reason=accepted&note=all+of+them";
     let done = visitor.post("/w/main/follow-ups/resolve", form).await;
-    assert_eq!(done.headers[header::LOCATION], "/w/main/follow-ups?done=3");
+    assert_eq!(done.headers[header::LOCATION], "/w/main/follow-ups");
     assert!(visitor.page("/w/main/follow-ups").await.contains("class=\"empty\""));
 }
