@@ -2,6 +2,18 @@
 
 use runledger_ledger::words::Note;
 use serde::{Deserialize, Deserializer, de};
+use utoipa::IntoParams;
+
+/// Why something is done that says it nowhere else.
+#[derive(Clone, Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct Because {
+    /// Why, for the log of the workspace.
+    #[serde(deserialize_with = "said")]
+    #[param(value_type = String)]
+    pub(crate) reason: Note,
+}
 
 /// A reason that is more than blanks.
 pub(crate) fn said<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Note, D::Error> {

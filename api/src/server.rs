@@ -14,10 +14,12 @@ use runledger_ledger::archive::Archives;
 use runledger_ledger::catalog::Catalog;
 use runledger_ledger::checkpoints::Anchors;
 use runledger_ledger::clock::{Clock, Entropy};
+use runledger_ledger::event::Actor;
 use runledger_ledger::ledger::{CreateError, Ledger};
 use runledger_ledger::store::trust::{Fault, Trust};
 use runledger_ledger::store::{Store, StoreError, StoreUrl};
 use runledger_ledger::tree;
+use runledger_ledger::words::{Name, Note};
 use runledger_projections::Projections;
 use runledger_proof::policy::Policy;
 use tokio::net::TcpListener;
@@ -40,6 +42,9 @@ use crate::signer::Signing;
 use crate::signing_key::KeySource;
 use crate::token;
 use crate::workspaces::WorkspaceName;
+
+/// Why the workspace of the settings is made, as its log says it.
+const FIRST: &str = "the first start of the server";
 
 /// How long requests in flight may take once the server has been told to end.
 pub const GRACE: Duration = Duration::from_secs(20);
@@ -347,7 +352,9 @@ pub(crate) async fn ensure_workspace(
     if ledger.store().workspace_by_name(name.as_str()).await?.is_some() {
         return Ok(());
     }
-    match ledger.create_workspace(name.name(), catalog).await {
+    let because =
+        (Actor { id: Name::new("server")?, kind: Name::new("system")? }, Note::new(FIRST)?);
+    match ledger.create_workspace_for(name.name(), catalog, Some(because)).await {
         // Another server over the same database was faster.
         Ok(_) | Err(CreateError::Exists(_)) => Ok(()),
         Err(error) => Err(error.into()),

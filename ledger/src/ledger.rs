@@ -11,11 +11,12 @@ use uuid::Uuid;
 use crate::catalog::Catalog;
 use crate::clock::{Clock, Entropy, NoEntropy};
 use crate::crowd::Crowd;
+use crate::event::Actor;
 use crate::lane::{self, Job};
 use crate::store::{Store, StoreError};
 use crate::submission::{Answer, Command, Refusal, Submission};
 use crate::time::Moment;
-use crate::words::{Name, RunId, WorkspaceId};
+use crate::words::{Name, Note, RunId, WorkspaceId};
 use crate::workspace::{WorkspaceCommand, WorkspaceRefusal};
 
 /// Most submissions in one request.
@@ -151,16 +152,29 @@ impl Ledger {
         name: &Name,
         catalog: &Catalog,
     ) -> Result<WorkspaceId, CreateError> {
+        self.create_workspace_for(name, catalog, None).await
+    }
+
+    /// The same, with who makes it and why, as its log says of it and of its first catalog.
+    pub async fn create_workspace_for(
+        &self,
+        name: &Name,
+        catalog: &Catalog,
+        because: Option<(Actor, Note)>,
+    ) -> Result<WorkspaceId, CreateError> {
+        let (actor, reason) = because.unzip();
         let now = self.inner.clock.now();
         let mut id = WorkspaceId(self.inner.entropy.uuid_v7(now).map_err(SubmitError::from)?);
         if !self.inner.store.create_workspace(id, name, now).await? {
             let exists = || CreateError::Exists(name.clone());
             id = self.inner.store.unfinished_workspace(name).await?.ok_or_else(exists)?;
         }
-        let create = WorkspaceCommand::Create { name: name.clone() };
-        let publish = WorkspaceCommand::PublishCatalog { text: catalog.text().to_owned() };
-        let commands =
-            [create, publish].map(|command| Submission::new(Command::Workspace(command)));
+        let create = WorkspaceCommand::Create { name: name.clone(), reason: reason.clone() };
+        let publish = WorkspaceCommand::PublishCatalog { text: catalog.text().to_owned(), reason };
+        let commands = [create, publish].map(|command| {
+            let submission = Submission::new(Command::Workspace(command));
+            Submission { actor: actor.clone(), ..submission }
+        });
         for answer in self.submit(id, commands.into(), true).await? {
             match answer {
                 Answer::Refused(Refusal::Workspace(WorkspaceRefusal::Exists)) => {

@@ -10,7 +10,7 @@ use crate::access::{
 use crate::catalog::{Catalog, CatalogErrors};
 use crate::fact::{EventKind, EventType, Fact};
 use crate::time::Moment;
-use crate::words::Name;
+use crate::words::{Name, Note};
 
 /// One immutable fact of a workspace.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -74,6 +74,9 @@ impl EventKind for WorkspaceEvent {
 pub struct Created {
     /// Its name, as it stands in URLs.
     pub name: Name,
+    /// Why it was made, by whoever made it; none in logs that began before that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Note>,
 }
 
 /// The ledger could not listen; silence in that time means nothing.
@@ -94,6 +97,9 @@ pub struct CatalogPublished {
     pub sha256: String,
     /// The version of the catalog's form.
     pub version: u32,
+    /// Why it was published, by whoever did; none in logs that began before that was asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Note>,
 }
 
 /// What the workspace's stream says that decisions need.
@@ -114,6 +120,8 @@ pub enum WorkspaceCommand {
     Create {
         /// Its name, as it stands in URLs.
         name: Name,
+        /// Why.
+        reason: Option<Note>,
     },
     /// Note that the ledger could not listen.
     NoteBlind(LedgerBlind),
@@ -121,6 +129,8 @@ pub enum WorkspaceCommand {
     PublishCatalog {
         /// The whole text.
         text: String,
+        /// Why.
+        reason: Option<Note>,
     },
     /// Note who may do what from now on.
     NoteAccess(AccessChange),
@@ -163,8 +173,8 @@ impl Workspace {
             WorkspaceCommand::Create { .. } if self.name.is_some() => {
                 return Err(WorkspaceRefusal::Exists);
             }
-            WorkspaceCommand::Create { name } => {
-                WorkspaceEvent::Created(Created { name: name.clone() })
+            WorkspaceCommand::Create { name, reason } => {
+                WorkspaceEvent::Created(Created { name: name.clone(), reason: reason.clone() })
             }
             WorkspaceCommand::NoteBlind(blind) if blind.from >= blind.to => {
                 return Err(WorkspaceRefusal::BlindBackwards);
@@ -182,7 +192,7 @@ impl Workspace {
                     WorkspaceEvent::CheckpointAccepted(event)
                 }
             },
-            WorkspaceCommand::PublishCatalog { text } => {
+            WorkspaceCommand::PublishCatalog { text, reason } => {
                 let catalog = Catalog::parse(text).map_err(WorkspaceRefusal::Catalog)?;
                 let sha256 = hex::encode(catalog.sha256());
                 if self.catalog_sha256.as_ref() == Some(&sha256) {
@@ -192,6 +202,7 @@ impl Workspace {
                     content: text.clone(),
                     sha256,
                     version: catalog.version(),
+                    reason: reason.clone(),
                 })
             }
         };

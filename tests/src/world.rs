@@ -220,5 +220,5 @@ pub fn blind(from: Moment, to: Moment) -> Submission {
 /// A catalog comes into force.
 pub fn catalog(text: &str) -> Submission {
     let text = text.to_owned();
-    Submission::new(Command::Workspace(WorkspaceCommand::PublishCatalog { text }))
+    Submission::new(Command::Workspace(WorkspaceCommand::PublishCatalog { text, reason: None }))
 }

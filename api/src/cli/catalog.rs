@@ -143,7 +143,7 @@ impl Found {
         }
         match self.families {
             _ if !self.sound && of_workspace => output::note(format!(
-                "put them into the catalog, and publish it: POST /v1/workspaces/{checked}/catalog"
+                "put them into the catalog, and publish it: POST /v1/workspaces/{checked}/catalog?reason=…"
             )),
             _ if !self.sound => {}
             Some(families) => output::line(format!(

@@ -12,7 +12,7 @@ use runledger_ledger::workspace::WorkspaceCommand;
 use runledger_projections::AsOf;
 use serde::{Deserialize, Serialize};
 use tokio_util::io::ReaderStream;
-use utoipa::{IntoParams, ToSchema};
+use utoipa::ToSchema;
 
 use crate::access::Access;
 use crate::app::App;
@@ -20,6 +20,7 @@ use crate::exports::{Export, Exports, NoExport, State as Stand};
 use crate::extract::{Json, Nothing, Path, Query, Workspace};
 use crate::pack::{Order, Scope, unknown_operation};
 use crate::problem::{ApiError, ApiResult, Problems};
+use crate::reason::Because;
 
 /// The pack that the path names.
 #[derive(Clone, Copy, Debug, Deserialize)]
@@ -143,17 +144,6 @@ pub async fn read_pack(
     _: Query<Nothing>,
 ) -> ApiResult<axum::Json<Export>> {
     Ok(axum::Json(find(&app, workspace, pack).await?))
-}
-
-/// Why a pack is read.
-#[derive(Clone, Debug, Deserialize, IntoParams)]
-#[serde(deny_unknown_fields)]
-#[into_params(parameter_in = Query)]
-pub struct Because {
-    /// Why, for the log of the workspace.
-    #[serde(deserialize_with = "crate::reason::said")]
-    #[param(value_type = String)]
-    reason: Note,
 }
 
 /// Download an audit pack that is ready. The log of the workspace says who read it, and why.

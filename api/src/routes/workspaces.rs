@@ -5,6 +5,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use runledger_ledger::catalog::Catalog;
 use runledger_ledger::submission::{Command, Submission};
+use runledger_ledger::words::Note;
 use runledger_ledger::workspace::WorkspaceCommand;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -15,6 +16,7 @@ use crate::answer::ItemResult;
 use crate::app::App;
 use crate::extract::{Json, Nothing, Payload, Query, Workspace};
 use crate::problem::{ApiError, ApiResult, Problems};
+use crate::reason::Because;
 use crate::workspaces::WorkspaceName;
 
 /// A workspace to make.
@@ -26,6 +28,10 @@ pub struct NewWorkspace {
     name: String,
     /// The catalog to begin with, as TOML; that of the server if left out (`--catalog`).
     catalog: Option<String>,
+    /// Why it is made, for its log.
+    #[serde(deserialize_with = "crate::reason::said")]
+    #[schema(value_type = String)]
+    reason: Note,
 }
 
 /// A workspace.
@@ -54,6 +60,7 @@ pub struct WorkspaceList {
 )]
 pub async fn create_workspace(
     State(app): State<App>,
+    access: Access,
     _: Query<Nothing>,
     Json(new): Json<NewWorkspace>,
 ) -> ApiResult<Response> {
@@ -66,7 +73,8 @@ pub async fn create_workspace(
         None => app.catalog(),
     };
     app.reconciler().registry().check(&catalog)?;
-    let id = app.ledger().create_workspace(name.name(), &catalog).await?;
+    let because = Some((access.actor().clone(), new.reason));
+    let id = app.ledger().create_workspace_for(name.name(), &catalog, because).await?;
     let view = WorkspaceView { id: id.0, name: new.name };
     Ok((StatusCode::CREATED, axum::Json(view)).into_response())
 }
@@ -97,7 +105,7 @@ pub async fn list_workspaces(
     post,
     path = "/v1/workspaces/{workspace}/catalog",
     tag = "workspaces",
-    params(("workspace" = String, Path, description = "The name of the workspace.")),
+    params(("workspace" = String, Path, description = "The name of the workspace."), Because),
     request_body(content = String, content_type = "application/toml"),
     responses(
         (status = 201, description = "It is in force.", body = ItemResult),
@@ -109,7 +117,7 @@ pub async fn publish_catalog(
     State(app): State<App>,
     access: Access,
     Workspace(workspace): Workspace,
-    _: Query<Nothing>,
+    Query(Because { reason }): Query<Because>,
     payload: Payload,
 ) -> ApiResult<Response> {
     let text = String::from_utf8(payload.bytes.to_vec()).map_err(|_| {
@@ -119,7 +127,8 @@ pub async fn publish_catalog(
     // Read here as well, so that all that is wrong with it can be told one by one.
     let catalog = Catalog::parse(&text)?;
     app.reconciler().registry().check(&catalog)?;
-    let command = Command::Workspace(WorkspaceCommand::PublishCatalog { text });
+    let reason = Some(reason);
+    let command = Command::Workspace(WorkspaceCommand::PublishCatalog { text, reason });
     let submission = Submission::new(command).by(access.actor().clone());
     Ok(app.submit_one(workspace, submission).await?.into_response())
 }

@@ -69,7 +69,9 @@ pub async fn foreign_and_missing(
 /// When an answer is not the one that both must be.
 async fn measure(served: &Served, pairs: usize) -> anyhow::Result<Vec<Pair>> {
     let mut owner = Connection::open(&served.server).await?;
-    let made = send(&mut owner, "/v1/workspaces", &json!({"name": "foreign"})).await?;
+    let made =
+        send(&mut owner, "/v1/workspaces", &json!({"name": "foreign", "reason": "for a test"}))
+            .await?;
     ensure!(made.get("name").is_some(), "there is no foreign workspace: {made}");
     let new = json!({"name": "reader", "role": "auditor", "reason": "asks"});
     let made = send(&mut owner, "/v1/workspaces/main/tokens", &new).await?;

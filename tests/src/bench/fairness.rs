@@ -91,7 +91,7 @@ async fn reporter(server: &ServerProcess, workspace: &'static str) -> anyhow::Re
         ensure!(status == 201, "{status}: {}", String::from_utf8_lossy(&answer));
         anyhow::Ok(serde_json::from_slice::<Value>(&answer)?)
     };
-    make("/v1/workspaces", json!({"name": workspace})).await?;
+    make("/v1/workspaces", json!({"name": workspace, "reason": "for a test"})).await?;
     let new = json!({"name": workspace, "role": "reporter", "reason": "measures"});
     let made = make(&format!("/v1/workspaces/{workspace}/tokens"), new).await?;
     let token = made["token"].as_str().context("no token")?.to_owned();

@@ -123,7 +123,7 @@ async fn a_catalog_that_names_an_adapter_that_is_not_there_is_not_put_into_force
     let strange = "[operation.\"inventory.sync\"]\nadapter = \"elsewhere\"";
     let catalog = catalog.replace("[operation.\"inventory.sync\"]", strange);
     assert!(catalog.contains("elsewhere"));
-    let path = "/v1/workspaces/main/catalog";
+    let path = "/v1/workspaces/main/catalog?reason=ours";
     let reply = service.post(path, catalog).await;
     assert_eq!(reply.problem(422), "adapters_do_not_fit");
     let detail = reply.json()["errors"][0]["detail"].as_str().unwrap().to_owned();

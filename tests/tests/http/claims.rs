@@ -374,7 +374,10 @@ async fn only_a_remote_adapter_claims_and_only_in_its_workspace() {
     ] {
         assert_eq!(service.post_json(&path, &json!({})).await.problem(status), code, "{path}");
     }
-    service.post_json("/v1/workspaces", &json!({"name": "other"})).await.ok(201);
+    service
+        .post_json("/v1/workspaces", &json!({"name": "other", "reason": "for a test"}))
+        .await
+        .ok(201);
     let other = service.app.ledger().store().workspace_by_name("other").await.unwrap().unwrap();
     service.app.projections().catch_up(other).await.unwrap();
     let elsewhere = service.post_json(&at("other", "report.files"), &json!({})).await.ok(200);

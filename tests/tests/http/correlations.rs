@@ -150,7 +150,10 @@ async fn a_middleware_of_celery_needs_the_uuid_alone(
 #[tokio::test]
 async fn what_is_not_known_in_a_scope_is_answered_like_what_is_nowhere(#[case] database: Database) {
     let service = Service::on(database).await;
-    service.post_json("/v1/workspaces", &json!({"name": "other"})).await.ok(201);
+    service
+        .post_json("/v1/workspaces", &json!({"name": "other", "reason": "for a test"}))
+        .await
+        .ok(201);
     let dispatch = json!({"operation": "inventory.sync"});
     service.record(&[event("run.dispatched", "7", dispatch.clone())]).await;
     let own = "source=laravel&kind=job&id=7&environment=prod";

@@ -144,7 +144,10 @@ async fn what_a_person_resolves_is_gone_and_what_is_reopened_is_back(#[case] dat
     assert_eq!(runs(&back["items"]), [run(5)]);
 
     // To another workspace, a key is as unknown as one that never was.
-    service.post_json("/v1/workspaces", &json!({"name": "other"})).await.ok(201);
+    service
+        .post_json("/v1/workspaces", &json!({"name": "other", "reason": "for a test"}))
+        .await
+        .ok(201);
     let ask = async |key: &str| {
         let reply = service.get(&format!("/v1/workspaces/other/follow-ups/{key}")).await;
         assert_eq!(reply.problem(404), "unknown_follow_up");

@@ -143,7 +143,10 @@ async fn an_address_is_held_to_its_limit_whatever_token_it_sends() {
 #[tokio::test]
 async fn a_workspace_that_holds_its_share_of_memory_is_told_to_wait_and_others_are_not() {
     let service = Service::on(Database::Sqlite).await;
-    service.post_json("/v1/workspaces", &json!({"name": "other"})).await.ok(201);
+    service
+        .post_json("/v1/workspaces", &json!({"name": "other", "reason": "for a test"}))
+        .await
+        .ok(201);
     let dispatched =
         |number| event(number, "run.dispatched", json!({"operation": "backup.create"}));
     service.post_json(EVENTS, &dispatched(1)).await.ok(201);

@@ -83,7 +83,10 @@ async fn a_batch_is_answered_in_the_form_of_the_specification(#[case] database: 
 #[tokio::test]
 async fn events_go_to_the_workspace_that_is_named() {
     let service = Service::on(Database::Sqlite).await;
-    service.post_json("/v1/workspaces", &json!({"name": "other"})).await.ok(201);
+    service
+        .post_json("/v1/workspaces", &json!({"name": "other", "reason": "for a test"}))
+        .await
+        .ok(201);
     let path = format!("{ONE}?workspace=other");
     let request = Service::request("POST", &path).header(header::CONTENT_TYPE, "application/json");
     let body = Body::from(event("START").to_string());

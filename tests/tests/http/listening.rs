@@ -36,7 +36,10 @@ async fn events(service: &Service, workspace: &str) -> Vec<(String, Value)> {
 async fn blind_time_is_recorded_where_silence_counts_and_nowhere_else(#[case] database: Database) {
     let service = Service::on(database).await;
     for name in ["idle", "leased"] {
-        service.post_json("/v1/workspaces", &json!({"name": name})).await.ok(201);
+        service
+            .post_json("/v1/workspaces", &json!({"name": name, "reason": "for a test"}))
+            .await
+            .ok(201);
     }
     let run = json!({"type": "run.dispatched", "data": {"operation": "backup.create"}});
     service.post_json(EVENTS, &run).await.ok(201);

@@ -161,7 +161,10 @@ fn every_page_is_in_the_policy() {
 #[tokio::test]
 async fn every_role_may_do_on_every_route_what_the_table_says(#[case] database: Database) {
     let service = Service::following(database).await;
-    service.post_json("/v1/workspaces", &json!({"name": "other"})).await.ok(201);
+    service
+        .post_json("/v1/workspaces", &json!({"name": "other", "reason": "for a test"}))
+        .await
+        .ok(201);
     service.dispatch(1, json!({"operation": "backup.create", "environment": "production"})).await;
     service.app.projections().catch_up(service.main).await.unwrap();
     let mut tokens = BTreeMap::new();
@@ -196,7 +199,10 @@ async fn every_role_may_do_on_every_route_what_the_table_says(#[case] database: 
 #[tokio::test]
 async fn a_wrong_question_is_answered_alike_whether_the_workspace_is_foreign_or_missing() {
     let service = Service::on(Database::Sqlite).await;
-    service.post_json("/v1/workspaces", &json!({"name": "other"})).await.ok(201);
+    service
+        .post_json("/v1/workspaces", &json!({"name": "other", "reason": "for a test"}))
+        .await
+        .ok(201);
     let token = token(&service, "main", "admin", None).await;
     for tail in
         ["/runs?nonsense=1", "/runs/none", "/runs?as_of=2099-01-01T00:00:00Z", "/log?from=x"]

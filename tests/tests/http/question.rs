@@ -187,7 +187,10 @@ async fn every_read_refuses_by_name_what_it_does_not_know() {
 async fn every_read_is_of_the_workspace_that_is_named_and_of_no_other() {
     let service = Service::on(Database::Sqlite).await;
     failed_run(&service).await;
-    service.post_json("/v1/workspaces", &json!({"name": "other"})).await.ok(201);
+    service
+        .post_json("/v1/workspaces", &json!({"name": "other", "reason": "for a test"}))
+        .await
+        .ok(201);
     for read in reads(&service, "nobody") {
         assert_eq!(service.get(&read).await.problem(404), "unknown_workspace", "{read}");
     }

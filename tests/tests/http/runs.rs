@@ -208,7 +208,10 @@ async fn a_timeline_tells_both_truths_from_when_to_when(#[case] database: Databa
 async fn a_run_of_another_workspace_is_as_unknown_as_one_that_never_was() {
     let service = Service::on(Database::Sqlite).await;
     failed_run(&service).await;
-    service.post_json("/v1/workspaces", &json!({"name": "other"})).await.ok(201);
+    service
+        .post_json("/v1/workspaces", &json!({"name": "other", "reason": "for a test"}))
+        .await
+        .ok(201);
     let foreign = format!("/v1/workspaces/other/runs/{RUN}");
     let missing = foreign.replace("001", "009");
     let body = json!({"action": "resolve", "reason": "x"}).to_string();

@@ -99,7 +99,10 @@ async fn what_cannot_be_simulated_is_said_at_once() {
     // Of another workspace there is none either.
     let asked = ask(&service, "", &other()).await.ok(202);
     let id = asked["id"].as_str().unwrap();
-    service.post_json("/v1/workspaces", &json!({"name": "other"})).await.ok(201);
+    service
+        .post_json("/v1/workspaces", &json!({"name": "other", "reason": "for a test"}))
+        .await
+        .ok(201);
     let foreign = format!("/v1/workspaces/other/simulations/{id}");
     assert_eq!(service.get(&foreign).await.problem(404), "unknown_simulation");
     ended(&service, id).await;

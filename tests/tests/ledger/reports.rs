@@ -126,7 +126,7 @@ pub(crate) fn seen(worker: &str) -> Submission {
 }
 
 pub(crate) fn publish(text: &str) -> Submission {
-    let command = WorkspaceCommand::PublishCatalog { text: text.to_owned() };
+    let command = WorkspaceCommand::PublishCatalog { text: text.to_owned(), reason: None };
     Submission::new(Command::Workspace(command))
 }
 

@@ -145,7 +145,10 @@ impl Replays {
         self.count += 1;
         let workspace = format!("w{}", self.count);
         self.service.clock.set(at.unwrap_or(requests[0].received_at));
-        let made = self.service.post_json("/v1/workspaces", &json!({"name": workspace})).await;
+        let made = self
+            .service
+            .post_json("/v1/workspaces", &json!({"name": workspace, "reason": "for a test"}))
+            .await;
         made.ok(201);
         for recorded in requests {
             self.service.clock.set(at.unwrap_or(recorded.received_at));

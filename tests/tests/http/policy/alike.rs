@@ -96,7 +96,10 @@ async fn what_is_hidden_costs_what_is_missing_does(#[case] database: Database) {
     // The whole test runs on this thread.
     let _logging = tracing::subscriber::set_default(subscriber);
     let service = Service::on(database).await;
-    service.post_json("/v1/workspaces", &json!({"name": "other"})).await.ok(201);
+    service
+        .post_json("/v1/workspaces", &json!({"name": "other", "reason": "for a test"}))
+        .await
+        .ok(201);
     let of = |environment: &str| json!({"operation": "backup.create", "environment": environment});
     service.dispatch(1, of("production")).await;
     service.dispatch(3, of("staging")).await;

@@ -31,7 +31,10 @@ impl Dice {
 
 async fn foreign(service: &Service) -> String {
     let named = "other-workspace";
-    service.post_json("/v1/workspaces", &json!({"name": named})).await.ok(201);
+    service
+        .post_json("/v1/workspaces", &json!({"name": named, "reason": "for a test"}))
+        .await
+        .ok(201);
     let path = format!("/v1/workspaces/{named}/events");
     let events: Vec<_> = (40..48)
         .flat_map(|number: u8| {

@@ -36,7 +36,10 @@ async fn a_person_is_made_changed_and_removed_and_the_log_of_each_workspace_tell
     #[case] database: Database,
 ) {
     let service = Service::on(database).await;
-    service.post_json("/v1/workspaces", &json!({"name": "other"})).await.ok(201);
+    service
+        .post_json("/v1/workspaces", &json!({"name": "other", "reason": "for a test"}))
+        .await
+        .ok(201);
     let (main, other) = (service.size().await, 2);
     add(&service, "ada").await;
     let state = async || service.get(PEOPLE).await.ok(200)["items"][0]["state"].clone();

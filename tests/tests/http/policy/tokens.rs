@@ -151,7 +151,10 @@ async fn a_workspace_keeps_an_owner_but_for_the_administrator_of_the_server() {
 #[tokio::test]
 async fn a_token_of_another_workspace_is_as_unknown_as_none() {
     let service = Service::on(Database::Sqlite).await;
-    service.post_json("/v1/workspaces", &json!({"name": "other"})).await.ok(201);
+    service
+        .post_json("/v1/workspaces", &json!({"name": "other", "reason": "for a test"}))
+        .await
+        .ok(201);
     let new = json!({"name": "ci", "role": "viewer", "reason": "r"});
     let foreign = service.post_json("/v1/workspaces/other/tokens", &new).await.ok(201);
     let id = foreign["id"].as_str().unwrap();

@@ -400,7 +400,10 @@ async fn the_form_for_people_is_there_once_there_are_people() {
 #[tokio::test]
 async fn a_person_begins_where_they_may_read_and_else_on_their_own_page() {
     let service = Service::on(Database::Sqlite).await;
-    service.post_json("/v1/workspaces", &json!({"name": "other"})).await.ok(201);
+    service
+        .post_json("/v1/workspaces", &json!({"name": "other", "reason": "for a test"}))
+        .await
+        .ok(201);
     add(&service, "ada").await;
     let browser = Browser::of(&service, "ada", address(1), LINUX).await;
     let begins = async || {

@@ -70,7 +70,10 @@ async fn everybody(service: &Service) -> Vec<(&'static str, bool, Browser<'_>)> 
 #[tokio::test]
 async fn every_role_is_let_in_on_every_page_as_the_table_says(#[case] database: Database) {
     let service = Service::on(database).await;
-    service.post_json("/v1/workspaces", &json!({"name": "other"})).await.ok(201);
+    service
+        .post_json("/v1/workspaces", &json!({"name": "other", "reason": "for a test"}))
+        .await
+        .ok(201);
     happenings(&service).await;
     for (role, held, browser) in everybody(&service).await {
         let form_token = between(&browser.page("/account").await, "\"form_token\" value=\"", "\"");

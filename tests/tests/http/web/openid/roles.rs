@@ -28,7 +28,10 @@ async fn groups_give_and_take_roles_at_each_sign_in_and_leave_what_was_given_by_
 ) {
     let (made, service) = (Made::start().await, Service::on(database).await);
     for name in ["other", "third"] {
-        service.post_json("/v1/workspaces", &json!({"name": name})).await.ok(201);
+        service
+            .post_json("/v1/workspaces", &json!({"name": name, "reason": "for a test"}))
+            .await
+            .ok(201);
     }
     let mut settings = made.settings();
     settings.roles = vec![
