@@ -11,6 +11,7 @@ mod token;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use reqwest::Url;
 use runledger_ledger::access::Identity;
@@ -25,12 +26,14 @@ use pending::Pending;
 use provider::{Asker, Metadata, Trouble};
 use token::{Expected, Told, Unbelievable};
 
-pub(crate) use pending::PATIENCE;
+pub(crate) use pending::{Linking, PATIENCE};
 
 /// The path at which browsers come back.
 pub(crate) const CALLBACK: &str = "/sign-in/openid/callback";
-/// How many sign-ins ask the provider at a time; more are told to come again.
+/// How many sign-ins ask the provider at a time.
 const AT_A_TIME: usize = 16;
+/// How long one more waits for its turn before it is told to come again: its code is lost then.
+const ROOM: Duration = Duration::from_secs(5);
 /// Most sign-ins of which it is remembered that they have ended.
 const REMEMBERED: usize = 10_000;
 
@@ -71,8 +74,8 @@ pub(crate) struct Known {
     pub(crate) name: Option<String>,
     /// Their groups there.
     pub(crate) groups: Vec<String>,
-    /// The session of whoever wants to be known as this one; none signs in.
-    pub(crate) session: Option<Uuid>,
+    /// Whoever wants to be known as this one; none signs in.
+    pub(crate) linking: Option<Linking>,
     /// Where to go on.
     pub(crate) next: String,
 }
@@ -89,6 +92,9 @@ pub(crate) enum Refusal {
     /// The provider is not there, or makes no sense.
     #[error("{0}")]
     NoAnswer(String),
+    /// It is there, and gives nothing for a code that could be used.
+    #[error("{0}")]
+    NoToken(String),
     /// Too many sign in at the same moment.
     #[error("too many sign in at the same moment")]
     Busy,
@@ -138,15 +144,16 @@ impl Provider {
         self.asker.settings()
     }
 
-    /// Begins a sign-in, or with a session the linking of whoever has it.
+    /// Begins a sign-in, or the linking of whoever has a session and has given the password of which
+    /// the ledger keeps this.
     pub(crate) async fn begin(
         &self,
         now: Moment,
-        session: Option<Uuid>,
+        of: Option<(Uuid, &str)>,
         next: &str,
     ) -> Result<Begun, Refusal> {
         let metadata = self.asker.metadata(now).await?;
-        let pending = Pending::begin(&self.entropy, now, session, next)?;
+        let pending = Pending::begin(&self.entropy, now, of, next)?;
         let settings = self.settings();
         let mut scopes = vec!["openid"];
         scopes.extend(settings.scopes.iter().map(String::as_str).filter(|one| *one != "openid"));
@@ -194,16 +201,25 @@ impl Provider {
         }
     }
 
-    /// Asks the provider who it is that came back.
-    pub(crate) async fn who(&self, returned: Returned, now: Moment) -> Result<Known, Refusal> {
-        let _room = self.room.try_acquire().map_err(|_| Refusal::Busy)?;
+    /// Asks the provider who it is that came back. `clock` tells the time, which goes on meanwhile.
+    pub(crate) async fn who(
+        &self,
+        returned: Returned,
+        clock: impl Fn() -> Moment,
+    ) -> Result<Known, Refusal> {
+        let room = tokio::time::timeout(ROOM, self.room.acquire()).await;
+        let _room = room.map_err(|_| Refusal::Busy)?.map_err(|_| Refusal::Busy)?;
         let Returned { pending, code, iss } = returned;
-        let metadata = self.asker.metadata(now).await?;
+        let metadata = self.asker.metadata(clock()).await?;
         if metadata.names_itself && iss.is_none() {
             return Err(Refusal::NotBelieved("the answer does not say whose it is".to_owned()));
         }
-        let token = self.asker.exchange(&metadata, &pending, &code).await?;
-        let told = self.believed(&metadata, &token, &pending.nonce(), now).await?;
+        let token = self.asker.exchange(&metadata, &pending, &code).await;
+        let token = token.map_err(|trouble| match trouble {
+            Trouble::NoAnswer(_) => Refusal::NoToken(trouble.to_string()),
+            Trouble::Refused(_) => trouble.into(),
+        })?;
+        let told = self.believed(&metadata, &token, &pending.nonce(), clock()).await?;
         let settings = self.settings();
         let subject = told.subject(&settings.subject_claim)?;
         if told.0.contains_key("_claim_names") {
@@ -217,12 +233,13 @@ impl Provider {
             identity: Identity { issuer: settings.issuer.clone(), subject },
             name: told.name(&settings.name_claim).map(str::to_owned),
             groups: told.groups(&settings.groups_claim),
-            session: pending.session,
+            linking: pending.linking,
             next: pending.next,
         })
     }
 
-    /// What a token says. For a key that is not known, the provider is asked for its keys once more.
+    /// What a token says. For a key that is not known, or that does not fit (a provider may change its
+    /// only key and name neither), the provider is asked for its keys once more.
     async fn believed(
         &self,
         metadata: &Metadata,
@@ -235,7 +252,7 @@ impl Provider {
         let expected = Expected { issuer, client_id, nonce, now };
         let mut told = Err(Unbelievable::NoKey);
         for again in [false, true] {
-            if told != Err(Unbelievable::NoKey) {
+            if !matches!(told, Err(Unbelievable::NoKey | Unbelievable::Signature)) {
                 break;
             }
             let Some(keys) = self.asker.keys(metadata, now, again).await? else { break };

@@ -29,7 +29,7 @@ use crate::app::App;
 use crate::extract;
 use crate::problem::{ApiError, ApiResult};
 
-pub(crate) use identity::{Arrival, arrive};
+pub(crate) use identity::{Arrival, arrive, came_by_password};
 pub use password::{LONGEST, Password, Passwords, SHORTEST, Unfit};
 pub use throttle::Throttle;
 

@@ -7,6 +7,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use ring::hmac;
 use runledger_ledger::clock::{Entropy, NoEntropy};
 use runledger_ledger::time::{Moment, Span};
 use sha2::{Digest, Sha256};
@@ -23,28 +24,71 @@ const LONGEST_NEXT: usize = 1_500;
 pub(super) struct Pending {
     secret: [u8; 32],
     began: Moment,
-    /// The session of whoever wants to be known by the provider from now on; none signs in.
-    pub(super) session: Option<Uuid>,
+    /// Whoever wants to be known by the provider from now on; none signs in.
+    pub(super) linking: Option<Linking>,
     /// Where to go on.
     pub(super) next: String,
 }
 
+/// Somebody who is signed in, and says who they are at the provider.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Linking {
+    /// Their session.
+    pub(crate) session: Uuid,
+    /// What the seal is of.
+    sealed: String,
+    /// Shows that their password was given when this began: a browser could write the rest by
+    /// itself. It is keyed with what the ledger keeps of the password, which leaves it nowhere.
+    seal: String,
+}
+
+impl Linking {
+    fn new(session: Uuid, sealed: String, password: &str) -> Self {
+        let seal = hmac::sign(&key(password), sealed.as_bytes());
+        Linking { session, seal: hex::encode(seal), sealed }
+    }
+
+    /// Whether whoever began this knew the password of which the ledger keeps this.
+    pub(crate) fn knew(&self, password: &str) -> bool {
+        let seal = hex::decode(&self.seal).unwrap_or_default();
+        hmac::verify(&key(password), self.sealed.as_bytes(), &seal).is_ok()
+    }
+}
+
+fn key(password: &str) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, password.as_bytes())
+}
+
 impl Pending {
+    /// Begins one, or the linking of whoever has the session, and this of a password.
     pub(super) fn begin(
         entropy: &Entropy,
         now: Moment,
-        session: Option<Uuid>,
+        of: Option<(Uuid, &str)>,
         next: &str,
     ) -> Result<Self, NoEntropy> {
         let mut secret = [0; 32];
         entropy.fill(&mut secret)?;
         let next = if next.len() <= LONGEST_NEXT { next } else { "/" };
-        Ok(Pending { secret, began: now, session, next: next.to_owned() })
+        let mut pending = Pending { secret, began: now, linking: None, next: next.to_owned() };
+        pending.linking = of.map(|(session, password)| {
+            Linking::new(session, pending.text(Some(session)), password)
+        });
+        Ok(pending)
     }
 
     /// What the cookie holds.
     pub(super) fn write(&self) -> String {
-        let session = self.session.map(|session| session.simple().to_string());
+        let (session, seal) = match &self.linking {
+            None => (None, ""),
+            Some(linking) => (Some(linking.session), linking.seal.as_str()),
+        };
+        format!("{}.{seal}", self.text(session))
+    }
+
+    /// The same but for the seal.
+    fn text(&self, session: Option<Uuid>) -> String {
+        let session = session.map(|session| session.simple().to_string());
         let next = URL_SAFE_NO_PAD.encode(&self.next);
         let (secret, began) = (hex::encode(self.secret), self.began.micros());
         format!("{secret}.{began}.{}.{next}", session.unwrap_or_default())
@@ -52,16 +96,19 @@ impl Pending {
 
     /// Reads a cookie; none if it holds something else, or is too old.
     pub(super) fn read(cookie: &str, now: Moment) -> Option<Self> {
-        let mut parts = cookie.split('.');
+        let (sealed, seal) = cookie.rsplit_once('.')?;
+        let mut parts = sealed.split('.');
         let (secret, began) = (parts.next()?, parts.next()?);
         let (session, next) = (parts.next()?, parts.next()?);
         let began = Moment::from_micros(began.parse().ok()?);
+        let linking =
+            |session| Linking { session, sealed: sealed.to_owned(), seal: seal.to_owned() };
         let pending = Pending {
             secret: hex::decode(secret).ok()?.try_into().ok()?,
             began,
-            session: match session {
+            linking: match session {
                 "" => None,
-                session => Some(session.parse().ok()?),
+                session => Some(linking(session.parse().ok()?)),
             },
             next: String::from_utf8(URL_SAFE_NO_PAD.decode(next).ok()?).ok()?,
         };
@@ -108,8 +155,8 @@ mod tests {
 
     #[test]
     fn a_sign_in_is_read_as_it_was_written_and_not_for_ever() {
-        let session = Some(Uuid::from_u128(7));
-        let pending = Pending::begin(&Entropy::seeded(1), NOW, session, "/w/main?q=ü").unwrap();
+        let of = Some((Uuid::from_u128(7), "$argon2id$a"));
+        let pending = Pending::begin(&Entropy::seeded(1), NOW, of, "/w/main?q=ü").unwrap();
         let cookie = pending.write();
         let read = |seconds: i64| {
             Pending::read(&cookie, Moment::from_micros(NOW.micros() + seconds * 1_000_000))
@@ -119,6 +166,28 @@ mod tests {
         for wrong in ["", "a.b.c.d", &format!("{cookie}.x"), &cookie[1..]] {
             assert!(Pending::read(wrong, NOW).is_none(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_browser_cannot_say_by_itself_that_a_password_was_given() {
+        let (entropy, session) = (Entropy::seeded(1), Uuid::from_u128(7));
+        let knew = |cookie: &str, password: &str| {
+            let linking = Pending::read(cookie, NOW).unwrap().linking.unwrap();
+            linking.session == session && linking.knew(password)
+        };
+        let of = Some((session, "$argon2id$a"));
+        let cookie = Pending::begin(&entropy, NOW, of, "/").unwrap().write();
+        assert!(knew(&cookie, "$argon2id$a"));
+        assert!(!knew(&cookie, "$argon2id$b"), "the password of somebody else, or of before");
+        // A sign-in of nobody, into which the id of a session is written.
+        let plain = Pending::begin(&entropy, NOW, None, "/").unwrap().write();
+        let mut parts: Vec<&str> = plain.split('.').collect();
+        let id = session.simple().to_string();
+        parts[2] = &id;
+        assert!(!knew(&parts.join("."), "$argon2id$a"));
+        let seal = cookie.rsplit_once('.').unwrap().1;
+        parts[4] = seal;
+        assert!(!knew(&parts.join("."), "$argon2id$a"), "with the seal of another one");
     }
 
     #[test]

@@ -28,8 +28,9 @@ const MOST_BYTES: usize = 256 * 1024;
 const FRESH: Span = Span::from_secs(60 * 60);
 /// How long it is, if the provider gives no answer any more.
 const STALE: Span = Span::from_secs(24 * 60 * 60);
-/// How long it is not asked again after it gave no answer.
-const REST: Span = Span::from_secs(5);
+/// How long it is not asked again after it was asked and gave no answer: longer than it takes to know
+/// that, or whoever waited meanwhile would ask at once.
+const REST: Span = Span::from_secs(30);
 /// How often keys are looked for at most because one is not known.
 const LOOK_AGAIN: Span = Span::from_secs(60);
 
@@ -116,7 +117,7 @@ impl Asker {
     /// Where its endpoints are.
     pub(super) async fn metadata(&self, now: Moment) -> Result<Arc<Metadata>, Trouble> {
         let mut known = self.known.lock().await;
-        let age = known.metadata.as_ref().map(|(_, at)| now.since(*at));
+        let age = known.metadata.as_ref().map(|(_, at)| age(*at, now));
         let kept = known.metadata.as_ref().map(|(metadata, _)| Arc::clone(metadata));
         if let Some(kept) = kept.clone().filter(|_| age.is_some_and(|age| age < FRESH)) {
             return Ok(kept);
@@ -141,7 +142,7 @@ impl Asker {
         look_again: bool,
     ) -> Result<Option<Arc<Keys>>, Trouble> {
         let mut known = self.known.lock().await;
-        let age = known.keys.as_ref().map(|(_, at)| now.since(*at));
+        let age = known.keys.as_ref().map(|(_, at)| age(*at, now));
         let lasts = if look_again { LOOK_AGAIN } else { FRESH };
         if age.is_some_and(|age| age < lasts) {
             let kept = known.keys.as_ref().map(|(keys, _)| Arc::clone(keys));
@@ -196,7 +197,11 @@ impl Asker {
             let erred: Option<Erred> = serde_json::from_slice(&body).ok();
             // Of what it says only what stands in the standard: the rest may hold anything.
             let why = erred.map(|erred| erred.error).filter(|why| is_plain(why));
-            return Err(Trouble::Refused(why.unwrap_or_else(|| status.as_u16().to_string())));
+            let why = why.unwrap_or_else(|| status.as_u16().to_string());
+            // That is about this server and not about whoever signs in.
+            let ours = status == StatusCode::TOO_MANY_REQUESTS
+                || ["invalid_client", "unauthorized_client"].contains(&why.as_str());
+            return Err(if ours { Trouble::NoAnswer(why) } else { Trouble::Refused(why) });
         }
         let answered: Answered = read(status, &body)?;
         answered.id_token.ok_or_else(|| Trouble::Refused("there is no ID token".to_owned()))
@@ -249,12 +254,22 @@ async fn unless_failed<T>(
     now: Moment,
     ask: impl Future<Output = Result<T, Trouble>>,
 ) -> Result<T, Trouble> {
-    if failed.is_some_and(|at| now.since(at) < REST) {
+    if failed.is_some_and(|at| age(at, now) < REST) {
         return Err(Trouble::NoAnswer("it gave none a moment ago".to_owned()));
     }
+    // Who goes away before there is an answer had none either.
+    *failed = Some(now);
     let asked = ask.await;
-    *failed = asked.as_ref().err().map(|_| now);
+    if asked.is_ok() {
+        *failed = None;
+    }
     asked
+}
+
+/// How long ago something was. What is of the future is of a clock that was set back since, and as old
+/// as can be.
+fn age(at: Moment, now: Moment) -> Span {
+    if at > now { STALE } else { now.since(at) }
 }
 
 /// Sends a request, and reads an answer that has an end.

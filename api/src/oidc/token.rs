@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use runledger_ledger::time::{Moment, Span};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 use subtle::ConstantTimeEq;
 
@@ -82,10 +82,43 @@ struct Claims {
     iss: String,
     aud: Audience,
     azp: Option<String>,
+    #[serde(deserialize_with = "second")]
     exp: i64,
+    #[serde(deserialize_with = "second")]
     iat: i64,
+    #[serde(default, deserialize_with = "second_if_any")]
     nbf: Option<i64>,
     nonce: Option<String>,
+}
+
+/// A NumericDate (RFC 7519, 2): seconds, which may have a fraction.
+#[derive(Clone, Copy, Deserialize)]
+#[serde(untagged)]
+enum Second {
+    Whole(i64),
+    Part(f64),
+}
+
+impl Second {
+    fn whole<E: serde::de::Error>(self) -> Result<i64, E> {
+        match self {
+            Second::Whole(whole) => Ok(whole),
+            // Far beyond any date, and far within what a number holds exactly.
+            Second::Part(part) if part.abs() < 1e15 => {
+                let text = format!("{:.0}", part.floor());
+                text.parse().map_err(E::custom)
+            }
+            Second::Part(_) => Err(E::custom("no date")),
+        }
+    }
+}
+
+fn second<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
+    Second::deserialize(deserializer)?.whole()
+}
+
+fn second_if_any<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<i64>, D::Error> {
+    Option::<Second>::deserialize(deserializer)?.map(Second::whole).transpose()
 }
 
 #[derive(Deserialize)]

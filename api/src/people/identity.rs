@@ -24,6 +24,8 @@ use crate::settings::{OidcSettings, RoleRule};
 
 /// Most characters of a group that the log is told.
 const GROUP: usize = 100;
+/// Why a role is taken that a group gave.
+const NO_GROUP: &str = "the provider has them in no group with a role here";
 
 /// What becomes of somebody whom the provider knows.
 #[derive(Debug)]
@@ -75,6 +77,15 @@ pub(crate) async fn arrive(
     Ok(Arrival::Welcome(person))
 }
 
+/// Somebody came in with a password: what their groups at the provider gave them is theirs again when
+/// they come from there, and not for as long as they have a password.
+pub(crate) async fn came_by_password(app: &App, person: &Principal) -> ApiResult<()> {
+    let actor = actor()?;
+    let hand = Hand { app, actor: &actor };
+    hand.take_what_groups_gave(person, "they signed in with a password, which tells of no group")
+        .await
+}
+
 /// Who acts when a provider's word changes something.
 fn actor() -> ApiResult<Actor> {
     let word = |text: &str| Name::new(text).map_err(ApiError::internal);
@@ -112,6 +123,8 @@ impl Hand<'_> {
         let Some(identity) = person.identity.clone() else { return Ok(None) };
         let store = self.app.ledger().store();
         store.link_person(person.principal.id, None, true).await?;
+        self.take_what_groups_gave(&person.principal, "they are nobody at the provider any more")
+            .await?;
         let change = (PersonChange::Unlinked, Some(identity));
         self.note_who(&person.principal, change, Some(reason)).await
     }
@@ -138,7 +151,7 @@ impl Hand<'_> {
         let current = store.grants(person.id).await?;
         for grant in current.iter().filter(|grant| given.contains(&grant.workspace)) {
             if !wanted.contains_key(&grant.workspace) {
-                self.take_role(person, grant).await?;
+                self.take_role(person, grant, NO_GROUP).await?;
             }
         }
         for (workspace, wish) in wanted {
@@ -202,8 +215,28 @@ impl Hand<'_> {
         Ok(())
     }
 
-    async fn take_role(&self, person: &Principal, grant: &Grant) -> ApiResult<()> {
-        let taken = self.app.ledger().store().take_grant(grant.workspace, person.id).await;
+    /// Takes every role that a provider's groups gave somebody: nobody asks there any more whether they
+    /// are still in them.
+    pub(crate) async fn take_what_groups_gave(
+        &self,
+        person: &Principal,
+        why: &str,
+    ) -> ApiResult<()> {
+        let store = self.app.ledger().store();
+        let given = store.given_by_providers(person.id).await?;
+        if given.is_empty() {
+            return Ok(());
+        }
+        for grant in store.grants(person.id).await? {
+            if given.contains(&grant.workspace) {
+                self.take_role(person, &grant, why).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn take_role(&self, person: &Principal, grant: &Grant, why: &str) -> ApiResult<()> {
+        let taken = self.app.ledger().store().take_given(grant.workspace, person.id).await;
         self.app.directory().changed();
         if !taken? {
             return Ok(());
@@ -212,7 +245,7 @@ impl Hand<'_> {
             member: person.name.clone(),
             kind: PrincipalKind::Person,
             previous: grant.role,
-            reason: note("the provider has them in no group with a role here".to_owned())?,
+            reason: note(why.to_owned())?,
         };
         self.record(grant.workspace, AccessChange::MemberRemoved(change)).await?;
         Ok(())

@@ -32,6 +32,9 @@ pub struct Throttle {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Key {
     Address(IpAddr),
+    /// An address from which people come back from a provider of identities. What goes wrong there is
+    /// nobody's guess of a password.
+    Provider(IpAddr),
     Name([u8; 32], IpAddr),
 }
 
@@ -69,7 +72,7 @@ impl Throttle {
     /// The same where no name is tried: whether somebody may come back from a provider of identities
     /// from this address now (specs/0026).
     pub fn begin_from(&self, address: IpAddr, now: Moment) -> Option<Try> {
-        let address = Key::Address(network(address));
+        let address = Key::Provider(network(address));
         let mut counts = self.lock();
         if counts.get(&address).is_some_and(|count| now < count.until) {
             return None;

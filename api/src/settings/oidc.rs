@@ -29,8 +29,20 @@ const PLAIN: [&str; 8] = [
     "name_claim",
     "groups_claim",
 ];
-/// Claims that somebody can change, or that pass from one person to another: nobody is known by them.
-const FLEETING: [&str; 8] = [
+/// Claims that somebody can change, that pass from one person to another, or that many have: nobody is
+/// known by them.
+const FLEETING: [&str; 19] = [
+    "aud",
+    "iss",
+    "azp",
+    "tid",
+    "hd",
+    "nonce",
+    "sid",
+    "acr",
+    "groups",
+    "family_name",
+    "mail",
     "email",
     "preferred_username",
     "upn",
@@ -40,6 +52,8 @@ const FLEETING: [&str; 8] = [
     "given_name",
     "phone_number",
 ];
+/// Most bytes of what the provider is called.
+const LONGEST: usize = 200;
 /// Most rules about roles.
 const MOST_RULES: usize = 200;
 
@@ -187,8 +201,12 @@ fn put_together(written: Written, secret: Option<String>) -> Result<OidcSettings
         )));
     }
     check_roles(&written.roles)?;
+    let name = written.name.unwrap_or_else(|| host(&issuer));
+    if name.len() > LONGEST || name.chars().any(char::is_control) {
+        return Err(bad(format!("`name` must be one line of at most {LONGEST} bytes")));
+    }
     Ok(OidcSettings {
-        name: written.name.unwrap_or_else(|| host(&issuer)),
+        name,
         issuer,
         client_id: needed(written.client_id, "client_id")?,
         client_secret: client_secret.map(Secret::new),
@@ -245,7 +263,9 @@ fn check_issuer(issuer: &str) -> Result<(), SettingsError> {
 fn is_of_many(issuer: &Url) -> bool {
     let microsoft = issuer.host_str().is_some_and(|host| host.contains("microsoftonline"));
     let first = issuer.path_segments().and_then(|mut path| path.next());
-    microsoft && first.is_some_and(|one| ["common", "organizations", "consumers"].contains(&one))
+    // The last is the tenant of all personal accounts.
+    let many = ["common", "organizations", "consumers", "9188040d-6c67-4c5b-b112-36a304b66dad"];
+    microsoft && first.is_some_and(|one| many.contains(&one))
 }
 
 fn check_public_url(text: &str) -> Result<Url, SettingsError> {
@@ -292,6 +312,9 @@ fn check_roles(rules: &[RoleRule]) -> Result<(), SettingsError> {
         let wrong = |why: &str| Err(bad(format!("the role of the group {group:?} {why}")));
         if group.is_empty() {
             return Err(bad("a group of `roles` has no name"));
+        }
+        if group.chars().any(char::is_control) {
+            return wrong("has a name of more than one line");
         }
         match (role, environments) {
             (Role::Owner | Role::Admin, Some(_)) => {

@@ -181,7 +181,7 @@ async fn changed(
         Err(Unfit::Length) => return Ok(Some("account-password-length")),
         Err(Unfit::Monotonous) => return Ok(Some("account-password-monotonous")),
     };
-    if !knows(app, person, change.current, origin).await? {
+    if knows(app, person, change.current, origin).await?.is_none() {
         return Ok(Some("account-password-wrong"));
     }
     let hand = Hand { app, actor };
@@ -189,17 +189,17 @@ async fn changed(
     Ok(None)
 }
 
-/// Whether whoever asks knows the password of this person. A session that was left open is no reason
+/// What is kept of the password of this person, if whoever asks knows it. A session that was left open is no reason
 /// to guess faster.
 async fn knows(
     app: &App,
     person: &Principal,
     text: String,
     origin: Origin,
-) -> Result<bool, ApiError> {
+) -> Result<Option<Credential>, ApiError> {
     let name = person.name.as_str();
     let found: Option<Credential> = people::recognize(app, name, text, origin.0).await?;
-    Ok(found.is_some_and(|found| found.principal.id == person.id))
+    Ok(found.filter(|found| found.principal.id == person.id))
 }
 
 /// Lets whoever asks say who they are at the provider, if they know their password: a session that was
@@ -222,18 +222,18 @@ pub(super) async fn link(
     else {
         return Err(ApiError::of_status(StatusCode::NOT_FOUND).into());
     };
-    if !knows(&app, &person, link.current, origin).await? {
+    let Some(known) = knows(&app, &person, link.current, origin).await? else {
         line.refused = Some("account-password-wrong");
         return Ok((StatusCode::UNPROCESSABLE_ENTITY, html(&page)?).into_response());
-    }
-    let now = app.ledger().now();
-    let Ok(begun) = provider.begin(now, Some(session), "/account?done=linked").await else {
+    };
+    let (now, of) = (app.ledger().now(), (session, known.password.as_str()));
+    let Ok(begun) = provider.begin(now, Some(of), "/account?done=linked").await else {
         line.refused = Some("account-provider-away");
         return Ok((StatusCode::SERVICE_UNAVAILABLE, html(&page)?).into_response());
     };
     line.go_on = Some(begun.url.to_string());
     let mut response = html(&page)?.into_response();
-    keep(&headers, &mut response, Some(&begun.cookie));
+    keep(&headers, provider, &mut response, Some(&begun.cookie));
     Ok(response)
 }
 

@@ -7,6 +7,7 @@
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Redirect, Response};
+use runledger_ledger::access::Identity;
 use runledger_ledger::store::Proof;
 use serde::Deserialize;
 
@@ -17,7 +18,7 @@ use super::session::{cookie, set_cookie};
 use super::sign_in::{Origin, Told, Tried, own_path, shown};
 use super::words::Words;
 use crate::app::App;
-use crate::oidc::{Brought, Known, PATIENCE, Provider, Refusal};
+use crate::oidc::{Brought, Known, Linking, PATIENCE, Provider, Refusal};
 use crate::people::{Arrival, Hand, arrive};
 use crate::problem::{ApiError, ApiResult};
 
@@ -53,7 +54,7 @@ pub(super) async fn begin(
     match provider.begin(app.ledger().now(), None, &next).await {
         Ok(begun) => {
             let mut response = Redirect::to(begun.url.as_str()).into_response();
-            keep(&headers, &mut response, Some(&begun.cookie));
+            keep(&headers, provider, &mut response, Some(&begun.cookie));
             Ok(response)
         }
         Err(refusal) => {
@@ -94,7 +95,7 @@ pub(super) async fn callback(
         }
         Err(error) => Fault::from(error).into_response(),
     };
-    keep(&headers, &mut response, None);
+    keep(&headers, provider, &mut response, None);
     Ok(response)
 }
 
@@ -111,7 +112,8 @@ async fn end(
         let (status, told) = told(&refusal, provider, w);
         Ok(Ended::Out(status, told))
     };
-    let returned = match provider.returned(cookie(headers, name(headers)), brought, now) {
+    let (name, _) = kept_as(headers, provider);
+    let returned = match provider.returned(cookie(headers, name), brought, now) {
         Ok(returned) => returned,
         Err(refusal) => return out(refusal),
     };
@@ -120,13 +122,16 @@ async fn end(
         let told = Told::of(w.say("openid-slow"));
         return Ok(Ended::Out(StatusCode::TOO_MANY_REQUESTS, told));
     };
-    let known = provider.who(returned, now).await;
-    // Whoever the provider knows has not guessed, and of what it did not answer nobody has.
-    if !matches!(known, Err(Refusal::NotBelieved(_))) {
+    let known = provider.who(returned, || app.ledger().now()).await;
+    // Whoever the provider knows has not made it work for nothing, and of what it was not asked
+    // nobody has.
+    if !matches!(known, Err(Refusal::NotBelieved(_) | Refusal::NoToken(_))) {
         app.throttle().forgive(attempt, true);
     }
     match known {
-        Ok(known) if known.session.is_some() => link(app, headers, known, w).await,
+        Ok(Known { linking: Some(linking), identity, next, .. }) => {
+            link(app, headers, (linking, identity, next), w).await
+        }
         Ok(known) => let_in(app, provider, headers, known, w).await,
         Err(refusal) => out(refusal),
     }
@@ -143,7 +148,10 @@ async fn let_in(
     let of = &provider.settings().name;
     let out = |told: Told| Ok(Ended::Out(StatusCode::FORBIDDEN, told));
     let subject = || Some(known.identity.subject.clone());
-    let person = match arrive(app, provider.settings(), &known).await? {
+    // A browser that goes away leaves nobody half made.
+    let (all, settings, newcomer) = (app.clone(), provider.settings().clone(), known.clone());
+    let arrived = tokio::spawn(async move { arrive(&all, &settings, &newcomer).await }).await;
+    let person = match arrived.map_err(ApiError::internal)?? {
         Arrival::Welcome(person) => person,
         Arrival::Unknown => {
             return out(Told { text: w.say_of("openid-unknown", of), subject: subject() });
@@ -167,28 +175,36 @@ async fn let_in(
     }
 }
 
-/// Says who somebody is at the provider who is signed in here, and has asked for it in this session.
-async fn link(app: &App, headers: &HeaderMap, known: Known, w: &Words) -> ApiResult<Ended> {
+/// Says who somebody is at the provider who is signed in here, and has asked for it in this session
+/// with their password.
+async fn link(
+    app: &App,
+    headers: &HeaderMap,
+    (linking, identity, next): (Linking, Identity, String),
+    w: &Words,
+) -> ApiResult<Ended> {
     let viewer = app.sessions().viewer(headers, app.ledger().now(), true).await?;
-    let viewer = viewer.filter(|viewer| Some(viewer.session) == known.session);
-    let Some(person) = viewer.and_then(|viewer| viewer.person) else {
-        let told = Told::of(w.say("openid-not-begun"));
-        return Ok(Ended::Out(StatusCode::BAD_REQUEST, told));
-    };
+    let viewer = viewer.filter(|viewer| viewer.session == linking.session);
+    let not_begun = || Ok(Ended::Out(StatusCode::BAD_REQUEST, Told::of(w.say("openid-not-begun"))));
+    let Some(person) = viewer.and_then(|viewer| viewer.person) else { return not_begun() };
+    let credential = app.ledger().store().credential(person.name.as_str()).await?;
+    if !credential.is_some_and(|credential| linking.knew(&credential.password)) {
+        return not_begun();
+    }
     let principal = app.directory().principal(&person).await?;
     let hand = Hand { app, actor: principal.actor() };
     let person = hand.person(&person.name).await?;
     // Another identity is for the administrator to take away first.
     let linked = match &person.identity {
-        Some(other) if *other != known.identity => None,
-        _ => match hand.link(&person, known.identity, None).await {
+        Some(other) if *other != identity => None,
+        _ => match hand.link(&person, identity, None).await {
             Ok(_) => Some(()),
             Err(error) if error.code() == "identity_taken" => None,
             Err(error) => return Err(error),
         },
     };
     match linked {
-        Some(()) => Ok(Ended::In(None, known.next)),
+        Some(()) => Ok(Ended::In(None, next)),
         None => Ok(Ended::Out(StatusCode::CONFLICT, Told::of(w.say("openid-taken")))),
     }
 }
@@ -201,7 +217,7 @@ fn told(refusal: &Refusal, provider: &Provider, w: &Words) -> (StatusCode, Told)
         Refusal::NotBegun => (StatusCode::BAD_REQUEST, Told::of(w.say("openid-not-begun"))),
         Refusal::Denied => (StatusCode::FORBIDDEN, of("openid-denied")),
         Refusal::Busy => (StatusCode::SERVICE_UNAVAILABLE, Told::of(w.say("openid-busy"))),
-        Refusal::NoAnswer(why) => {
+        Refusal::NoAnswer(why) | Refusal::NoToken(why) => {
             tracing::warn!(issuer = settings.issuer, why, "nobody can sign in with the provider");
             (StatusCode::SERVICE_UNAVAILABLE, of("openid-no-answer"))
         }
@@ -224,16 +240,23 @@ fn provider(app: &App) -> ApiResult<&Provider> {
     app.provider().ok_or_else(|| ApiError::of_status(StatusCode::NOT_FOUND))
 }
 
-fn name(headers: &HeaderMap) -> &'static str {
-    if is_loopback(headers) { LOOPBACK } else { SECURE }
+/// The name of the cookie, and what makes it one of encrypted connections alone. What a proxy says of
+/// the host counts for nothing where browsers are known to come by https.
+fn kept_as(headers: &HeaderMap, provider: &Provider) -> (&'static str, &'static str) {
+    let plain = provider.settings().public_url.scheme() != "https";
+    if plain && is_loopback(headers) { (LOOPBACK, "") } else { (SECURE, "; Secure") }
 }
 
 /// Hands a browser what it keeps until it comes back, or takes that away.
-pub(super) fn keep(headers: &HeaderMap, response: &mut Response, value: Option<&str>) {
+pub(super) fn keep(
+    headers: &HeaderMap,
+    provider: &Provider,
+    response: &mut Response,
+    value: Option<&str>,
+) {
     let age = value.map_or(0, |_| PATIENCE.micros() / 1_000_000);
     let value = value.unwrap_or_default();
-    let secure = if is_loopback(headers) { "" } else { "; Secure" };
-    let name = name(headers);
+    let (name, secure) = kept_as(headers, provider);
     let text = format!("{name}={value}; Path=/; Max-Age={age}; HttpOnly; SameSite=Lax{secure}");
     if let Ok(cookie) = HeaderValue::from_str(&text) {
         response.headers_mut().append(header::SET_COOKIE, cookie);

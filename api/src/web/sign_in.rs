@@ -197,6 +197,7 @@ async fn begun(
             let found = people::recognize(app, &name, password, address).await?;
             let begun = match found {
                 Some(found) => {
+                    people::came_by_password(app, &found.principal).await?;
                     let proof = Proof::Password(&found.password);
                     let begun = sessions.begin_of(found.principal.id, proof, headers, now).await;
                     begun.map_err(ApiError::internal)?

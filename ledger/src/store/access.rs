@@ -172,10 +172,13 @@ const GRANT: &str = "INSERT INTO role_grants (workspace_id, principal_id, role, 
      granted_at, issuer) VALUES ($1, $2, $3, $4, $5, $6) \
      ON CONFLICT (workspace_id, principal_id) DO UPDATE \
      SET role = excluded.role, environments = excluded.environments, \
-     granted_at = excluded.granted_at, issuer = excluded.issuer";
+     granted_at = excluded.granted_at, issuer = excluded.issuer \
+     WHERE excluded.issuer IS NULL OR role_grants.issuer IS NOT NULL";
 const GIVEN_BY_PROVIDERS: &str =
     "SELECT workspace_id FROM role_grants WHERE principal_id = $1 AND issuer IS NOT NULL";
 const TAKE: &str = "DELETE FROM role_grants WHERE workspace_id = $1 AND principal_id = $2";
+const TAKE_GIVEN: &str = "DELETE FROM role_grants WHERE workspace_id = $1 AND principal_id = $2 \
+     AND issuer IS NOT NULL";
 
 impl Store {
     /// Who holds the token with this hash, if it is taken now.
@@ -416,8 +419,26 @@ impl Store {
         workspace: WorkspaceId,
         principal: Uuid,
     ) -> Result<bool, StoreError> {
+        self.take(TAKE, workspace, principal).await
+    }
+
+    /// The same with a role that a provider gave: one that was given by hand stays.
+    pub async fn take_given(
+        &self,
+        workspace: WorkspaceId,
+        principal: Uuid,
+    ) -> Result<bool, StoreError> {
+        self.take(TAKE_GIVEN, workspace, principal).await
+    }
+
+    async fn take(
+        &self,
+        statement: &'static str,
+        workspace: WorkspaceId,
+        principal: Uuid,
+    ) -> Result<bool, StoreError> {
         let taken = on_both!(write self, Scope::Service, |connection| {
-            let query = sqlx::query(TAKE).bind(workspace.0).bind(principal);
+            let query = sqlx::query(statement).bind(workspace.0).bind(principal);
             query.execute(connection).await?.rows_affected()
         });
         Ok(taken > 0)

@@ -47,7 +47,10 @@ async fn a_workspace_that_does_not_fit_is_refused_by_name() {
     assert_eq!(reply.problem(422), "invalid_body");
     assert!(reply.json()["detail"].as_str().unwrap().contains("expected an object"));
     assert_eq!(service.post(ALL, "{\"name\":").await.problem(400), "not_json");
-    assert_eq!(service.post(ALL, "{\"name\":\"x\",\"reason\":\"r\"} {}").await.problem(400), "not_json");
+    assert_eq!(
+        service.post(ALL, "{\"name\":\"x\",\"reason\":\"r\"} {}").await.problem(400),
+        "not_json"
+    );
     let reply = service
         .post_json(ALL, &json!({"name": "x", "reason": "r", "catalog": "version = 2"}))
         .await;

@@ -145,7 +145,7 @@ async fn a_provider_that_is_away_or_makes_no_sense_keeps_nobody_out_who_has_a_pa
         made.inner().metadata = metadata.clone();
         let text = refused(&begin().await, 503);
         assert!(text.contains("Work &#38; Co cannot be reached"), "{metadata}: {text}");
-        service.wait(6);
+        service.wait(31);
     }
     made.inner().metadata = json!({});
     made.inner().gone = true;
@@ -154,7 +154,7 @@ async fn a_provider_that_is_away_or_makes_no_sense_keeps_nobody_out_who_has_a_pa
     refused(&begin().await, 503);
     let at = super::super::people::address(7);
     super::super::people::Browser::of(&service, "bob", at, "x").await;
-    service.wait(6);
+    service.wait(31);
     let flow = Flow::begin(&service, "/").await;
     let claims = made.claims(&service, &flow, ADA);
     for (status, answer) in [
@@ -170,13 +170,13 @@ async fn a_provider_that_is_away_or_makes_no_sense_keeps_nobody_out_who_has_a_pa
     made.inner().answer =
         Some((StatusCode::UNAUTHORIZED, json!({"error": "invalid_client"}).to_string()));
     let again = Flow::begin(&service, "/").await;
-    refused(&made.sign_in(&service, &again, &claims).await, 401);
+    refused(&made.sign_in(&service, &again, &claims).await, 503);
     made.inner().answer = None;
     // What it said of itself is still true for a day, if it does not answer that any more.
     service.wait(7_200);
     made.inner().gone = true;
     let flow = Flow::begin(&service, "/").await;
     let claims = made.claims(&service, &flow, ADA);
-    service.wait(6);
+    service.wait(31);
     assert!(session(&made.sign_in(&service, &flow, &claims).await).is_some());
 }

@@ -6,6 +6,7 @@ use runledger_ledger::access::Role;
 use runledger_ledger::words::Name;
 use serde_json::{Value, json};
 
+use super::super::people;
 use super::{ADA, Flow, Made, add, recorded, session};
 use crate::service::{Database, Service};
 
@@ -94,4 +95,33 @@ async fn groups_give_and_take_roles_at_each_sign_in_and_leave_what_was_given_by_
     assert_eq!(role("main").await, Some(json!("viewer")));
     sign_in(json!([])).await;
     assert_eq!(role("main").await, Some(json!("viewer")));
+}
+
+#[tokio::test]
+async fn what_groups_gave_is_kept_by_nobody_who_does_not_come_from_the_provider() {
+    let (made, service) = (Made::start().await, Service::on(Database::Sqlite).await);
+    let mut settings = made.settings();
+    settings.roles = vec![rule("ops", "main", Role::Operator, &[])];
+    made.believed_by(&service, settings);
+    add(&service, "ada", ADA).await;
+    let password = json!({"password": people::PASSWORD, "reason": "as well"});
+    service.post_json("/v1/people/ada/password", &password).await.ok(200);
+    let sign_in = async || {
+        let flow = Flow::begin(&service, "/").await;
+        let mut claims = made.claims(&service, &flow, ADA);
+        claims["groups"] = json!(["ops"]);
+        assert!(session(&made.sign_in(&service, &flow, &claims).await).is_some());
+    };
+    let members = async || {
+        service.get("/v1/workspaces/main/members").await.ok(200)["items"].as_array().unwrap().len()
+    };
+    sign_in().await;
+    assert_eq!(members().await, 1);
+    people::Browser::of(&service, "ada", people::address(1), "x").await;
+    assert_eq!(members().await, 0, "a password tells of no group");
+    sign_in().await;
+    assert_eq!(members().await, 1);
+    let because = json!({"reason": "left"});
+    service.post_json("/v1/people/ada/identity/remove", &because).await.ok(200);
+    assert_eq!(members().await, 0, "nor does somebody who is nobody there");
 }

@@ -212,6 +212,14 @@ async fn somebody_who_is_signed_in_and_knows_their_password_says_who_they_are_th
     refused(&come(&flow, ADA, bob.cookie()).await, 400);
     let flow = asks(&ada).await;
     refused(&come(&flow, ADA, "a=b").await, 400);
+    // Nor where the password was not given: the id of the session stands on the page.
+    let id = between(&ada.page("/account").await, "name=\"session\" value=\"", "\"");
+    let mut forged = Flow::begin(&service, "/").await;
+    let mut parts: Vec<&str> = forged.cookie.split('.').collect();
+    let id = id.replace('-', "");
+    parts[2] = &id;
+    forged.cookie = parts.join(".");
+    refused(&come(&forged, ADA, ada.cookie()).await, 400);
     assert_eq!(service.size().await, from);
     let flow = asks(&ada).await;
     let reply = come(&flow, ADA, ada.cookie()).await;
