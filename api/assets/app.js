@@ -291,6 +291,10 @@
     if (event.target.closest?.("svg[data-brush]")) event.preventDefault();
   });
 
+  // Where there is room the filters stand beside the list. A browser that does not open them by the
+  // style sheet is helped.
+  if ($("#fold") && matchMedia("(min-width: 56.01rem)").matches) $("#fold").open = true;
+
   clock();
   // The library starts between two scripts if the second one is late, and then without the part that
   // listens. Where it has started with it, this does nothing.

@@ -18,7 +18,8 @@ use runledger_ledger::workspace::WorkspaceEvent;
 use uuid::Uuid;
 
 use crate::rules::actionability::{
-    Actionability, Evidence, Verdict, actionability, is_follow_up, item_key, supersession_key,
+    Actionability, Evidence, Verdict, actionability, is_follow_up, item_key, left_at,
+    supersession_key,
 };
 use crate::rules::blind::BlindTime;
 use crate::rules::freshness::{abandon_at, deadline};
@@ -211,6 +212,7 @@ pub(crate) fn row(
     let verdict = if open { actionability(run, &operation, evidence) } else { alone };
     let superseding = evidence.superseding.filter(|_| open);
     let follow_up = is_follow_up(verdict.status);
+    let left = left_at(run, &verdict, evidence);
     let item = follow_up.then(|| item_key(run, id, &operation, &verdict).0.to_vec());
     let text = |name: &Option<Name>| name.as_ref().map_or_else(String::new, Name::to_string);
     let json = |error: serde_json::Error| StoreError::Corrupt(error.to_string());
@@ -233,6 +235,8 @@ pub(crate) fn row(
         waiting_since: run.dispatch_recorded_at.micros(),
         queue_window: run.lifecycle.queue_window.map(|window| window.micros()),
         settled_at: run.settled_at.map(Moment::micros),
+        ended_at: run.completion.as_ref().map(|end| end.recorded_at.micros()),
+        left_at: left.map(Moment::micros),
         deadline: deadline(run, blind).map(Moment::micros),
         abandon_at: abandon_at(run, blind).map(Moment::micros),
         success: run.is_plain_success(),

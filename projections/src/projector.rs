@@ -31,7 +31,7 @@ use crate::tables::{Model, RunRow, load_runs};
 
 /// The version of the projector. Read models that an older version made are built anew; those of a
 /// newer one are left to it, so that servers of two versions do not build against each other.
-pub const VERSION: i64 = 1;
+pub const VERSION: i64 = 2;
 
 /// How far a generation of a workspace's read models has come, and what folding needs to know.
 #[derive(Clone, Debug)]

@@ -45,6 +45,8 @@ pub(crate) struct RunRow {
     pub(crate) waiting_since: i64,
     pub(crate) queue_window: Option<i64>,
     pub(crate) settled_at: Option<i64>,
+    pub(crate) ended_at: Option<i64>,
+    pub(crate) left_at: Option<i64>,
     pub(crate) deadline: Option<i64>,
     pub(crate) abandon_at: Option<i64>,
     pub(crate) success: bool,
@@ -72,11 +74,12 @@ impl RunRow {
         RunId(self.run_id)
     }
 
-    /// The superseding success that it names.
+    /// The superseding success that it names. It was recorded when this run left the list, or before.
     pub(crate) fn superseding(&self) -> Option<Superseding> {
         self.superseded_by.zip(self.superseded_at).map(|(run, at)| Superseding {
             run_id: RunId(run),
             dispatched_at: Moment::from_micros(at),
+            ended_at: Moment::from_micros(self.left_at.unwrap_or(at)),
         })
     }
 }
@@ -84,7 +87,7 @@ impl RunRow {
 /// The columns of [`RunRow`].
 pub(crate) const RUN_COLUMNS: &str = "run_id, state, first_position, last_position, operation, \
      family, environment, subject, subject_key, connection, queue, status, outcome, reconciled, \
-     dispatched_at, waiting_since, queue_window, settled_at, deadline, abandon_at, success, open, key, \
+     dispatched_at, waiting_since, queue_window, settled_at, ended_at, left_at, deadline, abandon_at, success, open, key, \
      superseded_by, superseded_at, actionability, reason, proof, follow_up, item_key, \
      search";
 
@@ -97,6 +100,7 @@ const UPDATE_RUN: &str = " ON CONFLICT (workspace_id, generation, run_id) DO UPD
      reconciled = excluded.reconciled, \
      dispatched_at = excluded.dispatched_at, waiting_since = excluded.waiting_since, \
      queue_window = excluded.queue_window, settled_at = excluded.settled_at, \
+     ended_at = excluded.ended_at, left_at = excluded.left_at, \
      deadline = excluded.deadline, abandon_at = excluded.abandon_at, success = excluded.success, \
      open = excluded.open, key = excluded.key, superseded_by = excluded.superseded_by, \
      superseded_at = excluded.superseded_at, actionability = excluded.actionability, \
@@ -128,6 +132,8 @@ pub(crate) async fn upsert_runs(
         .with("waiting_since", rows.iter().map(|row| row.waiting_since))
         .with("queue_window", rows.iter().map(|row| row.queue_window))
         .with("settled_at", rows.iter().map(|row| row.settled_at))
+        .with("ended_at", rows.iter().map(|row| row.ended_at))
+        .with("left_at", rows.iter().map(|row| row.left_at))
         .with("deadline", rows.iter().map(|row| row.deadline))
         .with("abandon_at", rows.iter().map(|row| row.abandon_at))
         .with("success", rows.iter().map(|row| row.success))

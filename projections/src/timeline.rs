@@ -189,6 +189,10 @@ impl Story {
             .map(|(id, (_, other))| Superseding {
                 run_id: *id,
                 dispatched_at: other.dispatched_at,
+                ended_at: other
+                    .completion
+                    .as_ref()
+                    .map_or(other.dispatched_at, |end| end.recorded_at),
             });
         let evidence = Evidence { superseding, observation: self.observation };
         let verdict = actionability(&self.run, &operation, &evidence);

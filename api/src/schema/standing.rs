@@ -107,6 +107,7 @@ shape! {
         "outcome": word!(Outcome), "The outcome that it speaks for.";
         "agrees": flag(), "Whether it says what the ledger already holds for true.";
         "effective_at": time(), "Its effective time.";
+        "recorded_at": time(), "When it was recorded.";
     }
 }
 

@@ -26,6 +26,8 @@ pub(super) struct Chart {
     pub(super) runs: u64,
     /// What was dispatched before this was not looked at.
     pub(super) scanned_to: Option<Moment>,
+    /// Whether its bars lead to lists.
+    pub(super) leads: bool,
 }
 
 /// The runs that were dispatched in one half hour.
@@ -87,7 +89,39 @@ impl Chart {
             highest,
             runs: recent.runs.iter().map(|kind| kind.runs).sum(),
             scanned_to: recent.scanned_to,
+            leads: true,
         }
+    }
+
+    /// How runs end, from the bottom of a bar to its top: what went well lies at the bottom, and what
+    /// has not ended on top.
+    pub(super) fn order(&self) -> impl Iterator<Item = Outcome> {
+        Outcome::ALL.iter().skip(1).chain(Outcome::ALL.iter().take(1)).copied()
+    }
+
+    /// What tells parts of a bar apart without their colours: lines or dots in them.
+    pub(super) fn textures(&self) -> impl Iterator<Item = (Outcome, &'static str)> {
+        self.order().filter_map(|outcome| Some((outcome, texture(outcome)?)))
+    }
+}
+
+impl Part {
+    /// Whether it has lines or dots in it.
+    pub(super) fn textured(&self) -> bool {
+        texture(self.outcome).is_some()
+    }
+}
+
+/// The lines or dots of one way to end, in a square of six units. Success has none.
+fn texture(outcome: Outcome) -> Option<&'static str> {
+    match outcome.as_str() {
+        "partially_succeeded" => Some("M1.5 1.5h1M4.5 4.5h1"),
+        "blocked" => Some("M0 1.5h6M0 4.5h6"),
+        "failed" => Some("M-1 1l2-2M0 6l6-6M5 7l2-2"),
+        "cancelled" => Some("M3 0v6"),
+        "unknown" => Some("M-1 5l2 2M0 0l6 6M5-1l2 2M0 6l6-6"),
+        "pending" => Some("M2 3h2"),
+        _ => None,
     }
 }
 
@@ -105,7 +139,6 @@ fn bar(
     let runs: u64 = outcomes.iter().sum();
     let scaled = |runs: u64| (runs * (HEIGHT - 14)).checked_div(highest).unwrap_or(0);
     let (mut parts, mut below) = (Vec::new(), 0);
-    // What went well lies at the bottom, and what has not ended on top.
     let order =
         Outcome::ALL.iter().enumerate().skip(1).chain(Outcome::ALL.iter().enumerate().take(1));
     for (number, outcome) in order {

@@ -3,6 +3,7 @@
 use std::fmt::Display;
 
 use runledger_ledger::time::Moment;
+use runledger_projections::OldestItem;
 
 use super::said::{Count, Given};
 use super::shell::Shell;
@@ -17,6 +18,25 @@ impl Shell {
     /// The same of another workspace, which has environments of its own.
     pub(super) fn to_other(&self, workspace: &str, page: &str) -> String {
         self.to_of(workspace, page, None)
+    }
+
+    /// What left the list of another workspace since a moment.
+    pub(super) fn left_in(&self, workspace: &str, since: impl Given<Moment>) -> String {
+        let since = encode(&since.given().to_string());
+        self.to_other(workspace, &format!("runs?left_since={since}"))
+    }
+
+    /// A run of another workspace.
+    pub(super) fn run_in(&self, workspace: &str, run: impl Display) -> String {
+        self.to_other(workspace, &format!("runs/{run}"))
+    }
+
+    /// The things to do of another workspace that one of them is among.
+    pub(super) fn open_in(&self, workspace: &str, item: &OldestItem) -> String {
+        let (operation, environment) = (encode(&item.operation), encode(&item.environment));
+        let page =
+            format!("follow-ups?operation={operation}&environment={environment}&sort=oldest");
+        self.to_other(workspace, &page)
     }
 
     /// All workspaces, at the moment of this page.
@@ -74,6 +94,17 @@ impl Shell {
     ) -> String {
         let since = encode(&since.given().to_string());
         self.to_with(&format!("{page}?since={since}"), name, value)
+    }
+
+    /// What left the list of what needs a person this way since a moment.
+    pub(super) fn left(
+        &self,
+        page: &str,
+        status: impl std::fmt::Display,
+        since: impl Given<Moment>,
+    ) -> String {
+        let since = encode(&since.given().to_string());
+        self.to(&format!("{page}?actionability={status}&left_since={since}"))
     }
 
     /// The same of what was dispatched before a moment.

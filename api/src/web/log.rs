@@ -12,7 +12,7 @@ use runledger_ledger::store::{Kept, Store, StoredEvent, Whereabouts};
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::{Name, RunId, WorkspaceId};
 use runledger_projections::{PageRequest, RunFilter, View};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize as _};
 
 use super::fault::{Page, html};
 use super::shell::{Asked, Shell};
@@ -270,7 +270,33 @@ impl Search {
     }
 }
 
+/// Text between two tags, where quotes need no escape: they are half of what is stored.
+pub(super) struct Plain<'a>(&'a str);
+
+impl std::fmt::Display for Plain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for part in self.0.split_inclusive(['&', '<', '>']) {
+            let (text, escaped) = match part.as_bytes().last() {
+                Some(b'&') => (&part[..part.len() - 1], "&amp;"),
+                Some(b'<') => (&part[..part.len() - 1], "&lt;"),
+                Some(b'>') => (&part[..part.len() - 1], "&gt;"),
+                _ => (part, ""),
+            };
+            f.write_str(text)?;
+            f.write_str(escaped)?;
+        }
+        Ok(())
+    }
+}
+
+impl askama::filters::HtmlSafe for Plain<'_> {}
+
 impl EventView {
+    /// What is stored, as text between two tags.
+    pub(super) fn text(&self) -> Plain<'_> {
+        Plain(&self.body)
+    }
+
     /// Reads a stored event.
     pub(super) fn of(kept: &Kept) -> ApiResult<EventView> {
         let Kept { event: stored, archived } = kept;
@@ -295,7 +321,7 @@ impl EventView {
             leaf_hash: hex::encode(&stored.leaf_hash),
             erased: value.get("erased").is_some(),
             archived: archived.is_some(),
-            body: serde_json::to_string_pretty(&value).map_err(ApiError::internal)?,
+            body: laid_out(&value)?,
         })
     }
 
@@ -324,6 +350,15 @@ impl EventView {
     pub(super) fn what(&self) -> &'static str {
         what(self.kind)
     }
+}
+
+/// A value laid out for reading.
+fn laid_out(value: &serde_json::Value) -> ApiResult<String> {
+    let mut text = Vec::new();
+    let formatter = serde_json::ser::PrettyFormatter::with_indent(b" ");
+    let mut serializer = serde_json::Serializer::with_formatter(&mut text, formatter);
+    value.serialize(&mut serializer).map_err(ApiError::internal)?;
+    String::from_utf8(text).map_err(ApiError::internal)
 }
 
 /// The message that says what an event of this type tells.
@@ -362,5 +397,16 @@ pub(super) fn what(kind: &str) -> &'static str {
         "archive.dropped" => "event-archive-dropped",
         "archive.restored" => "event-archive-restored",
         _ => "event-other",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_stored_is_text_and_no_markup() {
+        let text = Plain("{\"a\": \"<b>&amp;</b>\"}").to_string();
+        assert_eq!(text, "{\"a\": \"&lt;b&gt;&amp;amp;&lt;/b&gt;\"}");
     }
 }

@@ -7,6 +7,7 @@ use axum::response::Html;
 use runledger_ledger::time::Span;
 use runledger_ledger::words::RunId;
 use runledger_projections::OperationStanding;
+use runledger_projections::rules::freshness::Freshness;
 use runledger_projections::rules::standing::Standing;
 
 use super::fault::{Page, html};
@@ -60,8 +61,12 @@ pub(super) async fn page(Asked { shell, view, .. }: Asked<PartQuery>) -> Page<Ht
     html(&OperationsPage { shell, families, coverage, unclassified })
 }
 
-/// From its start to its end.
+/// From its start to its end, if it reported that: what the ledger gave up, or an adapter found, says
+/// nothing of how long it took.
 fn took(run: &Standing) -> Option<Span> {
+    if run.now.freshness != Freshness::Terminal {
+        return None;
+    }
     Some(run.recorded.completed_at?.since(run.recorded.started_at?))
 }
 

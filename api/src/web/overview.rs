@@ -4,13 +4,13 @@ use askama::Template;
 use axum::extract::State;
 use axum::response::Html;
 use runledger_ledger::time::Moment;
-use runledger_ledger::words::Outcome;
+use runledger_ledger::words::{Outcome, WorkspaceId};
 use runledger_projections::rules::actionability::{Actionability, is_follow_up};
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::texts::Phrase;
 use runledger_projections::{
-    Counts, FollowUpItem, Health, OperationStanding, PageRequest, QueueStanding, RecentRuns,
-    RunFilter,
+    Counts, FollowUpItem, Health, Left, OperationStanding, PageRequest, QueueStanding, RecentRuns,
+    RunFilter, View, ViewError,
 };
 
 use super::adapters::{AdapterView, adapters};
@@ -20,7 +20,7 @@ use super::shell::{Asked, Shell};
 use super::signed::Signed;
 use super::words;
 use crate::app::App;
-use crate::problem::ApiError;
+use crate::problem::ApiResult;
 use crate::routes::overview::PartQuery;
 
 /// Most things to do that it shows.
@@ -44,7 +44,9 @@ pub(super) struct OverviewPage {
     pub(super) queues: Vec<QueueStanding>,
     pub(super) chart: Chart,
     pub(super) quiet: Quiet,
-    /// From when on its runs were looked at.
+    /// From when on it is told what left the list.
+    pub(super) left_since: Moment,
+    /// From when on runs were looked at by their dispatch.
     pub(super) quiet_since: Moment,
     pub(super) operations: Vec<OperationStanding>,
     pub(super) adapters: Vec<AdapterView>,
@@ -66,6 +68,8 @@ pub(super) struct Quiet {
     pub(super) superseded: u64,
     pub(super) by_state: u64,
     pub(super) by_operator: u64,
+    /// Whether more left than were counted.
+    pub(super) more: bool,
     pub(super) open: u64,
     /// Those that still need a person and were dispatched before.
     pub(super) older: u64,
@@ -81,20 +85,19 @@ impl Quiet {
         ]
     }
 
-    /// Of the runs that were looked at, among all that need a person.
-    fn of(recent: &RecentRuns, follow_up_runs: u64) -> Self {
-        let mut quiet = Quiet::default();
-        for kind in &recent.runs {
-            match kind.actionability {
-                Actionability::SupersededByLaterSuccess => quiet.superseded += kind.runs,
-                Actionability::ResolvedByCurrentState => quiet.by_state += kind.runs,
-                Actionability::ResolvedByOperator => quiet.by_operator += kind.runs,
-                other if is_follow_up(other) => quiet.open += kind.runs,
-                _ => {}
-            }
+    /// What left the list of late, and what was dispatched of late and is on it, among all that is.
+    fn of(left: &Left, recent: &RecentRuns, follow_up_runs: u64) -> Self {
+        let closed = |status| left.runs.get(&status).copied().unwrap_or_default();
+        let open = recent.runs.iter().filter(|kind| is_follow_up(kind.actionability));
+        let open = open.map(|kind| kind.runs).sum();
+        Quiet {
+            superseded: closed(Actionability::SupersededByLaterSuccess),
+            by_state: closed(Actionability::ResolvedByCurrentState),
+            by_operator: closed(Actionability::ResolvedByOperator),
+            more: left.more,
+            open,
+            older: follow_up_runs.saturating_sub(open),
         }
-        quiet.older = follow_up_runs.saturating_sub(quiet.open);
-        quiet
     }
 }
 
@@ -120,53 +123,114 @@ pub(super) async fn page(
     let environment = environment.as_deref();
     // The frame has read them already.
     let counts = shell.counts();
-    let open = match counts.follow_up_items {
-        0 => Vec::new(),
-        _ => open(&counts, view.oldest_follow_ups(environment, ITEMS).await?),
-    };
-    let overdue = RunFilter {
-        overdue: Some(true),
-        environment: shell.environment.clone(),
-        ..RunFilter::default()
-    };
-    let stale = match counts.active_stale {
-        0 => Vec::new(),
-        _ => view.runs(&overdue, &PageRequest::first(STALE)).await?.items,
-    };
+    let since = chart::since(shell.at);
+    // None of these waits for another: they are read at once. None is given up half way either, because
+    // what has begun on a connection must come to its end.
+    let (reads, beside) =
+        tokio::join!(read(&view, &counts, environment, since), beside(&app, &shell, workspace));
+    let Reads { open, stale, recent, left, operations, queues, health } = reads?;
+    let (signed, adapters) = beside?;
     let latest = open.iter().flat_map(|open| &open.items).flat_map(|item| &item.latest);
     shell.relate(&view, latest.chain(&stale)).await?;
-    let since = chart::since(shell.at);
-    let recent = view.recent_runs(environment, since, chart::BAR).await?;
-    let mut operations = view.operations(environment).await?;
-    operations.retain(|operation| operation.counts.runs > 0);
-    // What needs a person comes first, then what ended last.
-    operations.sort_by_key(|one| {
-        let last = one.recent.first().map(|end| end.recorded_at);
-        (std::cmp::Reverse(one.counts.follow_up_runs > 0), std::cmp::Reverse(last))
-    });
-    let signed = match shell.as_of {
-        _ if !shell.may_read_log() => None,
-        Some(_) => None,
-        None => {
-            let head = app.ledger().store().head(workspace).await.map_err(ApiError::from)?;
-            Some(Signed::read(&app, workspace, head.as_ref()).await?)
-        }
-    };
     html(&OverviewPage {
         signed,
-        queues: view.queues().await?,
+        queues,
         chart: Chart::of(&recent, since),
-        quiet: Quiet::of(&recent, counts.follow_up_runs),
-        health: view.health().await?,
+        quiet: Quiet::of(&left, &recent, counts.follow_up_runs),
+        left_since: since,
+        health,
         quiet_since: recent.scanned_to.unwrap_or(since),
-        adapters: match shell.may_read_adapters() && shell.as_of.is_none() {
-            true => adapters(&app, workspace).await?,
-            false => Vec::new(),
-        },
+        adapters,
         shell,
         counts,
         open,
         stale,
         operations,
     })
+}
+
+/// What the overview asks of the read models.
+struct Reads {
+    open: Vec<Open>,
+    stale: Vec<Standing>,
+    recent: RecentRuns,
+    left: Left,
+    operations: Vec<OperationStanding>,
+    queues: Vec<QueueStanding>,
+    health: Health,
+}
+
+async fn read(
+    view: &View,
+    counts: &Counts,
+    environment: Option<&str>,
+    since: Moment,
+) -> Result<Reads, ViewError> {
+    let oldest = async {
+        match counts.follow_up_items {
+            0 => Ok(Vec::new()),
+            _ => {
+                let oldest = view.oldest_follow_ups(environment, ITEMS).await;
+                oldest.map(|oldest| open(counts, oldest))
+            }
+        }
+    };
+    let overdue = RunFilter {
+        overdue: Some(true),
+        environment: environment.map(str::to_owned),
+        ..RunFilter::default()
+    };
+    let first = PageRequest::first(STALE);
+    let stale = async {
+        match counts.active_stale {
+            0 => Ok(Vec::new()),
+            _ => view.runs(&overdue, &first).await.map(|page| page.items),
+        }
+    };
+    let (open, stale, recent, left, operations, queues, health) = tokio::join!(
+        oldest,
+        stale,
+        view.recent_runs(environment, since, chart::BAR),
+        view.left_since(environment, since),
+        view.operations(environment),
+        view.queues(),
+        view.health(),
+    );
+    let mut operations = operations?;
+    operations.retain(|operation| operation.counts.runs > 0);
+    // What needs a person comes first, then what ended last.
+    operations.sort_by_key(|one| {
+        let last = one.recent.first().map(|end| end.recorded_at);
+        (std::cmp::Reverse(one.counts.follow_up_runs > 0), std::cmp::Reverse(last))
+    });
+    Ok(Reads {
+        open: open?,
+        stale: stale?,
+        recent: recent?,
+        left: left?,
+        operations,
+        queues: queues?,
+        health: health?,
+    })
+}
+
+/// What it asks besides: how the log is signed, and how adapters answer. Of the past it is not asked.
+async fn beside(
+    app: &App,
+    shell: &Shell,
+    workspace: WorkspaceId,
+) -> ApiResult<(Option<Signed>, Vec<AdapterView>)> {
+    let now = shell.as_of.is_none();
+    let signed = match now && shell.may_read_log() {
+        true => {
+            let head = app.ledger().store().head(workspace).await?;
+            Some(Signed::read(app, workspace, head.as_ref()).await?)
+        }
+        false => None,
+    };
+    let adapters = match now && shell.may_read_adapters() {
+        true => adapters(app, workspace).await?,
+        false => Vec::new(),
+    };
+    Ok((signed, adapters))
 }

@@ -14,16 +14,17 @@ use super::fault::Page;
 use super::shell::Shell;
 
 impl Shell {
-    /// Learns which of the runs that these standings relate to are there, and when they settled. One
-    /// statement. That a superseding run is there goes without saying.
+    /// Learns which of the runs that these standings relate to are there, and when they settled, and
+    /// when these left the list. Two statements. That a superseding run is there goes without saying.
     pub(super) async fn relate<'a>(
         &mut self,
         view: &View,
         standings: impl IntoIterator<Item = &'a Standing>,
     ) -> Page<()> {
-        let mut unsure = BTreeSet::new();
+        let (mut unsure, mut left) = (BTreeSet::new(), Vec::new());
         for standing in standings {
             let proof = standing.now.actionability.proof.as_ref();
+            left.extend(proof.map(|_| standing.run_id));
             match proof {
                 Some(Proof::Run(run)) => {
                     self.known.entry(*run).or_default();
@@ -36,7 +37,13 @@ impl Shell {
             let things = recorded.related.iter().chain(decided).chain(&recorded.artifacts);
             unsure.extend(things.filter_map(run));
         }
+        self.left.extend(view.leavings(&left).await?);
         self.relate_to(view, unsure).await
+    }
+
+    /// When a run left the list of what needs a person.
+    pub(super) fn left_at(&self, run: &Standing) -> Option<Moment> {
+        self.left.get(&run.run_id).copied()
     }
 
     /// Learns which of these things are runs that are there.

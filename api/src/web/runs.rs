@@ -99,8 +99,17 @@ pub(super) async fn page(
     }
     shell.relate(&view, &runs.items).await?;
     let counts = view.facets(&filter).await?;
-    let beyond =
-        ["subject", "queue", "connection", "text", "since", "until", "freshness", "overdue"];
+    let beyond = [
+        "subject",
+        "queue",
+        "connection",
+        "text",
+        "since",
+        "until",
+        "left_since",
+        "freshness",
+        "overdue",
+    ];
     // A view may name an environment that not everybody knows of.
     let saved = match shell.may_read_adapters() {
         true => app.projections().saved_views(workspace).await.map_err(ApiError::from)?,
@@ -205,7 +214,7 @@ fn choice(shell: &Shell, name: &str, value: &str, label: String, runs: Option<Co
 }
 
 /// The parameters that narrow the list, and what they are called.
-const NAMES: [(&str, &str); 15] = [
+const NAMES: [(&str, &str); 16] = [
     ("text", "chip-text"),
     ("follow_up", "facet-now"),
     ("actionability", "facet-now"),
@@ -220,6 +229,7 @@ const NAMES: [(&str, &str); 15] = [
     ("connection", "field-connection"),
     ("since", "field-since"),
     ("until", "field-until"),
+    ("left_since", "chip-left-since"),
     ("limit", "chip-limit"),
 ];
 
@@ -247,7 +257,7 @@ fn in_words(shell: &Shell, view: &View, name: &str, value: &str) -> String {
         "outcome" => value.parse().ok().map(|one| w.outcome(one)),
         "freshness" => value.parse().ok().map(|one| w.freshness(one)),
         "family" => view.family_title(value),
-        "since" | "until" => value.parse().ok().map(|moment| shell.w.utc(moment)),
+        "since" | "until" | "left_since" => value.parse().ok().map(|moment| shell.w.utc(moment)),
         _ => None,
     };
     word.unwrap_or_else(|| value.to_owned())

@@ -4,15 +4,15 @@
 use runledger_ledger::access::{Identity, PrincipalKind, Role};
 use runledger_ledger::run::FollowUpAction;
 use runledger_ledger::store::{Person, Principal};
-use runledger_ledger::words::Name;
+use runledger_ledger::words::{Name, WorkspaceId};
 use runledger_projections::rules::actions::ActionReason;
 use runledger_projections::rules::guidance::{Guidance, GuidanceKey};
 use runledger_projections::rules::queue::{QueueReason, QueueVerdict};
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::texts::{Language, Texts};
 use runledger_projections::{
-    Counted, Counts, EnvironmentStanding, Facets, FollowUpItem, OperationStanding, Overview, Page,
-    QueueStanding, RecentRuns, SavedView,
+    Counted, Counts, EnvironmentStanding, Facets, FollowUpItem, OldestItem, OperationStanding,
+    Overview, Page, QueueStanding, RecentRuns, SavedView, StaleRun,
 };
 use serde_json::json;
 use uuid::Uuid;
@@ -114,6 +114,28 @@ fn adapter() -> AdapterView {
         last_error: Some(("timeout".to_owned(), at())),
         failures: 1,
         backlog: 2,
+    }
+}
+
+fn oldest() -> OldestItem {
+    OldestItem {
+        workspace: WorkspaceId(Uuid::nil()),
+        actionability: overview().counts.follow_ups()[0].0,
+        operation: "backup.create".into(),
+        subject: "<b>host</b>/7".into(),
+        environment: String::new(),
+        occurrences: 2,
+        first_settled_at: at(),
+    }
+}
+
+fn stale() -> StaleRun {
+    StaleRun {
+        workspace: WorkspaceId(Uuid::nil()),
+        run_id: RUN.parse().unwrap(),
+        operation: "backup.create".into(),
+        subject: "host/7".into(),
+        deadline: at(),
     }
 }
 
@@ -304,6 +326,7 @@ fn pages(language: Language) -> Vec<(String, String)> {
                 queues: queues.clone(),
                 chart: Chart::of(&recent, since),
                 quiet,
+                left_since: at(),
                 quiet_since: at(),
                 operations: vec![operation()],
                 adapters: vec![adapter()],
@@ -339,11 +362,16 @@ fn pages(language: Language) -> Vec<(String, String)> {
         events: Some((9, 2)),
         parked: true,
         halted: Some("a fork".into()),
+        queues: QueueVerdict::ALL.iter().map(|verdict| (*verdict, 2)).collect(),
         ..Line::default()
     };
     let untold = Line { untold: Some("workspaces-preparing"), ..Line::default() };
     let (lines, sum) = (vec![line, untold], Counts::default());
-    add("workspaces.html", &WorkspacesPage { shell: shell(), lines, sum });
+    let (since, recent) = (chart::since(at()), RecentRuns { runs: Vec::new(), scanned_to: None });
+    let chart = Chart { leads: false, ..Chart::of(&recent, since) };
+    let (oldest, stale) = (vec![("main".into(), oldest())], vec![("main".into(), stale())]);
+    let page = WorkspacesPage { shell: shell(), lines, sum, since, chart, oldest, stale };
+    add("workspaces.html", &page);
     let (w, preferences) = (Words::of(language), shell().preferences);
     for code in [None, Some("code".to_owned())] {
         let refused = Some("sign-in-code-used");
@@ -413,6 +441,8 @@ fn every_template_is_rendered_in_both_languages_and_says_what_a_person_is_told()
                 "as_of",
                 "past_band",
                 "fault_card",
+                "chart",
+                "legend",
             ];
             let whole = !part.iter().any(|part| name == format!("{part}.html"));
             let rendered = pages.iter().any(|(page, _)| page.starts_with(&name));

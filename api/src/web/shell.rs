@@ -67,6 +67,8 @@ pub(super) struct Shell {
     /// The runs of which it is known that they are there, and when each settled, as far as that was
     /// asked: what relates to them becomes a link.
     pub(super) known: BTreeMap<RunId, Option<Moment>>,
+    /// When runs on this page left the list of what needs a person.
+    pub(super) left: BTreeMap<RunId, Moment>,
     /// What forms carry.
     pub(super) form_token: String,
     /// Who looks, and what they may do.
@@ -127,6 +129,7 @@ async fn asked<T: DeserializeOwned + Send>(parts: &mut Parts, app: &App) -> Page
         environments,
         position: view.position(),
         known: BTreeMap::new(),
+        left: BTreeMap::new(),
         form_token: viewer.form_token,
         access,
         here,
@@ -192,7 +195,7 @@ pub(super) fn filled(query: &str) -> String {
         Some(("environment", _)) => Some(pair.to_owned()),
         Some(("connection", "")) if !by_form => Some(pair.to_owned()),
         Some((_, "")) | None => None,
-        Some((name @ ("as_of" | "since" | "until"), value)) => {
+        Some((name @ ("as_of" | "since" | "until" | "left_since"), value)) => {
             Some(format!("{name}={}", moment(value)))
         }
         Some(_) => Some(pair.to_owned()),
@@ -233,6 +236,7 @@ impl Shell {
             environments: Vec::new(),
             position: 0,
             known: BTreeMap::new(),
+            left: BTreeMap::new(),
             form_token: viewer.form_token,
             access,
             here: uri.to_string(),

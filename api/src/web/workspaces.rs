@@ -1,19 +1,25 @@
 //! All workspaces of whoever looks, side by side: what needs a person in each, and how each log is.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use askama::Template;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::Html;
 use runledger_ledger::time::Moment;
-use runledger_ledger::words::WorkspaceId;
+use runledger_ledger::words::{Outcome, WorkspaceId};
+use runledger_projections::rules::actionability::Actionability;
 use runledger_projections::rules::activity::Activity;
+use runledger_projections::rules::queue::QueueVerdict;
 use runledger_projections::texts::Phrase;
-use runledger_projections::{AsOf, Counts, ViewError, WorkspaceStanding};
+use runledger_projections::{
+    AsOf, Counts, Left, OldestItem, RecentRuns, StaleRun, ViewError, WorkspaceStanding,
+};
 
+use super::chart::{self, Chart};
 use super::door;
 use super::fault::{Page, html};
+use super::follow_ups::LEFT;
 use super::preferences::Preferences;
 use super::shell::{self, Shell};
 use super::words;
@@ -37,6 +43,10 @@ pub(super) struct Line {
     pub(super) parked: bool,
     /// Why its log takes no more events.
     pub(super) halted: Option<String>,
+    /// What left the list of late, by what closed it.
+    pub(super) left: Left,
+    /// Its queues by verdict, the loudest first.
+    pub(super) queues: Vec<(QueueVerdict, u64)>,
     /// The message that says why nothing is told of it.
     pub(super) untold: Option<&'static str>,
 }
@@ -48,9 +58,43 @@ pub(super) struct WorkspacesPage {
     pub(super) lines: Vec<Line>,
     /// All of them together.
     pub(super) sum: Counts,
+    /// From when on it is told what happened of late.
+    pub(super) since: Moment,
+    pub(super) chart: Chart,
+    /// The oldest things to do, each with its workspace; of now alone.
+    pub(super) oldest: Vec<(String, OldestItem)>,
+    /// The runs that have been overdue for longest, each with its workspace; of now alone.
+    pub(super) stale: Vec<(String, StaleRun)>,
+}
+
+impl Line {
+    /// Since when the oldest thing to do waits.
+    pub(super) fn oldest(&self) -> Option<Moment> {
+        let waiting = self.standing.counts.follow_ups();
+        waiting.into_iter().filter_map(|(_, counts)| counts.oldest).min()
+    }
+
+    /// How many runs left the list of late.
+    pub(super) fn left(&self) -> u64 {
+        self.left.runs.values().sum()
+    }
 }
 
 impl WorkspacesPage {
+    /// How many runs left the list of late, in all of them.
+    pub(super) fn left_in_all(&self) -> u64 {
+        self.lines.iter().map(Line::left).sum()
+    }
+
+    /// What left the list of late in all of them, by what closed it, and whether there is more.
+    pub(super) fn left(&self) -> ([(Actionability, u64); 3], bool) {
+        let of = |status| {
+            let of = |line: &Line| line.left.runs.get(&status).copied().unwrap_or_default();
+            (status, self.lines.iter().map(of).sum())
+        };
+        (LEFT.map(of), self.lines.iter().any(|line| line.left.more))
+    }
+
     /// The runs that have not ended, in all of them.
     pub(super) fn activity(&self) -> Activity {
         let each = self.lines.iter().map(|line| line.standing.activity());
@@ -119,9 +163,10 @@ async fn all(app: &App, shell: Shell, as_of: Option<Moment>) -> Page<WorkspacesP
     // Counts side by side are those of whole workspaces.
     let workspaces: Vec<_> =
         workspaces.into_iter().filter(|(_, name)| shell.access.sees_all_of(name)).collect();
-    let mut lines = match as_of {
-        None => now(app, workspaces).await?,
-        Some(moment) => then(app, workspaces, moment).await?,
+    let since = chart::since(shell.at);
+    let (mut lines, late) = match as_of {
+        None => now(app, workspaces, since).await?,
+        Some(moment) => then(app, workspaces, moment, since).await?,
     };
     // What needs a person comes first.
     lines.sort_by_key(|line| {
@@ -129,13 +174,43 @@ async fn all(app: &App, shell: Shell, as_of: Option<Moment>) -> Page<WorkspacesP
         (std::cmp::Reverse((counts.follow_up_items, counts.active_stale)), line.name.clone())
     });
     let sum = Counts::sum(lines.iter().map(|line| &line.standing.counts));
-    Ok(WorkspacesPage { shell, lines, sum })
+    let chart = Chart { leads: false, ..Chart::of(&late.recent, since) };
+    let Late { oldest, stale, .. } = late;
+    Ok(WorkspacesPage { shell, lines, sum, since, chart, oldest, stale })
+}
+
+/// What happened of late in all of them together.
+#[derive(Default)]
+struct Late {
+    recent: RecentRuns,
+    oldest: Vec<(String, OldestItem)>,
+    stale: Vec<(String, StaleRun)>,
+}
+
+/// Queues by verdict, the loudest first.
+fn loudest(queues: BTreeMap<QueueVerdict, u64>) -> Vec<(QueueVerdict, u64)> {
+    let mut queues: Vec<(QueueVerdict, u64)> = queues.into_iter().collect();
+    queues.sort_by_key(|(verdict, _)| std::cmp::Reverse(words::queue_severity(*verdict)));
+    queues
 }
 
 /// All of them as they are now: as many statements for many as for one.
-async fn now(app: &App, workspaces: Vec<(WorkspaceId, String)>) -> Page<Vec<Line>> {
+async fn now(
+    app: &App,
+    workspaces: Vec<(WorkspaceId, String)>,
+    since: Moment,
+) -> Page<(Vec<Line>, Late)> {
     let ids: Vec<_> = workspaces.iter().map(|(id, _)| *id).collect();
     let mut standings = app.projections().at_a_glance(&ids).await.map_err(ApiError::from)?;
+    let of_late = app.projections().of_late(&ids, since, chart::BAR).await;
+    let mut of_late = of_late.map_err(ApiError::from)?;
+    let names: HashMap<_, _> = workspaces.iter().cloned().collect();
+    let name = |id: &WorkspaceId| names.get(id).cloned().unwrap_or_default();
+    let late = Late {
+        recent: std::mem::take(&mut of_late.recent),
+        oldest: of_late.oldest.drain(..).map(|one| (name(&one.workspace), one)).collect(),
+        stale: of_late.stale.drain(..).map(|one| (name(&one.workspace), one)).collect(),
+    };
     let lags = app.projections().lags().await.map_err(ApiError::from)?;
     let mut lags: HashMap<_, _> = lags.into_iter().map(|lag| (lag.workspace, lag)).collect();
     let lines = workspaces.into_iter().map(|(id, name)| {
@@ -146,10 +221,12 @@ async fn now(app: &App, workspaces: Vec<(WorkspaceId, String)>) -> Page<Vec<Line
             events: lag.as_ref().map(|lag| (lag.size, lag.size.saturating_sub(lag.position))),
             parked: lag.is_some_and(|lag| lag.failure.is_some()),
             halted: app.ledger().halted(id).map(|why| why.to_string()),
+            left: of_late.left.remove(&id).unwrap_or_default(),
+            queues: loudest(of_late.queues.remove(&id).unwrap_or_default()),
             untold: None,
         }
     });
-    Ok(lines.collect())
+    Ok((lines.collect(), late))
 }
 
 /// The first of them as they were then, one after the other: the past of each is put together from
@@ -158,8 +235,10 @@ async fn then(
     app: &App,
     workspaces: Vec<(WorkspaceId, String)>,
     moment: Moment,
-) -> Page<Vec<Line>> {
+    since: Moment,
+) -> Page<(Vec<Line>, Late)> {
     let (mut lines, mut preparing) = (Vec::new(), false);
+    let mut late = Late::default();
     for (place, (id, name)) in workspaces.into_iter().enumerate() {
         let mut line = Line { name, ..Line::default() };
         if place >= MOST_PAST {
@@ -173,6 +252,16 @@ async fn then(
                     let environments = view.environments().await?;
                     line.standing.counts = Counts::sum(environments.iter().map(|one| &one.counts));
                     line.events = Some((view.position(), 0));
+                    line.left = view.left_since(None, since).await?;
+                    let mut queues = BTreeMap::new();
+                    for queue in view.queues().await? {
+                        *queues.entry(queue.truth.verdict).or_insert(0) += 1;
+                    }
+                    line.queues = loudest(queues);
+                    let recent = view.recent_runs(None, since, chart::BAR).await?;
+                    late.recent.runs.extend(recent.runs);
+                    let scanned_to = late.recent.scanned_to.max(recent.scanned_to);
+                    late.recent.scanned_to = scanned_to;
                 }
                 Err(ViewError::Preparing { .. }) => {
                     preparing = true;
@@ -183,5 +272,5 @@ async fn then(
         }
         lines.push(line);
     }
-    Ok(lines)
+    Ok((lines, late))
 }

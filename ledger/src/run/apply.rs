@@ -173,6 +173,7 @@ impl Run {
             outcome: event.outcome,
             agrees: event.agrees,
             effective_at: times.effective_at,
+            recorded_at: times.recorded_at,
         });
         if !event.agrees {
             self.settled_at = self.settled_at.max(Some(times.effective_at));

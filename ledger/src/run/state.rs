@@ -236,6 +236,8 @@ pub struct LateWord {
     pub agrees: bool,
     /// Its effective time.
     pub effective_at: Moment,
+    /// The ledger's clock.
+    pub recorded_at: Moment,
 }
 
 /// An adapter's proof that the work of a problem run is there.

@@ -215,3 +215,103 @@ END $$;
 REVOKE ALL ON FUNCTION runs_at_a_glance, active_at_a_glance, items_at_a_glance, signed_at_a_glance
     FROM PUBLIC;
 ";
+
+/// What happened of late in several workspaces, and what is to be looked at first in each.
+pub(super) const OF_LATE: &str = "\
+CREATE OR REPLACE FUNCTION left_at_a_glance(workspaces uuid[], since bigint)
+RETURNS TABLE (of_workspace uuid, of_actionability smallint, counted bigint)
+LANGUAGE plpgsql AS $$
+DECLARE one uuid;
+BEGIN
+    FOR one IN SELECT DISTINCT asked FROM UNNEST(workspaces) AS asked LOOP
+        PERFORM set_config('runledger.workspace', one::text, true);
+        RETURN QUERY
+        SELECT one, latest.actionability, count(*)::bigint FROM (
+            SELECT r.actionability FROM projections AS p JOIN runs AS r
+              ON r.workspace_id = p.workspace_id AND r.generation = p.generation
+            WHERE p.workspace_id = one AND p.live AND r.workspace_id = one
+              AND r.left_at IS NOT NULL AND r.left_at >= since
+            ORDER BY r.left_at DESC LIMIT 5000) AS latest
+        GROUP BY latest.actionability;
+    END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION recent_at_a_glance(workspaces uuid[], since bigint, piece bigint)
+RETURNS TABLE (of_workspace uuid, of_piece bigint, of_outcome smallint, of_actionability smallint,
+               counted bigint, oldest bigint)
+LANGUAGE plpgsql AS $$
+DECLARE one uuid;
+BEGIN
+    FOR one IN SELECT DISTINCT asked FROM UNNEST(workspaces) AS asked LOOP
+        PERFORM set_config('runledger.workspace', one::text, true);
+        RETURN QUERY
+        SELECT one, ((latest.dispatched_at - since) / piece)::bigint, latest.outcome,
+               latest.actionability, count(*)::bigint, min(latest.dispatched_at) FROM (
+            SELECT r.dispatched_at, r.outcome, r.actionability FROM projections AS p JOIN runs AS r
+              ON r.workspace_id = p.workspace_id AND r.generation = p.generation
+            WHERE p.workspace_id = one AND p.live AND r.workspace_id = one
+              AND r.dispatched_at >= since
+            ORDER BY r.dispatched_at DESC LIMIT 5000) AS latest
+        GROUP BY 2, latest.outcome, latest.actionability;
+    END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION queues_at_a_glance(workspaces uuid[], until bigint)
+RETURNS TABLE (of_workspace uuid, blind_times text, named boolean, started bigint, living bigint,
+               waits bigint, waits_since bigint, due bigint, shortest bigint)
+LANGUAGE plpgsql AS $$
+DECLARE one uuid;
+BEGIN
+    FOR one IN SELECT DISTINCT asked FROM UNNEST(workspaces) AS asked LOOP
+        PERFORM set_config('runledger.workspace', one::text, true);
+        RETURN QUERY
+        SELECT one, p.blind, q.ever_named, q.last_start,
+               (SELECT count(*) FROM worker_queues AS w WHERE w.workspace_id = one
+                  AND w.generation = p.generation AND w.connection = q.connection
+                  AND w.queue = q.queue AND w.lease_until > until),
+               COALESCE(r.waiting, 0), r.since, r.deadline, r.shortest
+        FROM projections AS p
+        JOIN queues AS q ON q.workspace_id = p.workspace_id AND q.generation = p.generation
+        LEFT JOIN (SELECT s.generation, s.connection, s.queue, count(*) AS waiting,
+                          min(s.waiting_since) AS since, min(s.deadline) AS deadline,
+                          min(s.queue_window) AS shortest
+                   FROM runs AS s WHERE s.workspace_id = one AND s.status = 0
+                   GROUP BY s.generation, s.connection, s.queue) AS r
+          ON r.generation = p.generation AND r.connection = q.connection AND r.queue = q.queue
+        WHERE p.workspace_id = one AND p.live;
+    END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION oldest_at_a_glance(workspaces uuid[])
+RETURNS TABLE (of_workspace uuid, of_actionability smallint, of_operation text, of_subject text,
+               of_environment text, counted bigint, settled bigint)
+LANGUAGE plpgsql AS $$
+DECLARE one uuid;
+BEGIN
+    FOR one IN SELECT DISTINCT asked FROM UNNEST(workspaces) AS asked LOOP
+        PERFORM set_config('runledger.workspace', one::text, true);
+        RETURN QUERY
+        SELECT one, i.actionability, i.operation, i.subject, i.environment, i.occurrences::bigint,
+               i.first_settled_at
+        FROM projections AS p JOIN follow_up_items AS i
+          ON i.workspace_id = p.workspace_id AND i.generation = p.generation
+        WHERE p.workspace_id = one AND p.live AND i.workspace_id = one
+        ORDER BY i.first_settled_at, i.item_key LIMIT 6;
+    END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION stale_at_a_glance(workspaces uuid[], until bigint)
+RETURNS TABLE (of_workspace uuid, of_run uuid, of_operation text, of_subject text, due bigint)
+LANGUAGE plpgsql AS $$
+DECLARE one uuid;
+BEGIN
+    FOR one IN SELECT DISTINCT asked FROM UNNEST(workspaces) AS asked LOOP
+        PERFORM set_config('runledger.workspace', one::text, true);
+        RETURN QUERY
+        SELECT one, r.run_id, r.operation, r.subject, r.deadline
+        FROM projections AS p JOIN runs AS r
+          ON r.workspace_id = p.workspace_id AND r.generation = p.generation
+        WHERE p.workspace_id = one AND p.live AND r.workspace_id = one
+          AND r.status < 2 AND r.deadline <= until
+        ORDER BY r.deadline LIMIT 6;
+    END LOOP;
+END $$;
+REVOKE ALL ON FUNCTION left_at_a_glance, recent_at_a_glance, queues_at_a_glance, oldest_at_a_glance,
+    stale_at_a_glance FROM PUBLIC;
+";

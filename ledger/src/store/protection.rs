@@ -133,12 +133,13 @@ GRANT SELECT ON runledger_v1_workspaces, runledger_v1_runs, runledger_v1_follow_
     runledger_v1_run_counts, runledger_v1_queues, runledger_v1_checkpoints TO runledger_reader;
 GRANT EXECUTE ON FUNCTION append_events, events_of_streams, last_sequences, events_by_ids,
     claims_of_keys, held_reservations, needs_of_batch, runs_at_a_glance, active_at_a_glance, items_at_a_glance,
-    signed_at_a_glance, count_rows TO runledger_app;
+    signed_at_a_glance, left_at_a_glance, recent_at_a_glance, queues_at_a_glance, oldest_at_a_glance,
+    stale_at_a_glance, count_rows TO runledger_app;
 GRANT SELECT ON _sqlx_migrations, events, heads, workspaces TO runledger_eraser;
 GRANT UPDATE (body, source, event_id, content_hash) ON events TO runledger_eraser;
 ";
 /// The functions that stand behind them.
-pub(super) const FUNCTIONS: [&str; 20] = [
+pub(super) const FUNCTIONS: [&str; 25] = [
     "events_are_immutable",
     "checkpoints_are_immutable",
     "logs_only_grow",
@@ -153,6 +154,11 @@ pub(super) const FUNCTIONS: [&str; 20] = [
     "active_at_a_glance",
     "items_at_a_glance",
     "signed_at_a_glance",
+    "left_at_a_glance",
+    "recent_at_a_glance",
+    "queues_at_a_glance",
+    "oldest_at_a_glance",
+    "stale_at_a_glance",
     "count_rows",
     "runledger_v1_moment",
     "runledger_v1_status",
@@ -194,8 +200,15 @@ async fn in_force(connection: &mut PgConnection) -> Result<Option<String>, Store
 
 /// All of it, for a database whose cluster has the roles or has not.
 fn statements(roles: bool) -> String {
-    let mut all =
-        [BESIDE, functions::APPEND, functions::READS, functions::GLANCE, COUNT_ROWS].concat();
+    let mut all = [
+        BESIDE,
+        functions::APPEND,
+        functions::READS,
+        functions::GLANCE,
+        functions::OF_LATE,
+        COUNT_ROWS,
+    ]
+    .concat();
     for (table, rights) in TABLES {
         let rule = if OF_SERVICE.contains(table) { SERVICE } else { WORKSPACE };
         all += &format!(

@@ -28,6 +28,10 @@ SELECT r.run_id,
         WHERE s.workspace_id = r.workspace_id AND s.generation = r.generation AND s.key = r.key
           AND s.success AND s.key IS NOT NULL AND s.dispatched_at > r.settled_at
         ORDER BY s.dispatched_at, s.first_position LIMIT 1),
+       (SELECT s.ended_at FROM runs AS s
+        WHERE s.workspace_id = r.workspace_id AND s.generation = r.generation AND s.key = r.key
+          AND s.success AND s.key IS NOT NULL AND s.dispatched_at > r.settled_at
+        ORDER BY s.dispatched_at, s.first_position LIMIT 1),
        (SELECT o.state FROM subjects AS o WHERE o.workspace_id = r.workspace_id
             AND o.generation = r.generation AND o.subject_key = r.subject_key),
        (SELECT o.verified_at FROM subjects AS o WHERE o.workspace_id = r.workspace_id
@@ -36,7 +40,8 @@ SELECT r.run_id,
             AND o.generation = r.generation AND o.subject_key = r.subject_key)
 FROM runs AS r";
 
-type EvidenceRow = (Uuid, Option<Uuid>, Option<i64>, Option<String>, Option<i64>, Option<i64>);
+type EvidenceRow =
+    (Uuid, Option<Uuid>, Option<i64>, Option<i64>, Option<String>, Option<i64>, Option<i64>);
 
 /// The runs whose verdict may have changed: open ones that the page touched, problems that its
 /// successes supersede or no longer supersede, and problems of subjects that were observed.
@@ -139,10 +144,11 @@ async fn evidence(
             Db::push_where(&mut query, sought(model, "run_id", " AND open"), piece, |_| {});
             query.build_query_as().fetch_all(connection).await?
         });
-        for (id, run, dispatched_at, state, verified_at, position) in rows {
+        for (id, run, dispatched_at, ended_at, state, verified_at, position) in rows {
             let superseding = run.zip(dispatched_at).map(|(run, at)| Superseding {
                 run_id: RunId(run),
                 dispatched_at: Moment::from_micros(at),
+                ended_at: Moment::from_micros(ended_at.unwrap_or(at)),
             });
             let observation = match (state, verified_at, position) {
                 (Some(state), Some(verified_at), Some(position)) => Some(Observation {

@@ -1,5 +1,7 @@
 //! What was dispatched of late, counted piece of time by piece, for a picture of how it went.
 
+use std::collections::BTreeMap;
+
 use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::Outcome;
 
@@ -36,7 +38,18 @@ impl RecentRuns {
     pub const MOST: u64 = 5_000;
 }
 
+/// What left the list of what needs a person, by what closed it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// How many runs each verdict closed.
+    pub runs: BTreeMap<Actionability, u64>,
+    /// Whether there are more than were looked at.
+    pub more: bool,
+}
+
 // Counted where they lie: some rows are read from the database, and not thousands.
+const LEFT: &str =
+    "SELECT actionability, CAST(count(*) AS bigint) FROM (SELECT actionability FROM runs";
 const RECENT: &str = "SELECT CAST((dispatched_at - ";
 const KINDS: &str = " AS bigint) AS piece, outcome, actionability, meant, \
      CAST(count(*) AS bigint), min(dispatched_at) \
@@ -45,6 +58,34 @@ const KINDS: &str = " AS bigint) AS piece, outcome, actionability, meant, \
 type KindRow = (i64, i16, i16, i64, i64, i64);
 
 impl View {
+    /// What has left the list of what needs a person since a moment, in the workspace or in one
+    /// environment of it: [`RecentRuns::MOST`] are looked at, those that left last. One statement.
+    pub async fn left_since(
+        &self,
+        environment: Option<&str>,
+        since: Moment,
+    ) -> Result<Left, ViewError> {
+        let mut reading = self.read().await?;
+        let mut statement = Statement::new(LEFT);
+        if let Tx::Sqlite(_) = reading.tx {
+            statement.push(" INDEXED BY runs_by_leaving");
+        }
+        statement.scope("", reading.model()).push(" AND left_at IS NOT NULL AND left_at >= ");
+        statement.bind(since.micros());
+        if let Some(environment) = environment {
+            statement.push(" AND environment = ").bind(environment);
+        }
+        statement.seen("environment", &reading.sight);
+        statement.push(" ORDER BY left_at DESC, run_id DESC LIMIT 5000) AS latest GROUP BY 1");
+        let rows: Vec<(i16, i64)> = statement.fetch(&mut reading.tx).await?;
+        let mut left = Left::default();
+        for (actionability, runs) in rows {
+            left.runs.insert(word(Actionability::ALL, actionability)?, count(runs));
+        }
+        left.more = left.runs.values().sum::<u64>() >= RecentRuns::MOST;
+        Ok(left)
+    }
+
     /// The last runs dispatched since `since`, in pieces of `piece`, in the workspace or in one
     /// environment of it (the empty name is the workspace's own runs): [`RecentRuns::MOST`] are
     /// looked at. One statement.

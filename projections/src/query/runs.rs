@@ -57,6 +57,10 @@ pub struct RunFilter {
     /// Dispatched before this moment.
     #[serde(with = "rfc3339::option")]
     pub until: Option<Moment>,
+    /// Left the list of what needs a person at this moment or later. A list of those begins with the
+    /// one that left last.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "rfc3339::option")]
+    pub left_since: Option<Moment>,
 }
 
 impl View {
@@ -74,6 +78,11 @@ impl View {
         let list = ListHash::new(self.workspace(), "runs", filter);
         let page = match named_run(&mut reading, filter, request).await? {
             Some(row) => Page { items: vec![row], next: None, scanned_to: None },
+            None if filter.left_since.is_some() => {
+                let Page { items, next, scanned_to } =
+                    scan(&reading, filter).page::<Left>(&mut reading, &list, request).await?;
+                Page { items: items.into_iter().map(|left| left.row).collect(), next, scanned_to }
+            }
             None => scan(&reading, filter).page(&mut reading, &list, request).await?,
         };
         let Page { items, next, scanned_to } = page;
@@ -112,6 +121,29 @@ const ORDER: Order = Order {
     ascending: false,
 };
 
+/// The columns of the order in which runs left the list of what needs a person.
+const LEAVING: Order = Order {
+    time: "left_at",
+    pair: "(left_at, run_id)",
+    by: "left_at DESC, run_id DESC",
+    ascending: false,
+};
+
+/// A run in that order.
+#[derive(sqlx::FromRow)]
+struct Left {
+    #[sqlx(flatten)]
+    row: RunRow,
+}
+
+impl Placed for Left {
+    type Id = Uuid;
+
+    fn place(&self) -> (i64, Uuid) {
+        (self.row.left_at.unwrap_or_default(), self.row.run_id)
+    }
+}
+
 impl Placed for RunRow {
     type Id = Uuid;
 
@@ -145,7 +177,10 @@ fn scan(reading: &Reading, filter: &RunFilter) -> Scan {
     let mut residual = conditions(reading, filter);
     // In the order of the list below, the most telling index first.
     let best = residual.iter().filter_map(|condition| condition.index).min();
-    let index = best.unwrap_or(Index::Time);
+    let index = match filter.left_since {
+        Some(_) => Index::Leaving,
+        None => best.unwrap_or(Index::Time),
+    };
     let mut driving: Vec<Condition> =
         index.predicate().map(Condition::literal).into_iter().collect();
     if let Some(place) = residual.iter().position(|condition| condition.index == Some(index)) {
@@ -156,15 +191,41 @@ fn scan(reading: &Reading, filter: &RunFilter) -> Scan {
             residual.push(served);
         }
     }
+    let residual: Vec<Condition> = residual.into_iter().map(|one| one.condition).collect();
+    if let Some(left_since) = filter.left_since {
+        return leaving(driving, residual, left_since, filter);
+    }
     Scan {
         select: "SELECT * FROM runs",
         select_place: "SELECT dispatched_at, run_id FROM runs",
         index: index.name(),
         order: ORDER,
         driving,
-        residual: residual.into_iter().map(|condition| condition.condition).collect(),
+        residual,
         since: filter.since.map(Moment::micros),
         until: filter.until.map(Moment::micros),
+    }
+}
+
+/// The list of what left since a moment, in its own order; when it was dispatched is one more condition.
+fn leaving(
+    driving: Vec<Condition>,
+    mut residual: Vec<Condition>,
+    left_since: Moment,
+    filter: &RunFilter,
+) -> Scan {
+    let dispatched = |sql, moment: Moment| Condition::with(sql, moment.micros());
+    residual.extend(filter.since.map(|since| dispatched("dispatched_at >= ", since)));
+    residual.extend(filter.until.map(|until| dispatched("dispatched_at < ", until)));
+    Scan {
+        select: "SELECT * FROM runs",
+        select_place: "SELECT left_at, run_id FROM runs",
+        index: Index::Leaving.name(),
+        order: LEAVING,
+        driving,
+        residual,
+        since: Some(left_since.micros()),
+        until: None,
     }
 }
 
@@ -180,6 +241,7 @@ enum Index {
     Operation,
     Active,
     Time,
+    Leaving,
 }
 
 impl Index {
@@ -194,6 +256,7 @@ impl Index {
             Index::Operation => "runs_by_operation",
             Index::Active => "runs_active",
             Index::Time => "runs_by_time",
+            Index::Leaving => "runs_by_leaving",
         }
     }
 
@@ -207,6 +270,7 @@ impl Index {
             Index::Verdict => Some("actionability > 1"),
             Index::Outcome => Some("outcome > 1"),
             Index::Active => Some("status < 2"),
+            Index::Leaving => Some("left_at IS NOT NULL"),
             Index::Operation | Index::Time => None,
         }
     }

@@ -87,6 +87,25 @@ impl View {
 const ENDS: &str = "SELECT run_id, settled_at FROM runs";
 const ENVIRONMENTS: &str = "SELECT run_id, environment FROM runs";
 
+const LEAVINGS: &str = "SELECT run_id, left_at FROM runs";
+
+impl View {
+    /// When each of these runs, `RUNS` at most, left the list of what needs a person; those that are
+    /// on it, or never were, are not told. One statement, whatever is asked.
+    pub async fn leavings(&self, ids: &[RunId]) -> Result<BTreeMap<RunId, Moment>, ViewError> {
+        let mut reading = self.read().await?;
+        let mut ids: Vec<Uuid> = ids.iter().take(RUNS).map(|id| id.0).collect();
+        if ids.is_empty() {
+            ids.push(Uuid::nil());
+        }
+        let mut statement = Statement::select(LEAVINGS, reading.model());
+        statement.push(" AND left_at IS NOT NULL AND run_id IN ").list(&ids);
+        statement.seen("environment", &reading.sight);
+        let rows: Vec<(Uuid, i64)> = statement.fetch(&mut reading.tx).await?;
+        Ok(rows.into_iter().map(|(id, at)| (RunId(id), Moment::from_micros(at))).collect())
+    }
+}
+
 impl Reading {
     /// The rows of these runs, those that there are, in this order: the pages of a list, or [`RUNS`]
     /// of them.

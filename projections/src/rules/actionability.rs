@@ -85,6 +85,8 @@ pub struct Superseding {
     pub run_id: RunId,
     /// Its dispatch time.
     pub dispatched_at: Moment,
+    /// When its success was recorded.
+    pub ended_at: Moment,
 }
 
 /// An observation of a subject.
@@ -163,6 +165,25 @@ pub fn actionability(run: &Run, operation: &Operation<'_>, evidence: &Evidence) 
 /// Whether a run of this status is a *current follow-up*.
 pub const fn is_follow_up(status: Actionability) -> bool {
     matches!(status, Actionability::Actionable | Actionability::RequiresManualReview)
+}
+
+/// When a run left the list of what needs a person: what closed it was recorded then, or its own end,
+/// whichever came last. None if it is on the list, or never was. An observation counts from when its
+/// subject was seen.
+pub fn left_at(run: &Run, verdict: &Verdict, evidence: &Evidence) -> Option<Moment> {
+    let ended = run.completion.as_ref()?.recorded_at;
+    let closed = match verdict.proof.as_ref()? {
+        Proof::Run(_) => evidence.superseding?.ended_at,
+        Proof::Observation { verified_at, .. } => *verified_at,
+        Proof::Reconciliation { recorded_at, .. } | Proof::Operator { recorded_at, .. } => {
+            *recorded_at
+        }
+        Proof::LateSignal => {
+            let differing = run.late.iter().filter(|late| !late.agrees);
+            differing.map(|late| late.recorded_at).max()?
+        }
+    };
+    Some(closed.max(ended))
 }
 
 /// Whether an adapter's proof of success would be recorded of this run: it has not ended, or it

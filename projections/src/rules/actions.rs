@@ -210,7 +210,8 @@ mod tests {
     #[test]
     fn what_was_made_good_is_left_alone() {
         let story = Story::dispatched("inventory.sync", 0).ended_as(1, Outcome::Failed);
-        let success = Superseding { run_id: run_id(2), dispatched_at: minute(5) };
+        let success =
+            Superseding { run_id: run_id(2), dispatched_at: minute(5), ended_at: minute(5) };
         let evidence = Evidence { superseding: Some(success), observation: None };
         let no = (false, "made_good");
         let expected = answers([no, (false, "not_resolved"), no, no]);

@@ -26,6 +26,7 @@ const PAGES: &[(&str, &str)] = &[
     ("adapters", "/adapters"),
     ("log", "/log"),
     ("log-narrowed", "/log?type=run.failed"),
+    ("fault", "/runs?status=sleeping"),
     ("workspaces", ".."),
     ("past", "?as_of=300"),
     ("past-run", "actionable@300"),

@@ -95,6 +95,12 @@ fn run_filters() -> Vec<RunFilter> {
         RunFilter { text: named(&run(7).to_string()), ..any() },
         RunFilter { since: Some(BEGIN), until: Some(BEGIN.plus(minutes(5))), ..any() },
         RunFilter { environment: named("prod"), follow_up: Some(true), ..any() },
+        RunFilter { left_since: Some(BEGIN), ..any() },
+        RunFilter {
+            left_since: Some(BEGIN),
+            actionability: Some(Actionability::SupersededByLaterSuccess),
+            ..any()
+        },
     ]
 }
 
@@ -162,6 +168,12 @@ async fn ask_everything(view: &View) -> Result<Vec<(String, Vec<Watched>)>, View
         let (recent, watched) = watch(view.recent_runs(environment, BEGIN, minutes(30))).await;
         assert!(!recent?.runs.is_empty());
         asked.push((format!("recent runs {environment:?}"), watched));
+    }
+    for environment in [None, Some("prod")] {
+        let (left, watched) = watch(view.left_since(environment, BEGIN)).await;
+        assert!(!left?.runs.is_empty());
+        assert_eq!(watched.len(), 1);
+        asked.push((format!("what left {environment:?}"), watched));
     }
     for environment in [None, Some("prod")] {
         let (oldest, watched) = watch(view.oldest_follow_ups(environment, 5)).await;

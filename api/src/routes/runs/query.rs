@@ -67,6 +67,11 @@ pub struct RunQuery {
     #[param(value_type = Option<String>, format = DateTime)]
     #[serde(deserialize_with = "moment")]
     until: Option<Moment>,
+    /// Left the list of what needs a person at this moment or later, in RFC 3339. The list then begins
+    /// with the one that left last.
+    #[param(value_type = Option<String>, format = DateTime)]
+    #[serde(deserialize_with = "moment")]
+    left_since: Option<Moment>,
     /// At most so many.
     #[param(value_type = Option<u16>, default = 50, minimum = 1, maximum = 500)]
     limit: Option<PageLimit>,
@@ -93,6 +98,7 @@ impl RunQuery {
             text: self.text.map(|text| text.to_string()),
             since: self.since,
             until: self.until,
+            left_since: self.left_since,
         };
         (filter, question::page(self.limit, self.cursor))
     }

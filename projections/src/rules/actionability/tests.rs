@@ -38,7 +38,8 @@ fn failed_check() -> Story {
 }
 
 fn later_success(at: i64) -> Evidence {
-    let success = Superseding { run_id: run_id(9), dispatched_at: minute(at) };
+    let success =
+        Superseding { run_id: run_id(9), dispatched_at: minute(at), ended_at: minute(at) };
     Evidence { superseding: Some(success), observation: None }
 }
 

@@ -122,6 +122,9 @@ pub struct LateView {
     /// Its effective time.
     #[serde(with = "rfc3339")]
     pub effective_at: Moment,
+    /// When it was recorded.
+    #[serde(with = "rfc3339")]
+    pub recorded_at: Moment,
 }
 
 /// An adapter's decision.
@@ -209,6 +212,12 @@ impl Recorded {
 }
 
 impl Recorded {
+    /// When the run was last heard of: its last sign of life, or a report that came after its end.
+    pub fn last_heard(&self) -> Option<Moment> {
+        let late = self.late_signals.iter().map(|late| late.recorded_at);
+        late.chain(self.last_sign_of_life).max()
+    }
+
     /// The runs that it leads to, which may be of any scope.
     pub(crate) fn leads(&self) -> impl Iterator<Item = RunId> {
         self.parent_run_id.into_iter().chain(self.retry_of)
@@ -234,7 +243,12 @@ fn related(run: &Run, end: Option<&Completion>) -> Option<Related> {
 
 impl LateView {
     fn of(late: &LateWord) -> LateView {
-        LateView { outcome: late.outcome, agrees: late.agrees, effective_at: late.effective_at }
+        LateView {
+            outcome: late.outcome,
+            agrees: late.agrees,
+            effective_at: late.effective_at,
+            recorded_at: late.recorded_at,
+        }
     }
 }
 

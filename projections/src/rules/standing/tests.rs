@@ -48,7 +48,8 @@ fn the_two_truths_stand_apart() {
     let story = Story::about("provider.connection.check", 0, "provider_connection/42")
         .started(1)
         .ended_as(2, Outcome::Blocked);
-    let success = Superseding { run_id: run_id(9), dispatched_at: minute(60) };
+    let success =
+        Superseding { run_id: run_id(9), dispatched_at: minute(60), ended_at: minute(60) };
     let evidence = Evidence { superseding: Some(success), observation: None };
     let json = serde_json::to_value(standing_with(&story, 61, None, &evidence)).unwrap();
     assert_eq!(
@@ -215,7 +216,7 @@ proptest! {
             story = told(story, at, step);
         }
         let superseding =
-            success.map(|at| Superseding { run_id: run_id(2), dispatched_at: minute(at) });
+            success.map(|at| Superseding { run_id: run_id(2), dispatched_at: minute(at), ended_at: minute(at) });
         let evidence = Evidence { superseding, observation: None };
         let queue = queue.map(|verdict| QueueVerdict::ALL[verdict]);
         let standing = standing_with(&story, at + later, queue, &evidence);

@@ -1,6 +1,6 @@
 //! Numbers: each says of what it is, and leads to a list with exactly as many.
 
-use super::{Visitor, between, happenings};
+use super::{Visitor, between, happenings, signed_in};
 use crate::service::{Database, Service, event, run};
 use serde_json::json;
 
@@ -211,4 +211,40 @@ async fn the_log_is_narrowed_by_environment_time_and_a_part_of_a_run() {
     assert_eq!(count("environment=").await, 2);
     assert_eq!(count("until=2020-01-01").await, 0);
     assert_eq!(count("since=2020-01-01").await, all);
+}
+
+#[tokio::test]
+async fn what_was_made_good_today_counts_today_whenever_it_was_dispatched() {
+    let mut visitor = Visitor::on(Database::Sqlite).await;
+    let sync = json!({"operation": "inventory.sync", "environment": "prod",
+        "subject": {"type": "tenant", "id": "7"}});
+    let failed = json!({"reason_code": "timeout"});
+    let ended = [
+        event(1, "run.dispatched", sync.clone()),
+        event(1, "run.failed", failed),
+        event(2, "run.dispatched", json!({"operation": "acme.own"})),
+        event(2, "run.ended", json!({})),
+    ];
+    visitor.service.record(&ended).await;
+    visitor.service.wait(30 * 3_600);
+    // A later success; and a success that happened hours ago and is reported only now.
+    let late = json!({"type": "run.succeeded", "run_id": run(2), "data": {},
+        "occurred_at": "2026-03-01T13:00:00Z"});
+    let good = [event(3, "run.dispatched", sync), event(3, "run.succeeded", json!({})), late];
+    visitor.service.record(&good).await;
+    visitor.service.wait(60);
+    visitor.cookie = signed_in(&visitor.service).await;
+    let page = visitor.page("/w/main").await.replace("&#38;", "&");
+    let quiet = between(&page, "class=\"quiet\"", "</ul>");
+    for verdict in ["superseded_by_later_success", "resolved_by_current_state"] {
+        let part = quiet.split("<li").find(|part| part.contains(verdict)).unwrap();
+        assert!(part.contains("quiet-count\">1\u{a0}run<"), "{part}");
+        let href = between(part, "href=\"", "\"");
+        assert_eq!(length(&visitor, &href).await, 1, "{href}");
+        let list = visitor.page(&format!("/w/main/follow-ups?actionability={verdict}")).await;
+        let left = between(&list, "data-left>Left the list", "</span>");
+        let now = visitor.service.read("overview").await["at"].as_str().unwrap().to_owned();
+        assert!(left.contains(&now[..10]), "not when it happened: {left}, and it is {now}");
+    }
+    assert_eq!(length(&visitor, "/w/main/runs?left_since=2099-01-01").await, 0);
 }

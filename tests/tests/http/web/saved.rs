@@ -65,11 +65,26 @@ async fn all_workspaces_stand_side_by_side_for_one_statement_of_each_kind(
     happenings(&visitor.service).await;
     visitor.service.wait(3 * 3_600);
     let (page, few) = Box::pin(watch(visitor.page("/w"))).await;
-    assert!(page.contains("data-count=\"follow-up-items\">2</span>"), "{page}");
-    let row = between(&page, "<tbody>", "</tr>");
+    assert!(page.contains("data-count=\"follow-up-items\">2</a>"), "{page}");
+    let row = between(&page, "data-row=\"main\"", "</tr>");
     assert!(row.contains("href=\"/w/main\""), "{row}");
     assert!(row.contains("href=\"/w/main/follow-ups\">2</a>"), "{row}");
     assert!(row.contains("href=\"/w/main/runs?overdue=true\">"), "what is overdue is told: {row}");
+    // What each of them does is told as far as it makes sense of several: what is oldest, overdue and
+    // picked up from, what left the list of late, and how runs ended.
+    let oldest = between(&page, "data-oldest>", "</ul>");
+    assert!(oldest.contains("tenant/8") && oldest.contains("acme.own"), "{oldest}");
+    assert!(oldest.contains("follow-ups?operation=acme.own&#38;environment=&#38;sort=oldest"));
+    let stale = between(&page, "data-stale>", "</ul>");
+    assert!(stale.contains("tenant/10") && stale.contains("tenant/9"), "{stale}");
+    let quiet = between(&page, "class=\"quiet\"", "</ul>");
+    assert!(quiet.contains(">1\u{a0}run</span><span>Superseded"), "{quiet}");
+    assert!(between(&page, "data-chart-total>", "</p>").contains("6\u{a0}runs"), "{page}");
+    let left = between(&row, "runs?left_since=", "</a>");
+    assert!(left.ends_with(">1"), "{left}");
+    let left = format!("/w/main/runs?left_since={}", left.split('"').next().unwrap());
+    assert_eq!(visitor.page(&left).await.matches("data-row=\"").count(), 1, "{left}");
+    assert!(row.contains("href=\"/w/main/queues\">1"), "{row}");
     for number in 0..5 {
         let name = format!("other-{number}");
         let ledger = visitor.service.app.ledger();

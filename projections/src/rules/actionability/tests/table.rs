@@ -280,7 +280,7 @@ fn questions<'a>(
 ) -> impl Iterator<Item = (Operation<'a>, Evidence)> + use<'a> {
     let settled = run.settled_at.unwrap_or(minute(10));
     let later = settled.plus(runledger_ledger::time::Span::from_micros(1));
-    let success = |at| Some(Superseding { run_id: run_id(9), dispatched_at: at });
+    let success = |at| Some(Superseding { run_id: run_id(9), dispatched_at: at, ended_at: at });
     let seen = |state, at| Some(Observation { state, verified_at: at, position: 7 });
     let mut evidence = Vec::new();
     for superseding in [None, success(settled), success(later)] {
