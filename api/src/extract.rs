@@ -19,6 +19,7 @@ use crate::access::Access;
 use crate::app::App;
 use crate::ingest::native::Object;
 use crate::ingest::{self, BodyError, REQUEST_BYTES};
+use crate::past;
 use crate::problem::{ApiError, unknown_workspace};
 use crate::shares::{Share, Turn};
 
@@ -78,6 +79,10 @@ impl<T: DeserializeOwned> Query<T> {
             let text = error.body_text();
             let problem = text.strip_prefix("Failed to deserialize query string: ");
             let problem = said_of_query(problem.unwrap_or(&text), &[]);
+            if text.contains("unknown field `as_of`") {
+                let detail = format!("`as_of` is not taken here: {}", past::why_now(uri.path()));
+                return ApiError::new(StatusCode::BAD_REQUEST, "no_as_of", detail);
+            }
             ApiError::new(StatusCode::BAD_REQUEST, "invalid_query", problem)
         })
     }

@@ -27,6 +27,7 @@ pub mod listening;
 pub mod metrics;
 pub mod oidc;
 pub mod pack;
+pub mod past;
 pub mod people;
 pub mod policy;
 mod private;

@@ -4,6 +4,8 @@
 mod check;
 mod csv;
 mod derived;
+pub mod loose;
+mod resolve;
 mod spool;
 
 pub use check::{Recomputed, recompute};
@@ -80,7 +82,7 @@ impl Scope {
         let operation = self.operation.as_deref().filter(|_| !has_runs);
         let operation = operation.filter(|name| !names(catalog, name));
         if let Some(operation) = operation {
-            bail!("{}", unknown_operation(operation, catalog));
+            bail!("{}", unknown_operation(operation));
         }
         match self.run.filter(|_| !is_there) {
             Some(run) => bail!("no run {run} is in the log"),
@@ -106,13 +108,8 @@ fn names(catalog: &Catalog, operation: &str) -> bool {
 }
 
 /// What is said of an operation of which there can be no pack.
-pub fn unknown_operation(operation: &str, catalog: &Catalog) -> String {
-    let canonical = catalog.canonical(operation);
-    let alias = match canonical == operation {
-        true => String::new(),
-        false => format!("; it is an alias of {canonical:?}, by which runs are recorded"),
-    };
-    format!("no operation {operation:?} is in the log or in the catalog{alias}")
+pub fn unknown_operation(operation: &str) -> String {
+    format!("no operation {operation:?} is in the log or in the catalog")
 }
 
 /// What was made.
@@ -137,6 +134,8 @@ pub async fn export(
     out: impl Write,
 ) -> anyhow::Result<Made> {
     let checkpoint = checkpoint(store, order).await?;
+    let scope = order.scope.clone().resolved(store, order.workspace, checkpoint.size).await?;
+    let order = &Order { scope, ..order.clone() };
     let mut pack = Pack { files: Spool::new()?, events: 0 };
     pack.history(store, order.workspace, checkpoint.size).await?;
     pack.events(store, order, &checkpoint).await?;

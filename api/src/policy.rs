@@ -24,7 +24,7 @@ pub enum Action {
     ReadEvents,
     /// Read the log of the workspace, and what proves it.
     ReadLog,
-    /// Read what is of the whole workspace: how its adapters are, which views are saved.
+    /// Read what is of the whole workspace: its catalog, how its adapters are, which views are saved.
     ReadAdapters,
     /// Save a view for everybody in the workspace, or forget one.
     KeepViews,
@@ -224,6 +224,7 @@ pub type Rule = (&'static str, &'static str, Action);
 pub const ROUTES: &[Rule] = &[
     ("GET", "/v1/workspaces", Action::AskOfSelf),
     ("POST", "/v1/workspaces", Action::RunServer),
+    ("GET", "/v1/workspaces/{workspace}/catalog", Action::ReadAdapters),
     ("POST", "/v1/workspaces/{workspace}/catalog", Action::PublishCatalog),
     ("POST", "/v1/workspaces/{workspace}/events", Action::Report),
     ("GET", "/v1/workspaces/{workspace}/correlations", Action::ReadEvents),

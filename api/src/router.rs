@@ -55,7 +55,7 @@ pub fn router(app: App) -> Router {
 fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(workspaces::list_workspaces, workspaces::create_workspace))
-        .routes(routes!(workspaces::publish_catalog))
+        .routes(routes!(workspaces::read_catalog, workspaces::publish_catalog))
         .routes(routes!(events::post_events))
         .routes(routes!(correlations::correlate))
         .routes(routes!(runs::list_runs))

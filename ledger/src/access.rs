@@ -1,6 +1,8 @@
 //! Who may ask and what they may do: the words of it, and what the log says when it changes
 //! (specs/0018). What each role may do is decided at the boundary, and nowhere here.
 
+mod past;
+
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
@@ -8,6 +10,8 @@ use uuid::Uuid;
 
 use crate::time::Moment;
 use crate::words::{Name, Note};
+
+pub use past::{AccessThen, MemberThen};
 
 crate::words::words! {
     /// What somebody may do in a workspace.

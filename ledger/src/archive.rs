@@ -13,7 +13,7 @@ mod marker;
 mod shelf;
 mod steps;
 
-pub use directory::verify;
+pub use directory::{unlisted, verify};
 pub use export::{Exported, Order, Until, export, last_due};
 pub(crate) use marker::stream_of_marker;
 pub use marker::{archive_of, marker};

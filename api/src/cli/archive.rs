@@ -184,6 +184,11 @@ fn verify(arguments: &Verify) -> anyhow::Result<Answer> {
         return Ok(if altered { Answer::No } else { Answer::Incomplete });
     }
     print(&name.to_string(), "intact", &verified);
+    for file in archive::unlisted(&arguments.directory, &verified.manifest)? {
+        output::line(format!(
+            "  the file {file} is beside it and no part of it: no manifest names it, nobody has signed it"
+        ));
+    }
     super::verify::print_erased(&verified.erased.erased);
     Ok(Answer::Yes)
 }

@@ -59,7 +59,7 @@ pub(super) struct Export {
     /// Only the events of this run
     #[arg(long, value_name = "ID")]
     run: Option<RunId>,
-    /// Only the events of runs of this operation, by its canonical name
+    /// Only the events of runs of this operation; an alias in the catalog is resolved
     #[arg(long, value_name = "OPERATION")]
     operation: Option<String>,
     /// Only what was recorded then or later

@@ -2,6 +2,7 @@
 //! (specs/0018). Every change is in the log of the workspace, with who made it and why.
 
 mod change;
+mod past;
 
 use std::collections::BTreeSet;
 
@@ -19,6 +20,7 @@ use uuid::Uuid;
 use crate::access::Access;
 use crate::app::App;
 use crate::extract::{Change, Json, Nothing, Query, Workspace};
+use crate::past::AsOfThen;
 use crate::problem::{ApiResult, Problems};
 use crate::question::Items;
 use crate::schema::word;
@@ -153,7 +155,8 @@ pub struct TokenView {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     expires_at: Option<String>,
-    /// When it was last used, in RFC 3339, about a minute exact; left out, not yet.
+    /// When it was last used, in RFC 3339, about a minute exact; left out, not yet. With `as_of` it is
+    /// never told: the log does not know it.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime)]
     last_used_at: Option<String>,
@@ -227,14 +230,17 @@ fn kind() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
     get,
     path = "/v1/workspaces/{workspace}/tokens",
     tag = "access",
-    params(("workspace" = String, Path, description = "The name of the workspace.")),
+    params(("workspace" = String, Path, description = "The name of the workspace."), AsOfThen),
     responses((status = 200, description = "Without the tokens themselves.", body = TokenList), Problems)
 )]
 pub async fn list_tokens(
     State(app): State<App>,
     Workspace(workspace): Workspace,
-    _: Query<Nothing>,
+    Query(asked): Query<AsOfThen>,
 ) -> ApiResult<axum::Json<Items<TokenView>>> {
+    if let Some(then) = asked.then(&app, workspace).await? {
+        return Ok(axum::Json(Items { items: past::tokens(&app, workspace, then).await? }));
+    }
     let now = app.ledger().now();
     let rows = app.ledger().store().tokens(workspace).await?;
     let items = rows.into_iter().map(|row| TokenView::of(row, now)).collect();
@@ -341,14 +347,17 @@ pub async fn revoke_token(
     get,
     path = "/v1/workspaces/{workspace}/members",
     tag = "access",
-    params(("workspace" = String, Path, description = "The name of the workspace.")),
+    params(("workspace" = String, Path, description = "The name of the workspace."), AsOfThen),
     responses((status = 200, description = "People, services and adapters.", body = MemberList), Problems)
 )]
 pub async fn list_members(
     State(app): State<App>,
     Workspace(workspace): Workspace,
-    _: Query<Nothing>,
+    Query(asked): Query<AsOfThen>,
 ) -> ApiResult<axum::Json<Items<MemberView>>> {
+    if let Some(then) = asked.then(&app, workspace).await? {
+        return Ok(axum::Json(Items { items: past::members(&app, workspace, then).await? }));
+    }
     let members = app.ledger().store().members(workspace).await?;
     let items = members.into_iter().map(MemberView::of).collect();
     Ok(axum::Json(Items { items }))

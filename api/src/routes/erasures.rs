@@ -6,8 +6,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use runledger_ledger::erasure::{self, Erasure, ErasureError, ErasureState, What};
-use runledger_ledger::event::Actor;
-use runledger_ledger::words::{Note, RunId, Subject};
+use runledger_ledger::event::{Actor, Stream};
+use runledger_ledger::time::Moment;
+use runledger_ledger::words::{Note, RunId, Subject, WorkspaceId};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -16,6 +17,7 @@ use crate::access::Access;
 use crate::app::App;
 use crate::erasing::Stand;
 use crate::extract::{Json, Nothing, Path, Query, Workspace};
+use crate::past::{self, AsOfThen, Then};
 use crate::problem::{ApiError, ApiResult, Problems};
 
 /// Most erasures that are listed.
@@ -154,16 +156,22 @@ pub async fn request_erasure(
     get,
     path = "/v1/workspaces/{workspace}/erasures",
     tag = "erasure",
-    params(("workspace" = String, Path, description = "The name of the workspace.")),
+    params(("workspace" = String, Path, description = "The name of the workspace."), AsOfThen),
     responses((status = 200, description = "How each stands.", body = Erasures), Problems)
 )]
 pub async fn list_erasures(
     State(app): State<App>,
     Workspace(workspace): Workspace,
-    _: Query<Nothing>,
+    Query(asked): Query<AsOfThen>,
 ) -> ApiResult<axum::Json<Erasures>> {
     let store = app.ledger().store();
     let mut items = Vec::new();
+    if let Some(then) = asked.then(&app, workspace).await? {
+        for id in store.erasures(workspace, LISTED).await? {
+            items.extend(view_then(&app, workspace, id, then).await?);
+        }
+        return Ok(axum::Json(Erasures { items }));
+    }
     for id in store.erasures(workspace, LISTED).await? {
         let stand = app.erasing().stand(id);
         items.push(view(&app, &erasure::load(store, workspace, id).await?, stand));
@@ -179,6 +187,7 @@ pub async fn list_erasures(
     params(
         ("workspace" = String, Path, description = "The name of the workspace."),
         ("erasure" = Uuid, Path, description = "The `id` of the erasure."),
+        AsOfThen,
     ),
     responses((status = 200, description = "How it stands.", body = ErasureView), Problems)
 )]
@@ -186,8 +195,12 @@ pub async fn read_erasure(
     State(app): State<App>,
     Workspace(workspace): Workspace,
     Path(ErasurePath { erasure }): Path<ErasurePath>,
-    _: Query<Nothing>,
+    Query(asked): Query<AsOfThen>,
 ) -> ApiResult<axum::Json<ErasureView>> {
+    if let Some(then) = asked.then(&app, workspace).await? {
+        let found = view_then(&app, workspace, erasure, then).await?;
+        return Ok(axum::Json(found.ok_or(ErasureError::Unknown(erasure))?));
+    }
     // First how it goes here: what has ended by then, the log says.
     let stand = app.erasing().stand(erasure);
     let found = erasure::load(app.ledger().store(), workspace, erasure).await?;
@@ -253,8 +266,24 @@ pub async fn run_erasure(
     Ok((StatusCode::ACCEPTED, axum::Json(view(&app, &found, stand))).into_response())
 }
 
+/// An erasure as the log told of it then; none if it did not.
+async fn view_then(
+    app: &App,
+    workspace: WorkspaceId,
+    id: Uuid,
+    then: Then,
+) -> ApiResult<Option<ErasureView>> {
+    let events = past::told(app, workspace, Stream::erasure(id), then.size).await?;
+    let found = Erasure::fold(id, &events);
+    Ok(found.map(|erasure| view_at(&erasure, Stand::default(), then.at)))
+}
+
 /// `stand` is from before the erasure was read.
 fn view(app: &App, erasure: &Erasure, stand: Stand) -> ErasureView {
+    view_at(erasure, stand, app.ledger().now())
+}
+
+fn view_at(erasure: &Erasure, stand: Stand, now: Moment) -> ErasureView {
     let who = |actor: Option<&Actor>| {
         actor.map_or_else(|| "nobody".to_owned(), |actor| format!("{} {}", actor.kind, actor.id))
     };
@@ -263,7 +292,7 @@ fn view(app: &App, erasure: &Erasure, stand: Stand) -> ErasureView {
     let approved = erasure.approved.as_ref();
     ErasureView {
         id: erasure.id,
-        state: erasure.state(app.ledger().now()).to_string(),
+        state: erasure.state(now).to_string(),
         reason: asked.reason.to_string(),
         legal_basis: asked.legal_basis.to_string(),
         events: asked.events,

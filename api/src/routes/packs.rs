@@ -37,7 +37,8 @@ pub struct NewPack {
     /// Only the events of this run.
     #[schema(value_type = Option<Uuid>)]
     run: Option<RunId>,
-    /// Only the events of runs of this operation, by its canonical name.
+    /// Only the events of runs of this operation, by its canonical name or by an alias of it in the catalog
+    /// that was in force.
     operation: Option<String>,
     /// Only what was recorded then or later (RFC 3339).
     from: Option<String>,
@@ -87,9 +88,10 @@ pub async fn make_pack(
     if let Some(operation) = &scope.operation {
         let view = app.projections().view(workspace, AsOf::Now).await?;
         let known = view.operations(None).await?;
-        if !known.iter().any(|one| one.operation == *operation) {
-            let catalog = app.ledger().catalog(workspace).await?;
-            let why = unknown_operation(operation, &catalog);
+        let catalog = app.ledger().catalog(workspace).await?;
+        let names = [operation.as_str(), catalog.canonical(operation)];
+        if !known.iter().any(|one| names.contains(&one.operation.as_str())) {
+            let why = unknown_operation(operation);
             return Err(invalid(format!("`operation`: {why}")));
         }
     }

@@ -4,9 +4,12 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use runledger_ledger::catalog::Catalog;
+use runledger_ledger::event::{AnyEvent, Recorded, Stream};
+use runledger_ledger::fact::{EventKind as _, EventType};
+use runledger_ledger::store::StoredEvent;
 use runledger_ledger::submission::{Command, Submission};
 use runledger_ledger::words::Note;
-use runledger_ledger::workspace::WorkspaceCommand;
+use runledger_ledger::workspace::{CatalogPublished, WorkspaceCommand, WorkspaceEvent};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use uuid::Uuid;
@@ -15,6 +18,7 @@ use crate::access::Access;
 use crate::answer::ItemResult;
 use crate::app::App;
 use crate::extract::{Json, Nothing, Payload, Query, Workspace};
+use crate::past::{self, AsOfThen};
 use crate::problem::{ApiError, ApiResult, Problems};
 use crate::reason::Because;
 use crate::workspaces::WorkspaceName;
@@ -95,6 +99,63 @@ pub async fn list_workspaces(
     let view =
         |(id, name): (runledger_ledger::words::WorkspaceId, _)| WorkspaceView { id: id.0, name };
     Ok(axum::Json(WorkspaceList { items: all.into_iter().map(view).collect() }))
+}
+
+/// A catalog as it was published.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct CatalogView {
+    /// The whole text, as TOML.
+    content: String,
+    /// SHA-256 of the text, in hexadecimal.
+    sha256: String,
+    /// The version of the catalog's form.
+    version: u32,
+    /// Why it was published; left out where nobody was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+    /// The position of the event that put it into force.
+    position: u64,
+    /// When that was recorded (RFC 3339).
+    #[schema(format = DateTime)]
+    since: String,
+}
+
+/// The catalog in force, or the one that was in force at a moment.
+#[utoipa::path(
+    get,
+    path = "/v1/workspaces/{workspace}/catalog",
+    tag = "workspaces",
+    params(("workspace" = String, Path, description = "The name of the workspace."), AsOfThen),
+    responses((status = 200, description = "Its text, and since when it counts.", body = CatalogView), Problems)
+)]
+pub async fn read_catalog(
+    State(app): State<App>,
+    Workspace(workspace): Workspace,
+    Query(asked): Query<AsOfThen>,
+) -> ApiResult<axum::Json<CatalogView>> {
+    let (store, stream) = (app.ledger().store(), Stream::workspace(workspace));
+    let event = match asked.then(&app, workspace).await? {
+        None => {
+            let last = store.last_of_type(workspace, stream, EventType::CatalogPublished).await?;
+            let decode = |last: StoredEvent| Recorded::decode(&last.body);
+            last.map(decode).transpose().map_err(ApiError::internal)?
+        }
+        Some(then) => {
+            let told = past::told(&app, workspace, stream, then.size).await?;
+            let is_catalog =
+                |event: &Recorded| event.fact.event.event_type() == EventType::CatalogPublished;
+            told.into_iter().rev().find(is_catalog)
+        }
+    };
+    let none = || ApiError::not_found("no_catalog", "no catalog was in force then");
+    let event = event.ok_or_else(none)?;
+    let AnyEvent::Workspace(WorkspaceEvent::CatalogPublished(catalog)) = event.fact.event else {
+        return Err(none());
+    };
+    let CatalogPublished { content, sha256, version, reason } = catalog;
+    let reason = reason.map(|reason| reason.to_string());
+    let (position, since) = (event.position, event.fact.recorded_at.to_string());
+    Ok(axum::Json(CatalogView { content, sha256, version, reason, position, since }))
 }
 
 /// Put a catalog into force.

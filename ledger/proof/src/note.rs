@@ -258,6 +258,15 @@ impl VerifierKey {
         signature.id == self.id() && signature.name == self.name
     }
 
+    /// Whether a signature is one of this key that was altered, or stands under an altered text or name.
+    pub(crate) fn is_altered(&self, note: &Note, signature: &Signature) -> bool {
+        let holds = self.check(&note.text, &signature.bytes).is_some();
+        // The id alone is short enough to be that of another key by chance, and the name is that of all
+        // keys of a log.
+        holds != self.made(signature)
+            && (holds || (signature.id == self.id() && signature.name == self.name))
+    }
+
     fn check_id(&self, said: &str) -> Result<(), NoteError> {
         let is = format!("{:08x}", self.id());
         if is == said { Ok(()) } else { Err(NoteError::WrongId { said: said.to_owned(), is }) }

@@ -73,6 +73,9 @@ pub enum PackError {
     /// Nobody who is trusted has signed it, or it is not what was signed.
     #[error("{0} is not believed")]
     Distrust(String, #[source] Distrust),
+    /// The manifest was signed by somebody who is trusted, and this file is not the one that it names.
+    #[error("the file {0} is not the one that was signed")]
+    Altered(String),
 }
 
 /// What a verification found.
@@ -107,7 +110,14 @@ fn signed_text(manifest: &[u8]) -> String {
 /// # Errors
 /// If nothing can be said of it. What is not as it was signed is no error, but a difference.
 pub fn verify(pack: &[u8], policy: &Policy) -> Result<Verified, PackError> {
-    let files: BTreeMap<&str, &[u8]> = zip::read(pack)?.into_iter().collect();
+    verify_files(&zip::read(pack)?.into_iter().collect(), policy)
+}
+
+/// The same of the files of a pack, by their names, however they were packed.
+///
+/// # Errors
+/// The same.
+pub fn verify_files(files: &BTreeMap<&str, &[u8]>, policy: &Policy) -> Result<Verified, PackError> {
     let file =
         |name: &str| files.get(name).copied().ok_or_else(|| PackError::Missing(name.to_owned()));
     let bytes = file("manifest.json")?;
@@ -119,12 +129,18 @@ pub fn verify(pack: &[u8], policy: &Policy) -> Result<Verified, PackError> {
         let what = what.to_owned();
         |distrust| PackError::Distrust(what, distrust)
     };
-    let believed = policy.believe(file("checkpoint")?).map_err(distrust("the checkpoint"))?;
+    let note = file("checkpoint")?;
+    let signed = signed_by(&manifest.origin, file("manifest.note")?, bytes, policy);
+    // A manifest that is believed tells which checkpoint it was signed with, whoever signed that.
+    let named = manifest.files.get("checkpoint").map(String::as_str);
+    if signed.is_ok() && named != Some(&crate::text::hex(&Sha256::digest(note))) {
+        return Err(PackError::Altered("checkpoint".to_owned()));
+    }
+    let believed = policy.believe(note).map_err(distrust("the checkpoint"))?;
     let checkpoint = believed.checkpoint;
-    signed_by(&checkpoint.origin, file("manifest.note")?, bytes, policy)
-        .map_err(distrust("the manifest"))?;
+    signed.map_err(distrust("the manifest"))?;
     let mut look = Look {
-        files: &files,
+        files,
         policy,
         checkpoint: &checkpoint,
         erasures: Erasures::default(),
@@ -152,7 +168,10 @@ fn signed_by(origin: &str, note: &[u8], manifest: &[u8], policy: &Policy) -> Res
     let keys = policy.logs().iter().filter(|key| key.name() == origin);
     let held = note.verify(keys).map_err(Distrust::Forged)?;
     if held.is_empty() {
-        return Err(Distrust::UnknownKey { origin: origin.to_owned() });
+        return Err(match policy.altered(&note) {
+            Some(error) => Distrust::Forged(error),
+            None => Distrust::UnknownKey { origin: origin.to_owned() },
+        });
     }
     if note.text == signed_text(manifest) { Ok(()) } else { Err(Distrust::Other) }
 }

@@ -165,7 +165,10 @@ impl Policy {
         let of_log = self.logs.iter().filter(|key| key.name() == checkpoint.origin);
         let logs = note.verify(of_log).map_err(Distrust::Forged)?;
         if logs.is_empty() {
-            return Err(Distrust::UnknownKey { origin: checkpoint.origin });
+            return Err(match self.altered(note) {
+                Some(error) => Distrust::Forged(error),
+                None => Distrust::UnknownKey { origin: checkpoint.origin },
+            });
         }
         let witnesses = self.witnesses.iter().map(|witness| &witness.key);
         let witnesses = note.verify(witnesses).map_err(Distrust::Forged)?;
@@ -176,6 +179,16 @@ impl Policy {
         let witnesses =
             witnesses.iter().filter_map(|held| Some((held.key.clone(), held.time?))).collect();
         Ok(Believed { checkpoint, logs, witnesses })
+    }
+
+    /// Why a note that no known key of its log has signed is one of a known key all the same, which was
+    /// altered: a signature has the name and the id of a known key and does not hold, or it holds by a
+    /// known key and stands under another name or id.
+    pub(crate) fn altered(&self, note: &Note) -> Option<NoteError> {
+        let of_key =
+            |key: &VerifierKey| note.signatures.iter().any(|one| key.is_altered(note, one));
+        let key = self.logs.iter().find(|key| of_key(key))?;
+        Some(NoteError::Invalid(key.to_string()))
     }
 
     fn is_quorum(&self, held: &[Held<'_>]) -> bool {

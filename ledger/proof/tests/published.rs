@@ -36,6 +36,135 @@ fn the_probes_of_transparency_dev_are_judged_as_they_say() {
     }
 }
 
+/// A probe as its file has it: hashes may be of any length there.
+#[derive(Clone)]
+struct Probe {
+    /// The index of the leaf, or the size of the older log.
+    first: u64,
+    size: u64,
+    /// The leaf, or the older root.
+    of: Vec<u8>,
+    root: Vec<u8>,
+    proof: Vec<Vec<u8>>,
+}
+
+type Alter = (&'static str, fn(&mut Probe));
+
+/// What hash has no meaning at all in these probes.
+fn some_hash() -> Vec<u8> {
+    STANDARD.decode("q6yroAAAAAAAAAAAAAAAAAAAAAAAAAAAAGAGHgASNFY=").unwrap()
+}
+
+/// What is altered in probes of either kind, by the names of their files.
+const BOTH: [Alter; 7] = [
+    ("first - 1", |probe| probe.first = probe.first.wrapping_sub(1)),
+    ("first + 1", |probe| probe.first += 1),
+    ("first ^ 2", |probe| probe.first ^= 2),
+    ("size * 2", |probe| probe.size *= 2),
+    ("size / 2", |probe| probe.size /= 2),
+    ("trailing garbage", |probe| probe.proof.push(Vec::new())),
+    ("preceding garbage", |probe| probe.proof.insert(0, Vec::new())),
+];
+const INCLUSION: [Alter; 5] = [
+    ("wrong leaf", |probe| probe.of = b"WrongLeaf".to_vec()),
+    ("empty root", |probe| probe.root = merkle::empty_root().to_vec()),
+    ("random root", |probe| probe.root = some_hash()),
+    ("trailing root", |probe| probe.proof.push(probe.root.clone())),
+    ("preceding root", |probe| probe.proof.insert(0, probe.root.clone())),
+];
+const CONSISTENCY: [Alter; 9] = [
+    ("wrong root1", |probe| probe.of = b"WrongRoot".to_vec()),
+    ("wrong root2", |probe| probe.root = b"WrongRoot".to_vec()),
+    ("swapped roots", |probe| std::mem::swap(&mut probe.of, &mut probe.root)),
+    ("empty proof", |probe| probe.proof.clear()),
+    ("trailing root1", |probe| probe.proof.push(probe.of.clone())),
+    ("trailing root2", |probe| probe.proof.push(probe.root.clone())),
+    ("preceding root1", |probe| probe.proof.insert(0, probe.of.clone())),
+    ("preceding root2", |probe| probe.proof.insert(0, probe.root.clone())),
+    ("preceding proof[0]", |probe| probe.proof.insert(0, probe.proof[0].clone())),
+];
+
+/// Each alteration of a probe, with its name. `bit` is the one that is flipped in a hash of its proof.
+fn altered(probe: &Probe, alters: &[&[Alter]], bit: u8) -> Vec<(String, Probe)> {
+    let mut all = Vec::new();
+    for (name, alter) in alters.iter().copied().flatten() {
+        let mut one = probe.clone();
+        alter(&mut one);
+        all.push(((*name).to_owned(), one));
+    }
+    for place in 0..probe.proof.len() {
+        let mut one = probe.clone();
+        one.proof[place][0] ^= 1 << bit;
+        all.push((format!("modified proof[{place}] bit {bit}"), one));
+    }
+    if !probe.proof.is_empty() {
+        let mut one = probe.clone();
+        one.proof.pop();
+        all.push(("removed component".to_owned(), one));
+    }
+    all
+}
+
+/// Whether all its hashes are hashes: what is handed to us otherwise is refused where it is read.
+fn hashes(probe: &Probe) -> Option<(Hash, Hash, Vec<Hash>)> {
+    let of = |bytes: &Vec<u8>| Hash::try_from(bytes.as_slice()).ok();
+    Some((of(&probe.of)?, of(&probe.root)?, probe.proof.iter().map(of).collect::<Option<_>>()?))
+}
+
+#[test]
+fn every_alteration_that_transparency_dev_publishes_is_refused() {
+    let probes = include_str!("../../../tests/fixtures/merkle/transparency-dev.json");
+    let probes: Value = serde_json::from_str(probes).unwrap();
+    let happy = |kind: &str| {
+        let all = probes[kind].as_array().unwrap().clone();
+        all.into_iter().filter(|probe| probe["wantErr"] == false).collect::<Vec<_>>()
+    };
+    let read = |probe: &Value, [first, size, of, root]: [&str; 4]| Probe {
+        first: probe[first].as_u64().unwrap(),
+        size: probe[size].as_u64().unwrap(),
+        of: hash(&probe[of]).to_vec(),
+        root: hash(&probe[root]).to_vec(),
+        proof: proof(probe).into_iter().map(Vec::from).collect(),
+    };
+    let mut refused = 0;
+    // The first of them, of a log of one leaf, has no proof.
+    let leaf = STANDARD.decode("bjQLnP+zepicpUTmu3gKLHiQHT+zNzh2hRGjBhevoB0=").unwrap();
+    let one = Probe { first: 0, size: 1, of: leaf.clone(), root: leaf, proof: Vec::new() };
+    let others = happy("inclusion");
+    let others =
+        others.iter().map(|probe| read(probe, ["leafIdx", "treeSize", "leafHash", "root"]));
+    for probe in std::iter::once(one).chain(others) {
+        let mut all = altered(&probe, &[&BOTH, &INCLUSION], 3);
+        if probe.proof.len() > 1 {
+            let mut inserted = probe.clone();
+            inserted.proof.insert(1, some_hash());
+            all.push(("inserted component".to_owned(), inserted));
+        }
+        for (name, one) in all {
+            let Some((leaf, root, proof)) = hashes(&one) else {
+                refused += 1;
+                continue;
+            };
+            let judged = merkle::verify_inclusion(one.first, one.size, &leaf, &proof, &root);
+            assert!(judged.is_err(), "{} of {}: {name}", probe.first, probe.size);
+            refused += 1;
+        }
+    }
+    for probe in happy("consistency") {
+        let probe = read(&probe, ["size1", "size2", "root1", "root2"]);
+        for (name, one) in altered(&probe, &[&BOTH, &CONSISTENCY], 4) {
+            let Some((old, new, proof)) = hashes(&one) else {
+                refused += 1;
+                continue;
+            };
+            let judged = merkle::verify_consistency(one.first, one.size, &old, &new, &proof);
+            assert!(judged.is_err(), "{} to {}: {name}", probe.first, probe.size);
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 156);
+}
+
 #[test]
 fn the_note_of_the_specification_is_read() {
     let text = "Ognuno sta solo sul cuor della terra\ntrafitto da un raggio di sole:\n\n\

@@ -215,7 +215,8 @@ async fn a_pack_that_a_server_makes_is_downloaded_and_verifies_without_it() {
     let server = audit.serve().await;
     std::fs::write(audit.path("token"), &server.token).unwrap();
     let request = ["audit", "request", "--url", &server.url, "--token-file", "token"];
-    let request = [&request[..], &["-w", "main", "-o", "made.zip"]].concat();
+    let request =
+        [&request[..], &["-w", "main", "-o", "made.zip", "--reason", "a review"]].concat();
     Audit::check(audit.says(&request).await, 0, "602 events of a log of 602");
     Audit::check(audit.says(&request).await, 2, "made.zip is there already");
     end(server).await;

@@ -35,6 +35,63 @@ async fn a_pack_that_is_cut_off_is_incomplete_and_one_packed_again_names_the_fil
     Audit::check(audit.says(&verify).await, 1, "");
 }
 
+/// A pack with other bytes in one file, packed as a pack is.
+fn packed(whole: &[u8], change: impl Fn(&str, &[u8]) -> Vec<u8>) -> Vec<u8> {
+    let mut zip = runledger_proof::zip::ZipWriter::new(Vec::new());
+    for (name, bytes) in runledger_proof::zip::read(whole).unwrap() {
+        zip.add(name, &change(name, bytes)).unwrap();
+    }
+    zip.finish().unwrap()
+}
+
+/// A signed note with another byte in the id of the key, in its signature, or in its first line.
+fn altered(note: &[u8], what: &str) -> Vec<u8> {
+    let mut text = String::from_utf8(note.to_vec()).unwrap();
+    let line = text.rfind('\u{2014}').unwrap();
+    let base64 = line + text[line..].trim_end().rfind(' ').unwrap() + 1;
+    let at = match what {
+        "id" => base64 + 1,
+        "signature" => base64 + 40,
+        _ => 3,
+    };
+    let other = if &text[at..=at] == "A" { "B" } else { "A" };
+    text.replace_range(at..=at, other);
+    text.into_bytes()
+}
+
+#[tokio::test]
+async fn an_altered_note_in_a_pack_is_tampering_and_a_pack_packed_again_names_what_was_altered() {
+    let audit = Audit::new().await;
+    let said = audit
+        .says(&["audit", "export", "-w", "main", "--reason", "a test", "-o", "main.zip"])
+        .await;
+    Audit::check(said, 0, "602 events");
+    let whole = std::fs::read(audit.path("main.zip")).unwrap();
+    let verify = ["verify", "pack", "other.zip", "--policy", "trust.policy"];
+    for file in ["checkpoint", "manifest.note"] {
+        for what in ["id", "signature", "text"] {
+            let other = packed(&whole, |name, bytes| match name == file {
+                true => altered(bytes, what),
+                false => bytes.to_vec(),
+            });
+            std::fs::write(audit.path("other.zip"), &other).unwrap();
+            let said = audit.says(&verify).await;
+            assert_eq!(said.1, Some(1), "{file} {what}: {}", said.0);
+        }
+    }
+    // Packed again by a program that keeps times, with another byte in one of its files.
+    let mut again = packed(&whole, |name, bytes| match name == "custody.json" {
+        true => bytes.to_ascii_uppercase(),
+        false => bytes.to_vec(),
+    });
+    again[10] ^= 1;
+    std::fs::write(audit.path("other.zip"), &again).unwrap();
+    let said = audit.says(&verify).await;
+    let first = said.0.lines().next().unwrap_or_default().to_owned();
+    assert!(first.contains("the file custody.json is not the one that was signed"), "{first}");
+    Audit::check(said, 1, "packed it again has the original");
+}
+
 #[tokio::test]
 async fn a_history_that_only_a_retired_key_signed_is_an_unknown_key_and_no_tampering() {
     let audit = Audit::new().await;
@@ -84,9 +141,12 @@ async fn of_what_never_was_there_is_no_pack() {
     let nobody = "0195f3c0-0000-7000-8000-00000000ffff";
     Audit::check(audit.says(&export(["--run", nobody])).await, 1, "no run");
     assert!(!audit.path("some.zip").exists());
-    // An alias is told by what it stands for.
+    // An alias is resolved.
     let said = audit.says(&export(["--operation", "backup.create"])).await;
-    Audit::check(said, 1, "it is an alias of \"backup.set.create\"");
+    Audit::check(said, 0, "600 events");
+    let said = audit.says(&["verify", "pack", "some.zip", "--policy", "trust.policy"]).await;
+    Audit::check(said, 0, "only operation backup.set.create");
+    std::fs::remove_file(audit.path("some.zip")).unwrap();
     // The catalog names it: that nothing is recorded of it is an answer.
     let said = audit.says(&export(["--operation", "restore.execute"])).await;
     Audit::check(said, 0, "some.zip: 0 events");

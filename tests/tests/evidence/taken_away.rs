@@ -101,6 +101,9 @@ async fn bodies_are_archived_read_elsewhere_and_put_back_by_commands() {
     Audit::check(audit.says(&export).await, 0, "was there already");
     let verify = ["archive", "verify", "first", "--policy", "trust.policy"];
     Audit::check(audit.says(&verify).await, 0, "first: intact; positions 0 to 511");
+    std::fs::write(audit.path("first/tile/notes.txt"), "x").unwrap();
+    Audit::check(audit.says(&verify).await, 0, "the file tile/notes.txt is beside it");
+    std::fs::remove_file(audit.path("first/tile/notes.txt")).unwrap();
     std::fs::rename(audit.path("first/tile/0/000"), audit.path("tile")).unwrap();
     Audit::check(audit.says(&verify).await, 2, "tile/0/000 is missing");
     std::fs::rename(audit.path("tile"), audit.path("first/tile/0/000")).unwrap();

@@ -21,6 +21,7 @@ mod listening;
 mod log;
 mod overview;
 mod packs;
+mod past;
 mod policy;
 mod question;
 mod runs;

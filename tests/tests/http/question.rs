@@ -15,10 +15,12 @@ fn reads(service: &Service, workspace: &str) -> Vec<String> {
     let get = |path: &str| api[path]["get"]["parameters"].as_array().cloned().unwrap_or_default();
     let takes = |path: &str, name: &str| get(path).iter().any(|of| of["name"] == name);
     let paths = service.description().routes().filter(|(method, _)| method == "GET");
-    let reads = paths.filter(|(_, path)| takes(path, "as_of")).map(|(_, path)| {
-        let path = path.replace("{workspace}", workspace).replace("{run}", &run(1));
-        path.replace("{item}", &"ab".repeat(16))
-    });
+    // What the log alone tells has its own test (`past`).
+    let reads =
+        paths.filter(|(_, path)| takes(path, "as_of") && takes(path, "lang")).map(|(_, path)| {
+            let path = path.replace("{workspace}", workspace).replace("{run}", &run(1));
+            path.replace("{item}", &"ab".repeat(16))
+        });
     reads.collect()
 }
 

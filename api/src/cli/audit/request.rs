@@ -24,8 +24,9 @@ const PACE: Duration = Duration::from_secs(1);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  runledger audit request --url https://ledger.example --workspace main --output main.zip
-  runledger audit request --operation restore.execute --output restores.zip
+  runledger audit request --url https://ledger.example --workspace main --reason 'yearly audit' \
+    --output main.zip
+  runledger audit request --operation restore.execute --reason 'case 4711' --output restores.zip
 
 Exit codes: 0 the pack is there; 1 the server did not make it; 2 the command line or a file cannot be
 used; 3 the server cannot be reached, or refused")]
@@ -35,6 +36,9 @@ pub(in super::super) struct Request {
     /// The file to write; it must not be there yet
     #[arg(long, short, value_name = "FILE")]
     output: PathBuf,
+    /// Why it is read. The log says who has read it, and why
+    #[arg(long, value_name = "TEXT", value_parser = super::said)]
+    reason: String,
     /// Who asks for it [default: whose token it is]
     #[arg(long, value_name = "NAME")]
     requester: Option<String>,
@@ -45,7 +49,7 @@ pub(in super::super) struct Request {
     /// Only the events of this run
     #[arg(long, value_name = "ID")]
     run: Option<RunId>,
-    /// Only the events of runs of this operation, by its canonical name
+    /// Only the events of runs of this operation; an alias in the catalog is resolved
     #[arg(long, value_name = "OPERATION")]
     operation: Option<String>,
     /// Only what was recorded then or later
@@ -78,7 +82,7 @@ pub(in super::super) fn run(request: &Request) -> anyhow::Result<Answer> {
         let file = ["v1", "workspaces", name, "audit-packs", &id, "file"];
         let out = std::fs::OpenOptions::new().write(true).create_new(true).open(&request.output);
         let mut out = out.map_err(|error| Unusable(format!("{path} cannot be made: {error}")))?;
-        let ask = Ask { path: &file, query: &[] };
+        let ask = Ask { path: &file, query: &[("reason", request.reason.clone())] };
         let written = connected.client.download(ask, &mut |piece| out.write_all(piece)).await;
         if let Err(error) = written {
             // Half a pack is none.

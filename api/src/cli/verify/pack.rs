@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use anyhow::Context;
-use runledger_proof::pack::{self, PackError};
+use runledger_proof::pack::{self, PackError, Verified};
+use runledger_proof::policy::Policy;
 use runledger_proof::zip::ZipError;
 
 use super::super::{Answer, block_on, output};
-use crate::pack::{Recomputed, recompute};
+use crate::pack::{Recomputed, loose, recompute};
 
 /// Verify an audit pack: every file, event, hash, proof and checkpoint in it. No server is asked.
 ///
@@ -23,25 +24,48 @@ pub(super) struct OfPack {
     policy: PathBuf,
 }
 
+/// What is in an archive that was packed again, or why it cannot be told.
+fn packed_again(bytes: &[u8], policy: &Policy, written: &ZipError) -> Result<Verified, PackError> {
+    let files = match written {
+        ZipError::Cut(_) => None,
+        _ => loose::read(bytes),
+    };
+    let files = files.ok_or_else(|| PackError::Zip(written.clone()))?;
+    let files = files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+    pack::verify_files(&files.collect(), policy)
+}
+
 pub(super) fn run(arguments: &OfPack) -> anyhow::Result<Answer> {
     let policy = super::policy(&arguments.policy)?;
     let bytes = super::read(&arguments.pack)?;
     let name = arguments.pack.display();
-    let verified = match pack::verify(&bytes, &policy) {
+    let (verified, written) = match pack::verify(&bytes, &policy) {
+        Err(PackError::Zip(written)) => (packed_again(&bytes, &policy, &written), Some(written)),
+        verified => (verified, None),
+    };
+    let verified = match verified {
         Ok(verified) => verified,
-        Err(PackError::Distrust(what, distrust)) => return Ok(super::distrusted(&what, &distrust)),
+        Err(PackError::Distrust(what, distrust)) => {
+            let answer = super::distrusted(&what, &distrust);
+            let Some(written) = written else { return Ok(answer) };
+            output::line(format!("{name}: {written}"));
+            return Ok(Answer::No);
+        }
         Err(error) => {
             output::line(format!("{name}: {error}"));
             return Ok(match error {
-                PackError::Zip(ZipError::Form(_) | ZipError::Written(_) | ZipError::Damaged(_)) => {
-                    Answer::No
-                }
+                PackError::Zip(ZipError::Form(_) | ZipError::Written(_) | ZipError::Damaged(_))
+                | PackError::Altered(_) => Answer::No,
+                PackError::Zip(ZipError::Cut(_)) => Answer::Incomplete,
+                _ if written.is_some() => Answer::No,
                 _ => Answer::Incomplete,
             });
         }
     };
     let manifest = &verified.manifest;
     let mut differences = verified.differences;
+    // What was altered stands before how it was packed.
+    differences.extend(written.map(|written| written.to_string()));
     let derived = if differences.is_empty() {
         block_on(recompute(&bytes)).context("what follows from the events cannot be derived")?
     } else {
