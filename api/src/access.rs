@@ -10,8 +10,9 @@ use axum::http::request::Parts;
 use runledger_ledger::access::PrincipalKind;
 use runledger_ledger::event::Actor;
 use runledger_ledger::store::{Grant, SecretHash, Store, StoreError, TokenHolder};
+use runledger_ledger::submission::Submission;
 use runledger_ledger::time::{Moment, Span};
-use runledger_ledger::words::{Name, RunId, WorkspaceId};
+use runledger_ledger::words::{Name, RunId, WordError, WorkspaceId};
 use runledger_projections::{AsOf, Sight};
 use uuid::Uuid;
 
@@ -175,6 +176,21 @@ impl Access {
     /// The environments that they may report in; none is the whole workspace.
     pub fn within(&self) -> Option<Arc<BTreeSet<Name>>> {
         self.sight.environments.clone()
+    }
+
+    /// A report as it counts of them. Who is held to environments has sources of their own: what
+    /// others have reported under the same id is neither theirs to see nor theirs to take.
+    ///
+    /// # Errors
+    /// If the name of the source is too long to be told from those of others.
+    pub fn held(&self, submission: Submission) -> Result<Submission, WordError> {
+        let Some(within) = self.within() else { return Ok(submission) };
+        let own = &self.actor().id;
+        let source = match &submission.source {
+            None => own.clone(),
+            Some(source) => Name::new(format!("{own}/{source}"))?,
+        };
+        Ok(Submission { source: Some(source), within: Some(within), ..submission })
     }
 
     /// Whether they may do something else in the same workspace.

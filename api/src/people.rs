@@ -33,6 +33,10 @@ pub(crate) use identity::{Arrival, arrive, came_by_password};
 pub use password::{LONGEST, Password, Passwords, SHORTEST, Unfit};
 pub use throttle::Throttle;
 
+/// Who acts in the name of the ledger itself: nobody else is called so.
+pub(crate) const RESERVED: [&str; 6] =
+    ["administrator", "openid-connect", "runledger", "secret-scanning", "server", "system"];
+
 /// The name that a person signs in with: letters of one case, so that none looks like another.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -46,7 +50,7 @@ pub struct NoPersonName;
 impl PersonName {
     /// What a name must be, in words.
     pub const FORM: &str = "1 to 100 of a to z, 0 to 9 and . - _ @ +, beginning with a letter or a \
-         digit; `administrator` is taken";
+         digit, and not as the ledger calls itself (`administrator`, `system`, …)";
 
     /// The same as a name of the ledger.
     pub const fn name(&self) -> &Name {
@@ -61,7 +65,7 @@ impl TryFrom<String> for PersonName {
         let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
         let begins = text.bytes().next().is_some_and(plain);
         let all = text.bytes().all(|byte| plain(byte) || b".-_@+".contains(&byte));
-        if !begins || !all || text.len() > 100 || text == "administrator" {
+        if !begins || !all || text.len() > 100 || RESERVED.contains(&text.as_str()) {
             return Err(NoPersonName);
         }
         Name::new(text).map(PersonName).map_err(|_| NoPersonName)

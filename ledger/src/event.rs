@@ -209,6 +209,8 @@ pub struct Envelope<'a> {
     pub sequence: u64,
     /// Who made it happen.
     pub actor: Option<&'a Actor>,
+    /// Who sent it, if that is not who it says made it happen.
+    pub sender: Option<&'a Actor>,
     /// The source that reported it.
     pub source: Option<&'a Name>,
     /// The id that its source gave it.
@@ -242,14 +244,7 @@ impl Envelope<'_> {
     pub fn seal(&self, fact: &Fact<AnyEvent>) -> Result<Sealed, SealError> {
         let mut out = Vec::with_capacity(512);
         out.push(b'{');
-        if let Some(actor) = self.actor {
-            member(&mut out, "actor");
-            out.extend_from_slice(b"{\"id\":");
-            canonical::write_text(&mut out, actor.id.as_str());
-            out.extend_from_slice(b",\"kind\":");
-            canonical::write_text(&mut out, actor.kind.as_str());
-            out.push(b'}');
-        }
+        who(&mut out, "actor", self.actor);
         text(&mut out, "aggregate_id", &self.stream.id.to_string());
         text(&mut out, "aggregate_type", self.stream.kind.as_str());
         member(&mut out, "data");
@@ -262,6 +257,7 @@ impl Envelope<'_> {
         number(&mut out, "position", self.position);
         number(&mut out, "recorded_at", fact.recorded_at.micros());
         number(&mut out, "schema", 1);
+        who(&mut out, "sender", self.sender);
         number(&mut out, "sequence", self.sequence);
         if let Some(source) = self.source {
             text(&mut out, "source", source.as_str());
@@ -284,6 +280,16 @@ fn member(out: &mut Vec<u8>, name: &str) {
     }
     canonical::write_text(out, name);
     out.push(b':');
+}
+
+fn who(out: &mut Vec<u8>, name: &str, actor: Option<&Actor>) {
+    let Some(actor) = actor else { return };
+    member(out, name);
+    out.extend_from_slice(b"{\"id\":");
+    canonical::write_text(out, actor.id.as_str());
+    out.extend_from_slice(b",\"kind\":");
+    canonical::write_text(out, actor.kind.as_str());
+    out.push(b'}');
 }
 
 fn text(out: &mut Vec<u8>, name: &str, value: &str) {

@@ -18,6 +18,7 @@ pub use command::{
     Dispatch, FollowUpAction, FollowUpCommand, Named, Origin, Reconcile, Report, RunCommand,
     SignalReport,
 };
+pub(crate) use decide::NOT_DISPATCHED;
 pub use decide::{Decision, RunContext, RunRefusal};
 pub use event::{
     Cancelled, DispatchRecord, Dispatched, Ended, Failed, FollowUpRecord, Heartbeat, LateSignal,

@@ -30,6 +30,8 @@ pub struct Submission {
     pub occurred_at: Option<Moment>,
     /// Who makes it happen.
     pub actor: Option<Actor>,
+    /// Who sends it, where it names somebody else: the log keeps both (specs/0018).
+    pub sender: Option<Actor>,
     /// The source that reports it: the token's, or the event's own.
     pub source: Option<Name>,
     /// What it is known by when it comes again.
@@ -50,6 +52,7 @@ impl Submission {
             command,
             occurred_at: None,
             actor: None,
+            sender: None,
             source: None,
             id: None,
             strict: false,

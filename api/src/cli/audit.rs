@@ -17,6 +17,7 @@ use runledger_ledger::workspace::WorkspaceCommand;
 use super::maintenance::{Database, Which};
 use super::{Answer, Unusable, block_on, output};
 use crate::pack::{self, Made, Order, Scope};
+use crate::reason;
 use crate::signing_key::KeySource;
 
 /// What to hand to an auditor.
@@ -119,10 +120,10 @@ pub(super) fn run(command: &Audit) -> anyhow::Result<Answer> {
 }
 
 /// A reason that says something.
-fn said(text: &str) -> Result<String, &'static str> {
-    match text.trim().is_empty() {
-        true => Err("a reason of blanks says nothing; write why"),
-        false => Ok(text.to_owned()),
+pub(super) fn said(text: &str) -> Result<String, &'static str> {
+    match reason::says_something(text) {
+        true => Ok(text.to_owned()),
+        false => Err(reason::BLANK),
     }
 }
 
@@ -133,7 +134,9 @@ async fn note_read(
     export: &Export,
     made: &Made,
 ) -> anyhow::Result<()> {
-    let by = if export.requester.is_empty() { "somebody" } else { &export.requester };
+    let user = ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok());
+    let user = user.filter(|user| !user.is_empty()).unwrap_or_else(|| "somebody".to_owned());
+    let by = if export.requester.is_empty() { &user } else { &export.requester };
     let actor = Actor { id: Name::new(by)?, kind: Name::new("user")? };
     let mut id = [0; 16];
     let hash = hex::decode(&made.manifest)?;

@@ -215,13 +215,7 @@ impl EventRequest<'_> {
     ) -> Item {
         let data = EventData::read(&self.kind, self.data)?;
         self.check_names()?;
-        if let Some(named) = &self.actor
-            && !caller.may_name(named)
-        {
-            let problem = "may not be a person, a token or an adapter other than who sends the \
-                           event; leave it out, or give it another `kind`";
-            return Err(ItemError::at("forbidden", "/actor", problem));
-        }
+        self.check_actor(&data, caller)?;
         let actor = self.actor.as_ref().or(caller.actor);
         let run_id = self.run_id;
         let unless_proven = data.asks_first();
@@ -236,6 +230,7 @@ impl EventRequest<'_> {
             command: self.named(data.command(actor, make)?)?,
             occurred_at: self.occurred_at,
             actor: actor.cloned(),
+            sender: caller.actor.filter(|sender| actor != Some(*sender)).cloned(),
             id: self.report_id()?,
             source: self.source.or_else(|| caller.source.cloned()),
             strict: false,
@@ -243,6 +238,29 @@ impl EventRequest<'_> {
             within: None,
         };
         Ok(Parsed { submission, run_id, unless_proven })
+    }
+
+    /// Refuses what somebody says in another's name who may not: what is said of a follow-up is one's
+    /// own word, and of anything else the log keeps who sent it.
+    fn check_actor(&self, data: &EventData, caller: Caller<'_>) -> Result<(), ItemError> {
+        if let Some(named) = &self.actor
+            && !caller.may_name(named)
+        {
+            let problem = "may not be a person, a token, an adapter, the system or the \
+                           administrator other than who sends the event, and its `kind` is of a to \
+                           z, 0 to 9, `.`, `_` and `-`; leave it out, or give it another `kind`";
+            return Err(ItemError::at("forbidden", "/actor", problem));
+        }
+        let EventData::FollowUp(_, word) = data else { return Ok(()) };
+        let own = caller.actor.map(|actor| &actor.id);
+        let named = self.actor.as_ref().map(|actor| &actor.id);
+        for (said, pointer) in [(word.by.as_ref(), "/data/by"), (named, "/actor/id")] {
+            if !caller.vouches && said.is_some() && said != own {
+                let problem = "may not be anybody but who sends the event: leave it out";
+                return Err(ItemError::at("forbidden", pointer, problem));
+            }
+        }
+        Ok(())
     }
 
     /// What the event is known by. What was left out is left out of its content, so that an event

@@ -174,6 +174,7 @@ impl<'a> RunEvent<'a> {
             command: Command::Run(run, RunCommand::Signal(Box::new(signal_report))),
             occurred_at: time.moment,
             actor: actor.cloned(),
+            sender: None,
             source: Some(word(SOURCE)?),
             id: Some(self.report_id(signal, run, time.moment)?),
             strict: false,

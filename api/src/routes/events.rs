@@ -150,8 +150,17 @@ fn allowed(access: &Access, mut parsed: Parsed) -> native::Item {
             pointer: Some("/type".to_owned()),
         });
     }
-    parsed.submission.within = access.within();
+    parsed.submission = held(access, parsed.submission)?;
     Ok(parsed)
+}
+
+/// The report as it counts of whoever sends it.
+pub(super) fn held(access: &Access, submission: Submission) -> Result<Submission, ItemError> {
+    access.held(submission).map_err(|error| ItemError {
+        code: "invalid_event",
+        detail: format!("`/source`: with the name of who reports before it, {error}"),
+        pointer: Some("/source".to_owned()),
+    })
 }
 
 /// Hands what could be read to the ledger, and answers each item in its place.

@@ -11,6 +11,7 @@ use runledger_ledger::words::WorkspaceId;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
+use super::events::held;
 use crate::access::Access;
 use crate::answer::{ItemResult, ItemStatus, Summary};
 use crate::app::App;
@@ -65,7 +66,7 @@ pub async fn lineage(
     let workspace = target.find(&app).await?;
     limits::events(&app, access.principal(), 1);
     let submission = match openlineage::parse(&payload.bytes, Some(access.actor()))? {
-        Mapped::Signal(submission) => submission.within(access.within()),
+        Mapped::Signal(submission) => held(&access, *submission)?,
         Mapped::Unrecorded(unrecorded) => {
             tracing::debug!(?unrecorded, "an event that says nothing of a run's life");
             return Ok(StatusCode::CREATED.into_response());
@@ -119,10 +120,13 @@ pub async fn lineage_batch(
     let read: Vec<Result<bool, Failure>> = items
         .into_iter()
         .map(|item| match item {
-            Ok(Mapped::Signal(submission)) => {
-                submissions.push(submission.within(access.within()));
-                Ok(true)
-            }
+            Ok(Mapped::Signal(submission)) => match held(&access, *submission) {
+                Ok(submission) => {
+                    submissions.push(submission);
+                    Ok(true)
+                }
+                Err(error) => Err(Failure::from(&error)),
+            },
             Ok(Mapped::Unrecorded(_)) => Ok(false),
             Err(error) => Err(Failure::from(&error)),
         })

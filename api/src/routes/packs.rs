@@ -95,7 +95,14 @@ pub async fn make_pack(
             return Err(invalid(format!("`operation`: {why}")));
         }
     }
-    let requester = new.requester.unwrap_or_else(|| actor.id.to_string());
+    let own = actor.id.to_string();
+    let other = new.requester.as_ref().is_some_and(|requester| *requester != own);
+    if other && !access.principal().is_administrator() {
+        let detail =
+            "`requester`: only the administrator of the server asks for others; leave it out";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", detail));
+    }
+    let requester = new.requester.unwrap_or(own);
     if requester.len() > 255 || requester.chars().any(char::is_control) {
         return Err(invalid("`requester` must be a name of 255 bytes at most".to_owned()));
     }

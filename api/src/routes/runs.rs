@@ -101,13 +101,15 @@ pub struct FollowUpRequest {
     /// `resolve` or `reopen`.
     #[schema(value_type = String, pattern = "^(resolve|reopen)$")]
     action: FollowUpAction,
-    /// Who says it; the token's owner if left out.
+    /// Who says it; the token's owner if left out, and nobody else but for the administrator of the
+    /// server.
     #[schema(value_type = Option<String>)]
     by: Option<Name>,
     /// More, for people.
     #[schema(value_type = Option<String>)]
     note: Option<Note>,
     /// Why, in a word.
+    #[serde(deserialize_with = "crate::reason::word")]
     #[schema(value_type = String)]
     reason: Name,
 }
@@ -227,7 +229,12 @@ pub async fn follow_up(
     Json(word): Json<FollowUpRequest>,
 ) -> ApiResult<Response> {
     let FollowUpRequest { action, by, note, reason } = word;
-    let by = by.unwrap_or_else(|| access.actor().id.clone());
+    let own = &access.actor().id;
+    if by.as_ref().is_some_and(|by| by != own) && !access.principal().is_administrator() {
+        let detail = "`by`: only the administrator of the server speaks for others; leave it out";
+        return Err(ApiError::new(StatusCode::FORBIDDEN, "forbidden", detail));
+    }
+    let by = by.unwrap_or_else(|| own.clone());
     let word = FollowUpCommand { action, by, note, reason, unless_resolved: true };
     let result = match following_up::say(&app, &access, workspace, run, word).await? {
         Said::NotOffered(reason) => return Err(following_up::not_offered(reason)),

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
 
+use super::events::held;
 use crate::access::Access;
 use crate::answer::ItemResult;
 use crate::app::App;
@@ -67,7 +68,7 @@ pub async fn observe(
     Json(data): Json<Map<String, Value>>,
 ) -> ApiResult<Response> {
     let Parsed { submission, .. } = read(&access, subject, data)?;
-    let submission = submission.within(access.within());
+    let submission = held(&access, submission)?;
     limits::events(&app, access.principal(), 1);
     Ok(app.submit_one(workspace, submission).await?.into_response())
 }

@@ -87,6 +87,7 @@ fn a_fact_is_read_from_the_body_that_the_ledger_stores() {
         stream: Stream::run(RUN),
         sequence: 1,
         actor: None,
+        sender: None,
         source: None,
         event_id: None,
         nonce: [0; 16],

@@ -390,6 +390,7 @@ impl<'a> Draft<'a> {
                 stream,
                 sequence,
                 actor: submission.actor.as_ref(),
+                sender: submission.sender.as_ref(),
                 source: submission.source.as_ref(),
                 event_id: submission.id.as_ref().filter(|_| last).map(|report| &report.id),
                 nonce,

@@ -44,6 +44,9 @@ pub enum Decision {
     Existing(RunId),
 }
 
+/// What `strict` answers to a signal of a run that is not there.
+pub(crate) const NOT_DISPATCHED: &str = "the run has not been dispatched";
+
 /// Why a command on a run is refused. Nothing is recorded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RunRefusal {
@@ -183,7 +186,7 @@ impl Run {
         context: &RunContext<'_>,
     ) -> Result<Decision, RunRefusal> {
         if context.strict {
-            return Err(RunRefusal::StateConflict("the run has not been dispatched"));
+            return Err(RunRefusal::StateConflict(NOT_DISPATCHED));
         }
         let Some(operation) = &signal.named.operation else {
             return Err(RunRefusal::UnknownRun(context.run_id));

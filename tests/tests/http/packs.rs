@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use axum::body::Body;
+use axum::http::{Request, header};
 use rstest::rstest;
 use runledger::exports::Exports;
 use runledger::pack::{self, Order, Recomputed, Scope, recompute};
@@ -294,10 +296,17 @@ async fn a_pack_is_made_in_the_background_as_a_run_of_the_log(#[case] database: 
     exporting(&signed, directory.path());
     let unsigned = signed.service.post_json(PACKS, &json!({})).await;
     assert_eq!(unsigned.problem(404), "no_checkpoint");
-    signed.grow(30).await;
+    signed.grow(28).await;
+    let auditor = json!({"name": "auditor", "role": "auditor", "reason": "audits"});
+    let auditor = signed.service.post_json("/v1/workspaces/main/tokens", &auditor).await.ok(201);
     signed.sign().await;
-    let asked =
-        signed.service.post_json(PACKS, &json!({"requester": "jane@auditors.example"})).await;
+    let jane = json!({"requester": "jane@auditors.example"});
+    let by_auditor = Request::post(PACKS)
+        .header(header::AUTHORIZATION, format!("Bearer {}", auditor["token"].as_str().unwrap()));
+    let by_auditor = by_auditor.body(Body::from(jane.to_string())).unwrap();
+    let forged = signed.service.send(by_auditor).await;
+    assert_eq!(forged.problem(403), "forbidden", "one asks in one's own name");
+    let asked = signed.service.post_json(PACKS, &jane).await;
     let asked = asked.ok(202);
     assert_eq!((&asked["state"], &asked["size"]), (&json!("waiting"), &json!(32)));
     let id = asked["id"].as_str().unwrap();

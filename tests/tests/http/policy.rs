@@ -2,6 +2,7 @@
 
 mod alike;
 mod fuzz;
+mod names;
 pub(crate) mod narrowed;
 mod people;
 mod tokens;

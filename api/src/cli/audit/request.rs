@@ -24,7 +24,7 @@ const PACE: Duration = Duration::from_secs(1);
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  runledger audit request --url https://ledger.example --workspace main --reason 'yearly audit' \
+  runledger audit request --url https://ledger.example --workspace main --reason 'yearly audit' \\
     --output main.zip
   runledger audit request --operation restore.execute --reason 'case 4711' --output restores.zip
 

@@ -18,6 +18,7 @@ use uuid::Uuid;
 use super::{Done, MadeToken};
 use crate::access::{Access, is_taken};
 use crate::app::App;
+use crate::people::RESERVED;
 use crate::problem::{ApiError, ApiResult};
 use crate::token::Secret;
 
@@ -164,6 +165,14 @@ impl Place<'_> {
     /// Takes a token out of use.
     pub(crate) async fn revoke(&self, row: &TokenRow, reason: Note) -> ApiResult<Done> {
         let (store, now) = (self.app.ledger().store(), self.app.ledger().now());
+        if let Some((role @ Role::Owner, _)) = row.grant {
+            let members = store.members(self.workspace).await?;
+            let of =
+                |one: &&Member| one.principal.name == row.holder && one.principal.kind == row.kind;
+            if let Some(holder) = members.iter().find(of).map(|one| one.principal.id) {
+                self.leaves_an_owner(&members, role, holder, Some(row.token)).await?;
+            }
+        }
         let revoked = store.revoke_token(self.workspace, row.token, now).await;
         self.app.directory().changed();
         if !revoked? {
@@ -192,7 +201,7 @@ impl Place<'_> {
             self.may_give(previous, &None)?;
             if previous != role {
                 let members = store.members(self.workspace).await?;
-                self.leaves_an_owner(&members, previous, member.id)?;
+                self.leaves_an_owner(&members, previous, member.id, None).await?;
             }
         }
         let position = self
@@ -226,7 +235,7 @@ impl Place<'_> {
         })?;
         self.may_give(member.role, &None)?;
         let id = member.principal.id;
-        self.leaves_an_owner(&members, member.role, id)?;
+        self.leaves_an_owner(&members, member.role, id, None).await?;
         let taken = async {
             store.revoke_tokens_of(self.workspace, id, now).await?;
             let taken = store.take_grant(self.workspace, id).await?;
@@ -246,12 +255,33 @@ impl Place<'_> {
         Ok(Done { position })
     }
 
-    /// Refuses to take the role from the last owner: the administrator of the server alone could then
-    /// make another one, and so alone may do it.
-    fn leaves_an_owner(&self, members: &[Member], role: Role, id: Uuid) -> ApiResult<()> {
-        let other = |one: &Member| one.role == Role::Owner && one.principal.id != id;
-        let is_administrator = self.access.principal().is_administrator();
-        if role != Role::Owner || is_administrator || members.iter().any(other) {
+    /// Refuses to take the role from the last owner, or the last token: the administrator of the server
+    /// alone could then make another one, and so alone may do it. A program without a token that is
+    /// taken is no owner that could do anything.
+    async fn leaves_an_owner(
+        &self,
+        members: &[Member],
+        role: Role,
+        id: Uuid,
+        token: Option<Uuid>,
+    ) -> ApiResult<()> {
+        if role != Role::Owner || self.access.principal().is_administrator() {
+            return Ok(());
+        }
+        let (store, now) = (self.app.ledger().store(), self.app.ledger().now());
+        let tokens = store.tokens(self.workspace).await?;
+        let speaks = |one: &Member| {
+            let principal = &one.principal;
+            let of = |row: &&TokenRow| row.holder == principal.name && row.kind == principal.kind;
+            principal.kind == PrincipalKind::Person
+                || tokens
+                    .iter()
+                    .filter(of)
+                    .any(|row| row.state(now) == "active" && Some(row.token) != token)
+        };
+        let remains =
+            |one: &&Member| one.role == Role::Owner && (one.principal.id != id || token.is_some());
+        if members.iter().filter(remains).any(speaks) {
             return Ok(());
         }
         let detail = "this is the only owner of the workspace; make somebody else an owner first";
@@ -282,12 +312,14 @@ fn is_plain(name: &Name) -> ApiResult<()> {
     let text = name.as_str();
     let begins = text.bytes().next().is_some_and(|byte| byte.is_ascii_alphanumeric());
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-_@+:/".contains(&byte);
-    if begins && text.bytes().all(plain) && !text.eq_ignore_ascii_case("administrator") {
+    let reserved = RESERVED.iter().any(|name| text.eq_ignore_ascii_case(name));
+    if begins && text.bytes().all(plain) && !reserved {
         return Ok(());
     }
     let detail = format!(
         "{text:?} cannot be the name of a program: use ASCII letters, digits and `. - _ @ + : /`, \
-         begin with a letter or a digit, and do not call it administrator"
+         begin with a letter or a digit, and do not call it as the ledger calls itself: {}",
+        RESERVED.join(", ")
     );
     Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_name", detail))
 }

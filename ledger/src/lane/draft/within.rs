@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::Draft;
 use super::correlated::run_command;
 use crate::event::Stream;
-use crate::run::{Named, Run, RunCommand, RunRefusal};
+use crate::run::{NOT_DISPATCHED, Named, Run, RunCommand, RunRefusal};
 use crate::submission::{Command, Refusal, Submission};
 use crate::words::{Name, RunId};
 
@@ -38,20 +38,30 @@ impl Draft<'_> {
         }
         let id = stream.and_then(|stream| stream.run_id());
         let run = id.and_then(|id| self.known_run(id));
-        match (run, id, run_command(&submission.command)) {
-            (Some(run), _, _) if is_inside(within, run.environment.as_ref()) => None,
-            (Some(_), Some(id), _) => Some(Refusal::Run(RunRefusal::UnknownRun(id))),
-            (None, _, Some(command)) => {
-                let opened = opens(command)?;
-                let inside = is_inside(within, opened.environment.as_ref());
-                (!inside).then_some(Refusal::OutsideEnvironments)
-            }
-            (_, _, _) => Some(Refusal::OutsideEnvironments),
+        if run.is_some_and(|run| is_inside(within, run.environment.as_ref())) {
+            return None;
         }
+        let (Some(id), Some(command)) = (id, run_command(&submission.command)) else {
+            return Some(Refusal::OutsideEnvironments);
+        };
+        // What a command says of itself is looked at before it is known whether there is a run.
+        let opened = opens(command);
+        if opened.is_some_and(|opened| !is_inside(within, opened.environment.as_ref())) {
+            return Some(Refusal::OutsideEnvironments);
+        }
+        run.map(|_| Refusal::Run(unknown(id, command, submission.strict)))
     }
 
     fn known_run(&self, id: RunId) -> Option<&Run> {
         self.runs.get(&id).filter(|run| run.exists())
+    }
+}
+
+/// What is answered of a run that is not there, and so of one that is hidden.
+fn unknown(id: RunId, command: &RunCommand, strict: bool) -> RunRefusal {
+    match command {
+        RunCommand::Signal(_) if strict => RunRefusal::StateConflict(NOT_DISPATCHED),
+        _ => RunRefusal::UnknownRun(id),
     }
 }
 

@@ -107,7 +107,7 @@ async fn an_administrator_makes_no_owner_and_is_named_in_the_log() {
     ask(&service, &admin, "POST", TOKENS, &viewer).await.ok(201);
     let other = json!({"name": "tv", "role": "operator", "reason": "more"}).to_string();
     assert_eq!(ask(&service, &admin, "POST", TOKENS, &other).await.problem(409), "other_role");
-    for name in [" ci", "a b", "-ci", "cі", "Administrator"] {
+    for name in [" ci", "a b", "-ci", "cі", "Administrator", "system"] {
         let new = json!({"name": name, "role": "viewer", "reason": "r"}).to_string();
         assert_eq!(ask(&service, &admin, "POST", TOKENS, &new).await.problem(422), "invalid_name");
     }
@@ -136,6 +136,11 @@ async fn a_workspace_keeps_an_owner_but_for_the_administrator_of_the_server() {
     for (path, body) in [(members.to_owned(), &viewer), (remove("owner-all"), &because)] {
         assert_eq!(ask(&service, &one, "POST", &path, body).await.problem(409), "last_owner");
     }
+    // The only token of the only owner is as good as the owner.
+    let listed = service.get(TOKENS).await.ok(200);
+    let id = listed["items"][0]["id"].as_str().unwrap();
+    let path = format!("{TOKENS}/{id}/revoke");
+    assert_eq!(ask(&service, &one, "POST", &path, &because).await.problem(409), "last_owner");
     assert_eq!(service.size().await, size);
     let two = json!({"name": "two", "role": "owner", "reason": "r"}).to_string();
     let made = ask(&service, &one, "POST", TOKENS, &two).await.ok(201);
