@@ -97,13 +97,14 @@ pub(crate) fn sentence(gap: &Gap, anchors: &Anchors, data_dir: &Path) -> String 
             format!(
                 "the log {log} {signed}, as {} says, and it is not in the database: it was wiped, or \
                  this is another database than before. Put the database back, or name the data \
-                 directory of this one; if that log is lost for good, say so with {ACCEPT} --lost {log}",
+                 directory of this one; if that log is lost for good, say so with \
+                 `runledger database accept --lost {log}`",
                 anchors.file(*log).display()
             )
         }
         Gap::Removed { log } => format!(
-            "what was signed of the log {log} was written down in {}, and that file is gone: put it \
-             back from a backup, or have the log checked against its last checkpoint and accepted \
+            "what was signed of the log {log} was written down in {}, and that file is gone or empty: \
+             put it back from a backup, or have the log checked against its last checkpoint and accepted \
              with {ACCEPT}",
             anchors.file(*log).display()
         ),

@@ -59,10 +59,15 @@ impl Signer {
         let is_there = |log: &WorkspaceId| there.iter().any(|(id, _)| id == log);
         let (written, removed) = (self.anchors.logs().await?, self.anchors.removed().await?);
         let mut gaps = Vec::new();
-        for log in written.iter().filter(|log| !is_there(log)) {
-            // A file that holds nothing yet is of a log that was never signed.
-            if let Some(seen) = self.anchors.last(*log).await? {
-                gaps.push(Gap::Gone { log: *log, signed: Some(seen.size) });
+        for log in written.iter().copied() {
+            match self.anchors.last(log).await? {
+                Some(_) if is_there(&log) => {}
+                Some(seen) => gaps.push(Gap::Gone { log, signed: Some(seen.size) }),
+                // A file that holds nothing is of a log that was never signed, or was emptied.
+                None => {
+                    let last = self.store.last_checkpoint(log).await.map_err(SignError::Store)?;
+                    gaps.extend(last.map(|_| Gap::Removed { log }));
+                }
             }
         }
         gaps.extend(removed.iter().map(|log| match is_there(log) {

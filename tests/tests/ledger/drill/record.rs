@@ -37,7 +37,12 @@ async fn what_is_missing_on_either_side_is_named(bed: Bed) {
     drill.anchors.add(other, seen, Moment::from_micros(1)).await.unwrap();
     let gone = [Gap::Gone { log: other, signed: Some(9) }];
     assert_eq!(drill.signer.gaps().await.unwrap(), gone);
-    // A file that is gone, while others are there.
+    // A file that was emptied, and one that is gone, while others are there.
+    let written = std::fs::read(drill.anchors.file(log)).unwrap();
+    std::fs::write(drill.anchors.file(log), "").unwrap();
+    let gaps = drill.signer.gaps().await.unwrap();
+    assert!(gaps.contains(&gone[0]) && gaps.contains(&Gap::Removed { log }), "{gaps:?}");
+    std::fs::write(drill.anchors.file(log), written).unwrap();
     std::fs::remove_file(drill.anchors.file(log)).unwrap();
     let gaps = drill.signer.gaps().await.unwrap();
     assert_eq!(gaps, [gone[0].clone(), Gap::Removed { log }]);
