@@ -271,6 +271,7 @@ col-last-ten = Last ten
 col-active = Active runs
 col-open-runs = Open runs
 col-open-items = Things to do
+col-oldest = Oldest
 col-runs = Runs
 col-run = Run
 col-environment = Environment
