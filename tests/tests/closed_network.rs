@@ -99,14 +99,16 @@ async fn ask_everything(database_url: Option<&str>) {
     let item = items["items"][0]["key"].as_str().unwrap();
     let mut asked = 0;
     for (path, operations) in api["paths"].as_object().unwrap() {
-        let parameters = &operations["get"]["parameters"];
-        if !parameters.to_string().contains("as_of") {
+        let parameters = operations["get"]["parameters"].to_string();
+        if !parameters.contains("as_of") {
             continue;
         }
         let path = path.replace("{workspace}", "main").replace("{run}", RUN);
         let path = path.replace("{item}", item);
         // At position 3 the first run had failed.
-        for when in [format!("after={last}"), format!("as_of={last}"), "as_of=3".to_owned()] {
+        let after = parameters.contains("\"after\"").then(|| format!("after={last}"));
+        let moments = [format!("as_of={last}"), "as_of=3".to_owned()];
+        for when in moments.into_iter().chain(after) {
             get(format!("{}{path}?{when}", server.url)).await;
             asked += 1;
         }

@@ -165,7 +165,7 @@ async fn the_shell_can_tell_who_is_at_fault() {
 #[tokio::test]
 async fn the_only_workspace_is_meant_and_of_several_one_must_be_named() {
     let stand = Stand::on(None).await;
-    stand.post("workspaces", json!({ "name": "other" })).await;
+    stand.post("workspaces", json!({ "name": "other", "reason": "grows" })).await;
     let output = stand.ask(&["runs", "list"]).await;
     assert_eq!(output.status.code(), Some(2));
     assert!(err(&output).contains("main, other; name one with --workspace"), "{}", err(&output));
