@@ -34,7 +34,8 @@ impl Served {
         let program = program.to_str().context("this program has a strange name")?;
         let server = match &site.url {
             StoreUrl::Postgres(url) => {
-                let directory = stand.directory()?.keep();
+                // The same for every server of the site: it holds the key that signs its log.
+                let directory = stand.files().join(site.workspace.to_string());
                 ServerProcess::start(program, &directory, Some(url)).await?
             }
             StoreUrl::SqliteFile(file) | StoreUrl::SqliteScratch(file) => {
