@@ -15,6 +15,7 @@ use tokio::sync::{Semaphore, watch};
 use uuid::Uuid;
 
 use crate::access::{Directory, Principal};
+use crate::administrator;
 use crate::answer::{ItemResult, Summary};
 use crate::cosigners::Cosigners;
 use crate::erasing::Erasing;
@@ -83,7 +84,7 @@ impl App {
         administrator: TokenHash,
         default_workspace: WorkspaceName,
     ) -> Result<Self, WordError> {
-        let actor = Actor { id: Name::new("administrator")?, kind: Name::new("token")? };
+        let actor = Actor { id: Name::new(administrator::NAME)?, kind: Name::new("token")? };
         let store = projections.ledger().store().clone();
         let inner = Inner {
             directory: Directory::new(store.clone()),

@@ -26,6 +26,7 @@ mod queues;
 mod reading;
 mod replay;
 mod runs;
+mod said;
 mod scenario;
 mod serve;
 mod table;

@@ -6,6 +6,7 @@
 
 pub mod access;
 pub mod adapters;
+mod administrator;
 pub mod answer;
 pub mod app;
 pub mod archived;

@@ -27,6 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::adapters::{Adapters, SourceFault};
+use crate::administrator;
 use crate::app::App;
 use crate::cosigners::{Cosigners, Cosigning};
 use crate::exports::Exports;
@@ -113,7 +114,10 @@ impl Server {
         // Before anything is recorded: a log that is not what was signed takes nothing.
         signing.round().await;
         let adapters = Adapters::set_up(&settings.adapters, &catalog)?;
-        ensure_workspace(&ledger, &settings.workspace, &catalog).await?;
+        let was_there = ensure_workspace(&ledger, &settings.workspace, &catalog).await?;
+        if was_there && administrator.made {
+            administrator::tell_of_new(&ledger, &settings.workspace, &entropy).await?;
+        }
         check_adapters(&adapters, &ledger).await?;
         let address = settings.listen;
         let listener = TcpListener::bind(address).await.map_err(|error| {
@@ -130,7 +134,7 @@ impl Server {
         .await?;
         let reconciler = Reconciler::new(projections.clone(), adapters.registry, entropy);
         let workspace = settings.workspace.clone();
-        let app = App::new(projections, reconciler, administrator, workspace)?;
+        let app = App::new(projections, reconciler, administrator.hash, workspace)?;
         let app = app.looking_at_the_database(settings.waived.clone());
         app.set_token_file(settings.token_file());
         app.set_catalog(catalog);
@@ -343,22 +347,27 @@ fn cosigning(settings: &Settings, app: &App) -> anyhow::Result<Option<Cosigning>
     Ok(Some(Cosigning::new(app.ledger().clone(), cosigners)?))
 }
 
-/// Makes the workspace that requests without one mean, if there is none of that name.
+/// Makes the workspace that requests without one mean, if there is none of that name. Whether it was
+/// there.
 pub(crate) async fn ensure_workspace(
     ledger: &Ledger,
     name: &WorkspaceName,
     catalog: &Catalog,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<bool> {
     if ledger.store().workspace_by_name(name.as_str()).await?.is_some() {
-        return Ok(());
+        return Ok(true);
     }
-    let because =
-        (Actor { id: Name::new("server")?, kind: Name::new("system")? }, Note::new(FIRST)?);
+    let because = (itself()?, Note::new(FIRST)?);
     match ledger.create_workspace_for(name.name(), catalog, Some(because)).await {
         // Another server over the same database was faster.
-        Ok(_) | Err(CreateError::Exists(_)) => Ok(()),
+        Ok(_) | Err(CreateError::Exists(_)) => Ok(false),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Who does what the server does by itself.
+pub(crate) fn itself() -> anyhow::Result<Actor> {
+    Ok(Actor { id: Name::new("server")?, kind: Name::new("system")? })
 }
 
 /// Refuses adapters that do not fit the catalogs in force, or that could write to what they read. A

@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use runledger_ledger::access::{AccessChange, KeyRotated};
+use runledger_ledger::access::AccessChange;
 use runledger_ledger::checkpoints::{Anchors, Fork, Keys, SignError, Signer};
 use runledger_ledger::event::Actor;
 use runledger_ledger::ledger::Ledger;
@@ -15,11 +15,10 @@ use runledger_ledger::submission::{Answer, Command, Submission};
 use runledger_ledger::time::Span;
 use runledger_ledger::words::{Name, WorkspaceId};
 use runledger_ledger::workspace::WorkspaceCommand;
-use runledger_proof::note::{Note, VerifierKey};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use crate::signing_key::KeySource;
+use crate::signing_key::{KeySource, changed_since};
 
 /// How often the logs are looked at. With what a look takes, a checkpoint is never more than ten
 /// seconds behind.
@@ -42,7 +41,7 @@ pub struct Signing {
     /// The keys that were in force then.
     keys: Option<Keys>,
     /// Of which keys the log was told last.
-    told: HashMap<WorkspaceId, Vec<u32>>,
+    told: HashMap<WorkspaceId, Vec<String>>,
 }
 
 impl Signing {
@@ -132,30 +131,19 @@ impl Signing {
     async fn rotated(&mut self, workspace: WorkspaceId, keys: &Keys) -> Result<bool, SignError> {
         let last = self.ledger.writing_store().last_checkpoint(workspace).await;
         let Some(last) = last.map_err(SignError::Store)? else { return Ok(true) };
-        let Ok(note) = Note::parse(&last.note) else { return Ok(true) };
-        let (origin, verifiers) = (keys.origin(workspace), keys.verifiers(workspace));
-        let signed: Vec<u32> = note
-            .signatures
-            .iter()
-            .filter(|signature| signature.name == origin)
-            .map(|signature| signature.id)
-            .collect();
-        let now: Vec<u32> = verifiers.iter().map(VerifierKey::id).collect();
-        let added = verifiers.iter().filter(|key| !signed.contains(&key.id()));
-        let added: Vec<String> = added.map(ToString::to_string).collect();
-        let retired = signed.iter().filter(|id| !now.contains(id));
-        let retired: Vec<String> = retired.map(|id| format!("{id:08x}")).collect();
-        let nothing = added.is_empty() && retired.is_empty();
+        let Some(rotated) = changed_since(&last.note, keys, workspace, None) else {
+            return Ok(true);
+        };
+        let now = rotated.keys.clone();
         // Said already, by this server, and not signed since.
-        if nothing || self.told.get(&workspace) == Some(&now) {
+        if self.told.get(&workspace) == Some(&now) {
             return Ok(true);
         }
-        let all: Vec<String> = verifiers.iter().map(ToString::to_string).collect();
+        // Or by whoever replaced them, with a reason.
         let told = self.signer.told(workspace).await.map_err(SignError::Store)?;
-        if told.is_some_and(|told| told.keys == all) {
+        if told.is_some_and(|told| told.keys == now) {
             return Ok(true);
         }
-        let rotated = KeyRotated { added, keys: all, retired, reason: None };
         let rotated = AccessChange::KeyRotated(rotated);
         let command = Command::Workspace(WorkspaceCommand::NoteAccess(rotated));
         let (Ok(id), Ok(kind)) = (Name::new("signer"), Name::new("system")) else {

@@ -5,8 +5,12 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use runledger_ledger::access::KeyRotated;
 use runledger_ledger::checkpoints::{Keys, KeysError};
 use runledger_ledger::clock::Entropy;
+use runledger_ledger::words::{Note, WorkspaceId};
+use runledger_proof::checkpoint::Checkpoint;
+use runledger_proof::note::Note as Signed;
 
 use crate::private::{self, others_may_read};
 
@@ -99,9 +103,57 @@ impl KeySource {
     /// # Errors
     /// If the file cannot be written.
     pub fn write(&self, keys: &Keys) -> Result<(), KeyError> {
-        let KeySource::File(path) = self else { return Ok(()) };
-        write(path, &keys.to_secret_text()).map_err(|error| KeyError::File(path.clone(), error))
+        self.prepare(keys)?.put()
     }
+
+    /// Writes other keys beside the file, where nobody signs with them yet.
+    ///
+    /// # Errors
+    /// If they cannot be written.
+    pub fn prepare(&self, keys: &Keys) -> Result<Prepared, KeyError> {
+        let KeySource::File(path) = self else { return Ok(Prepared(None)) };
+        write_beside(path, &keys.to_secret_text())
+            .map_err(|error| KeyError::File(path.clone(), error))?;
+        Ok(Prepared(Some(path.clone())))
+    }
+}
+
+/// Keys that are written, and not in their place yet.
+#[must_use = "nobody signs with them until they are put in place"]
+#[derive(Debug)]
+pub struct Prepared(Option<PathBuf>);
+
+impl Prepared {
+    /// Puts them in the place of those in the file, at once and whole.
+    ///
+    /// # Errors
+    /// If the file cannot be written: the keys before are in it still.
+    pub fn put(self) -> Result<(), KeyError> {
+        let Some(path) = self.0 else { return Ok(()) };
+        std::fs::rename(beside(&path), &path).map_err(|error| KeyError::File(path, error))
+    }
+}
+
+/// What changes of a log when `keys` sign it on after `last`, a signed checkpoint; none if they are
+/// those that signed it, or it cannot be read.
+pub fn changed_since(
+    last: &[u8],
+    keys: &Keys,
+    log: WorkspaceId,
+    reason: Option<Note>,
+) -> Option<KeyRotated> {
+    let note = Signed::parse(last).ok()?;
+    let origin = Checkpoint::parse(&note.text).ok()?.origin;
+    let signed = note.signatures.iter().filter(|one| one.name == origin);
+    let signed: Vec<u32> = signed.map(|one| one.id).collect();
+    let verifiers = keys.verifiers(log);
+    let added = verifiers.iter().filter(|key| !signed.contains(&key.id()));
+    let added: Vec<String> = added.map(ToString::to_string).collect();
+    let retired = signed.iter().filter(|id| verifiers.iter().all(|key| key.id() != **id));
+    let retired: Vec<String> = retired.map(|id| format!("{id:08x}")).collect();
+    let all = verifiers.iter().map(ToString::to_string).collect();
+    let same = added.is_empty() && retired.is_empty();
+    (!same).then_some(KeyRotated { added, keys: all, retired, reason })
 }
 
 impl fmt::Display for KeySource {
@@ -122,12 +174,14 @@ impl fmt::Debug for KeySource {
     }
 }
 
-fn write(path: &Path, text: &str) -> io::Result<()> {
-    let beside = path.with_extension("new");
-    let mut file = private::create(&beside)?;
+fn beside(path: &Path) -> PathBuf {
+    path.with_extension("new")
+}
+
+fn write_beside(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = private::create(&beside(path))?;
     file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    std::fs::rename(&beside, path)
+    file.sync_all()
 }
 
 #[cfg(test)]

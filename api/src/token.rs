@@ -64,8 +64,17 @@ pub enum TokenError {
     Entropy(#[from] NoEntropy),
 }
 
-/// The hash of the token in the file at `path`. Makes both if there is no token yet.
-pub fn load_or_make(path: &Path, entropy: &Entropy) -> Result<TokenHash, TokenError> {
+/// The token that a server takes from its administrator.
+#[derive(Clone, Copy, Debug)]
+pub struct Administrators {
+    /// What it is known by.
+    pub hash: TokenHash,
+    /// Whether it was made just now, because there was none.
+    pub made: bool,
+}
+
+/// The token in the file at `path`. Makes both if there is no token yet.
+pub fn load_or_make(path: &Path, entropy: &Entropy) -> Result<Administrators, TokenError> {
     let failed = |error| TokenError::File(path.to_owned(), error);
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
@@ -76,7 +85,7 @@ pub fn load_or_make(path: &Path, entropy: &Entropy) -> Result<TokenHash, TokenEr
     if text.trim().is_empty() {
         let token = make(entropy)?;
         write(path, &token).map_err(failed)?;
-        return Ok(TokenHash::of(&token));
+        return Ok(Administrators { hash: TokenHash::of(&token), made: true });
     }
     if others_may_read(path).map_err(failed)? {
         tracing::warn!(
@@ -85,7 +94,9 @@ pub fn load_or_make(path: &Path, entropy: &Entropy) -> Result<TokenHash, TokenEr
         );
     }
     match text.trim() {
-        token if token.starts_with(PREFIX) => Ok(TokenHash::of(token)),
+        token if token.starts_with(PREFIX) => {
+            Ok(Administrators { hash: TokenHash::of(token), made: false })
+        }
         _ => Err(TokenError::NoToken(path.to_owned())),
     }
 }
@@ -122,11 +133,12 @@ mod tests {
     fn the_token_is_made_once_and_only_its_owner_can_read_it() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("admin-token");
-        load_or_make(&path, &Entropy::system()).unwrap();
+        assert!(load_or_make(&path, &Entropy::system()).unwrap().made);
         let token = std::fs::read_to_string(&path).unwrap();
         assert_eq!(token.trim().len(), PREFIX.len() + 2 * BYTES);
         assert!(!others_may_read(&path).unwrap());
-        let again = load_or_make(&path, &Entropy::system()).unwrap();
+        let Administrators { hash: again, made } = load_or_make(&path, &Entropy::system()).unwrap();
+        assert!(!made);
         assert!(again.matches(token.trim()));
         assert!(!again.matches(PREFIX));
         assert!(!format!("{again:?}").contains(&hex::encode(again.0)));

@@ -102,9 +102,12 @@ impl From<Named> for Stream {
 /// Somebody else approved it.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Approved {
-    /// More, for people.
+    /// What was said before approvals needed a reason.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<Note>,
+    /// Why, in the words of whoever approved it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Note>,
 }
 
 /// Which bodies give way to which tombstones.

@@ -187,8 +187,11 @@ pub(super) fn roles(command: &Roles) -> anyhow::Result<Answer> {
                 });
                 hold(&mut body, &grant.environments);
                 grant.which.say(&mut body);
-                let what = format!("{} has the role {} now", grant.name, grant.role);
-                done(&grant.because.connection, &["members"], &body, &what).await
+                let connected = grant.because.connection.connect(None).await?;
+                let answer = send(&connected, &["members"], &body).await?;
+                let Granted { name, kind } = serde_json::from_str(&answer)?;
+                output::line(format!("the {kind} {name} has the role {} now", grant.role));
+                Ok(Answer::Yes)
             }
             Roles::Remove(remove) => {
                 let mut body = json!({ "reason": remove.because.reason });
@@ -207,6 +210,13 @@ impl Which {
             body["kind"] = json!(kind);
         }
     }
+}
+
+/// Who was given a role.
+#[derive(Deserialize)]
+struct Granted {
+    name: String,
+    kind: String,
 }
 
 fn hold(body: &mut Value, environments: &[String]) {

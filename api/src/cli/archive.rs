@@ -8,15 +8,16 @@ use runledger_ledger::archive::{self, Archive, ArchiveState, Order, Until};
 use runledger_ledger::event::Actor;
 use runledger_ledger::store::{Store, StoreUrl};
 use runledger_ledger::time::{Moment, Span};
-use runledger_ledger::words::{Name, Note, WorkspaceId};
+use runledger_ledger::words::{Note, WorkspaceId};
 use runledger_projections::Projections;
 use runledger_proof::archive::{ArchiveError, Verified};
 use serde::Serialize;
 
 use super::maintenance::{Database, Which};
 use super::progress::Bar;
+use super::said::Said;
 use super::table::{Cell, Row, Table};
-use super::{Answer, Unusable, block_on, output};
+use super::{Answer, block_on, output};
 use crate::server;
 use crate::signing_key::KeySource;
 
@@ -94,12 +95,8 @@ pub(super) struct Change {
     which: Which,
     #[command(flatten)]
     database: Database,
-    /// Who does it
-    #[arg(long, value_name = "NAME")]
-    by: String,
-    /// Why. It stays in the log for ever
-    #[arg(long)]
-    reason: String,
+    #[command(flatten)]
+    said: Said,
     /// The ledger's PostgreSQL database, as a role that is a member of runledger_eraser
     #[arg(long, value_name = "URL", env = "RUNLEDGER_ERASER_URL", hide_env_values = true)]
     eraser_url: Option<String>,
@@ -217,10 +214,7 @@ struct Changing {
 
 impl Changing {
     async fn begin(change: &Change) -> anyhow::Result<Changing> {
-        let unusable = |what: &str, error| Unusable(format!("{what} {error}"));
-        let by = Name::new(&change.by).map_err(|error| unusable("--by", error))?;
-        let reason = Note::new(&change.reason).map_err(|error| unusable("--reason", error))?;
-        let actor = Actor { id: by, kind: Name::new("user")? };
+        let (actor, reason) = change.said.checked()?;
         let projections = change.database.open().await?;
         let (workspace, name) = change.which.one(projections.ledger().store()).await?;
         let eraser = match &change.eraser_url {

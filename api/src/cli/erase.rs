@@ -68,9 +68,9 @@ pub(super) struct Request {
 pub(super) struct Approve {
     /// Its id, as `runledger erase list` shows it
     erasure: Uuid,
-    /// More, for the log
+    /// Why. It stays in the log for ever: name nobody
     #[arg(long)]
-    note: Option<String>,
+    reason: String,
     #[command(flatten)]
     connection: Connection,
 }
@@ -113,7 +113,7 @@ pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
             Command::Request(request) => ask(request).await,
             Command::Approve(approve) => {
                 let connected = approve.connection.connect(None).await?;
-                let body = json!({ "note": approve.note });
+                let body = json!({ "reason": approve.reason });
                 let id = approve.erasure.to_string();
                 let approved = send(&connected, &["erasures", &id, "approve"], &body).await?;
                 output::line(format!(

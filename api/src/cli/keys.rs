@@ -3,12 +3,18 @@
 mod replace;
 
 use anyhow::Context;
+use runledger_ledger::access::AccessChange;
 use runledger_ledger::checkpoints::Keys;
 use runledger_ledger::clock::Entropy;
+use runledger_ledger::event::Actor;
+use runledger_ledger::ledger::Ledger;
+use runledger_ledger::words::{Note, WorkspaceId};
 
+use super::database::note;
 use super::maintenance::{Database, Which};
+use super::said::Said;
 use super::{Answer, Unusable, block_on, output};
-use crate::signing_key::{KeySource, NAME};
+use crate::signing_key::{KeySource, NAME, changed_since};
 
 /// What to do with the keys.
 #[derive(Debug, clap::Subcommand)]
@@ -63,27 +69,26 @@ pub(super) struct New {
 /// `retire` takes keys from what signs, and from what `keys list --policy` prints. Whoever verifies what
 /// was signed before (checkpoints, packs, receipts) needs the lines of the old keys all the same: keep
 /// them in policy files, and add the new one to them.
+///
+/// The log of every workspace says so, with who did it and why, before the keys are put in place.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  runledger keys rotate --by Ada --reason 'the yearly change'
+  runledger keys retire --by Ada --reason 'everybody has the new policy'")]
 pub(super) struct Change {
     #[command(flatten)]
     database: Database,
+    #[command(flatten)]
+    said: Said,
 }
 
 pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
     match command {
         Command::List(list) => self::list(list),
         Command::New(new) => self::new(new),
-        Command::Rotate(change) => self::change(&change.database, |keys| {
-            let newer = Keys::make(keys.name(), &Entropy::system())?;
-            Ok(keys.rotate(newer)?)
-        }),
-        Command::Retire(change) => {
-            let done = self::change(&change.database, |keys| Ok(keys.newest()))?;
-            output::note(
-                "keep the lines of retired keys in policy files: what they signed is verified by them",
-            );
-            Ok(done)
-        }
+        Command::Rotate(change) => block_on(rotate(change)),
+        Command::Retire(change) => block_on(retire(change)),
         Command::Replace(replace) => replace::run(replace),
     }
 }
@@ -134,22 +139,67 @@ fn new(new: &New) -> anyhow::Result<Answer> {
     Ok(Answer::Yes)
 }
 
-fn change(
-    database: &Database,
-    change: impl FnOnce(Keys) -> anyhow::Result<Keys>,
-) -> anyhow::Result<Answer> {
-    let source = source(database)?;
-    let KeySource::File(path) = &source else {
+async fn rotate(change: &Change) -> anyhow::Result<Answer> {
+    let (source, keys) = present(change)?;
+    let newer = Keys::make(keys.name(), &Entropy::system())?;
+    replace_by(change, &source, keys.rotate(newer)?).await
+}
+
+async fn retire(change: &Change) -> anyhow::Result<Answer> {
+    let (source, keys) = present(change)?;
+    let (all, newest) = (keys.to_secret_text(), keys.newest());
+    if newest.to_secret_text() == all {
+        output::line(format!("there is one key in {source}; nothing is to be retired"));
+        return Ok(Answer::Yes);
+    }
+    let done = replace_by(change, &source, newest).await?;
+    output::note(
+        "keep the lines of retired keys in policy files: what they signed is verified by them",
+    );
+    Ok(done)
+}
+
+/// The keys that are in the file.
+fn present(change: &Change) -> anyhow::Result<(KeySource, Keys)> {
+    let source = source(&change.database)?;
+    if let KeySource::Environment(_) = source {
         let why = "the keys are in the environment; make one with `runledger keys new --print`, \
                    and put it before the present ones, or instead of them";
         return Err(Unusable(why.to_owned()).into());
-    };
-    source.write(&change(source.load()?)?)?;
-    output::line(format!(
-        "the keys in {} were replaced; see `runledger keys list`",
-        path.display()
-    ));
+    }
+    let keys = source.load()?;
+    Ok((source, keys))
+}
+
+/// Has every log say that other keys sign it from here on, and puts them in place. In this order: what
+/// is done is never without its reason, and a server that takes the keys up has nothing left to say.
+async fn replace_by(change: &Change, source: &KeySource, keys: Keys) -> anyhow::Result<Answer> {
+    let (actor, reason) = change.said.checked()?;
+    let projections = change.database.open().await?;
+    let ledger = projections.ledger();
+    let prepared = source.prepare(&keys)?;
+    for (log, _) in ledger.store().workspaces().await? {
+        say(ledger, log, &keys, (&actor, &reason)).await?;
+    }
+    ledger.store().close().await;
+    prepared.put()?;
+    output::line(format!("the keys in {source} were replaced; see `runledger keys list`"));
     Ok(Answer::Yes)
+}
+
+/// Has a log say that other keys sign it than those that signed it last. One that was never signed has
+/// nothing to say.
+async fn say(
+    ledger: &Ledger,
+    log: WorkspaceId,
+    keys: &Keys,
+    (actor, reason): (&Actor, &Note),
+) -> anyhow::Result<()> {
+    let Some(last) = ledger.store().last_checkpoint(log).await? else { return Ok(()) };
+    match changed_since(&last.note, keys, log, Some(reason.clone())) {
+        Some(rotated) => note(ledger, log, AccessChange::KeyRotated(rotated), actor).await,
+        None => Ok(()),
+    }
 }
 
 fn source(database: &Database) -> anyhow::Result<KeySource> {

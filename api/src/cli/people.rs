@@ -214,7 +214,10 @@ async fn add(added: &Added) -> anyhow::Result<Answer> {
     }
     send(&added.because.connection, &["v1", "people"], &body).await?;
     output::line(format!("{} can sign in now", added.name));
-    output::note("They have no role yet: runledger roles grant NAME ROLE --reason …");
+    output::note(format!(
+        "They have no role yet: runledger roles grant {} ROLE --workspace NAME --reason …",
+        added.name
+    ));
     Ok(Answer::Yes)
 }
 

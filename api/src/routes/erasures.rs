@@ -54,12 +54,13 @@ pub struct NewErasure {
 }
 
 /// An approval.
-#[derive(Clone, Debug, Default, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
+#[derive(Clone, Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Approval {
-    /// More, for people.
-    #[schema(value_type = Option<String>)]
-    note: Option<Note>,
+    /// Why. It stays in the log for ever.
+    #[schema(value_type = String)]
+    #[serde(deserialize_with = "crate::reason::said")]
+    reason: Note,
 }
 
 /// An erasure, as it stands.
@@ -228,7 +229,7 @@ pub async fn approve_erasure(
     Json(approval): Json<Approval>,
 ) -> ApiResult<axum::Json<ErasureView>> {
     let (ledger, actor) = (app.ledger(), access.actor());
-    let approved = erasure::approve(ledger, workspace, erasure, approval.note, actor).await?;
+    let approved = erasure::approve(ledger, workspace, erasure, approval.reason, actor).await?;
     Ok(axum::Json(view(&app, &approved, Stand::default())))
 }
 

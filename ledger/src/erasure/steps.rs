@@ -261,7 +261,7 @@ pub async fn approve(
     ledger: &Ledger,
     workspace: WorkspaceId,
     id: Uuid,
-    words: Option<Note>,
+    reason: Note,
     actor: &Actor,
 ) -> Result<Erasure, ErasureError> {
     let erasure = load(ledger.store(), workspace, id).await?;
@@ -273,7 +273,7 @@ pub async fn approve(
     if erasure.requested_by.as_ref().is_none_or(|asked| asked.id == actor.id) {
         return Err(ErasureError::SamePerson);
     }
-    let approved = ErasureEvent::Approved(Approved { note: words });
+    let approved = ErasureEvent::Approved(Approved { note: None, reason: Some(reason) });
     note(ledger, workspace, (id, erasure.events), approved, actor).await?;
     load(ledger.store(), workspace, id).await
 }

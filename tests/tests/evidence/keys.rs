@@ -5,6 +5,11 @@ use serde_json::{Value, json};
 
 use crate::{Audit, end, keep};
 
+pub(crate) const ROTATE: [&str; 6] =
+    ["keys", "rotate", "--by", "Ada", "--reason", "the yearly change"];
+pub(crate) const RETIRE: [&str; 6] =
+    ["keys", "retire", "--by", "Bert", "--reason", "all have the policy"];
+
 #[tokio::test]
 async fn keys_are_rotated_with_an_overlap_and_then_retired() {
     let audit = Audit::new().await;
@@ -15,14 +20,19 @@ async fn keys_are_rotated_with_an_overlap_and_then_retired() {
     };
     let first = keys().await;
     assert_eq!(first.len(), 1);
-    Audit::check(audit.says(&["keys", "rotate"]).await, 0, "replaced");
+    Audit::check(audit.says(&["keys", "rotate"]).await, 2, "--by <NAME>");
+    let blank = audit.says(&["keys", "rotate", "--by", "Ada", "--reason", " "]).await;
+    Audit::check(blank, 2, "a reason of blanks says nothing");
+    assert_eq!(keys().await, first, "nothing was done without a reason");
+    Audit::check(audit.says(&ROTATE).await, 0, "replaced");
     let both = keys().await;
     assert_eq!((both.len(), &both[1]), (2, &first[0]));
     end(audit.serve().await).await;
     // The log says so, in one event. Who trusts the old key and who trusts the new one both can go on.
     let said = audit.says(&["verify", "database", "--policy", "trust.policy"]).await;
     Audit::check(said, 0, "vouches for 603");
-    Audit::check(audit.says(&["keys", "retire"]).await, 0, "replaced");
+    Audit::check(audit.says(&RETIRE).await, 0, "replaced");
+    Audit::check(audit.says(&RETIRE).await, 0, "nothing is to be retired");
     assert_eq!(keys().await, both[..1]);
     let policy = audit.ask(&["keys", "list", "--policy"]).await;
     std::fs::write(audit.path("new.policy"), &policy.stdout).unwrap();
@@ -95,15 +105,16 @@ async fn the_log_says_which_keys_sign_it_and_who_made_a_pack() {
     };
     let old = keys().await;
     assert!(events(0).await.is_empty(), "nothing was replaced");
-    assert!(audit.ask(&["keys", "rotate"]).await.status.success());
+    assert!(audit.ask(&ROTATE).await.status.success());
     let both = keys().await;
     assert_eq!((both.len(), &both[1..]), (2, &old[..]));
     let rotated = events(602).await;
     assert_eq!(rotated.len(), 1, "once: {rotated:?}");
     assert_eq!(rotated[0]["data"]["added"], json!([both[0]]));
     assert_eq!(rotated[0]["data"]["keys"], json!(both));
-    assert_eq!(rotated[0]["actor"], json!({"id": "signer", "kind": "system"}));
-    assert!(audit.ask(&["keys", "retire"]).await.status.success());
+    assert_eq!(rotated[0]["data"]["reason"], "the yearly change");
+    assert_eq!(rotated[0]["actor"], json!({"id": "Ada", "kind": "user"}));
+    assert!(audit.ask(&RETIRE).await.status.success());
 
     let export =
         ["audit", "export", "-o", "main.zip", "--requester", "Jane", "--reason", "a review"];
@@ -114,7 +125,9 @@ async fn the_log_says_which_keys_sign_it_and_who_made_a_pack() {
     let rotated = events(602).await;
     assert_eq!(rotated.len(), 2, "{rotated:?}");
     let id = old[0].split('+').nth(1).unwrap();
-    assert_eq!(rotated[1]["data"], json!({"keys": [both[0]], "retired": [id]}));
+    let said = json!({"keys": [both[0]], "retired": [id], "reason": "all have the policy"});
+    assert_eq!(rotated[1]["data"], said);
+    assert_eq!(rotated[1]["actor"]["id"], "Bert");
     let server = audit.serve().await;
     let log = keep(&server, "log?from=602", &audit.path("log")).await;
     end(server).await;
@@ -124,4 +137,22 @@ async fn the_log_says_which_keys_sign_it_and_who_made_a_pack() {
     assert_eq!(read["event"]["data"]["reason"], "a review");
     assert_eq!(read["event"]["data"]["manifest"], manifest);
     Audit::check(audit.says(&["verify", "database"]).await, 0, "main: intact");
+}
+
+#[tokio::test]
+async fn an_administrators_token_that_is_made_again_is_in_the_log() {
+    let audit = Audit::new().await;
+    std::fs::remove_file(audit.path("data").join("admin-token")).unwrap();
+    for _ in 0..2 {
+        let server = audit.serve().await;
+        let log = keep(&server, "log?from=602", &audit.path("log")).await;
+        end(server).await;
+        let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let made = lines.filter(|line| line["event"]["type"] == "token.created");
+        let made: Vec<Value> = made.map(|line| line["event"].clone()).collect();
+        assert_eq!(made.len(), 1, "once, and not at the next start: {log}");
+        assert_eq!(made[0]["actor"], json!({"id": "server", "kind": "system"}));
+        assert_eq!(made[0]["data"]["holder"], "administrator");
+        assert!(made[0]["data"]["reason"].as_str().unwrap().contains("admin-token"));
+    }
 }

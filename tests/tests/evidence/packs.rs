@@ -1,5 +1,6 @@
 //! What is said of packs that are not whole, of what was signed and is away, and of packs of nothing.
 
+use crate::keys::{RETIRE, ROTATE};
 use crate::{Audit, end};
 
 const OPERATION: &str = "backup.set.create";
@@ -95,9 +96,9 @@ async fn an_altered_note_in_a_pack_is_tampering_and_a_pack_packed_again_names_wh
 #[tokio::test]
 async fn a_history_that_only_a_retired_key_signed_is_an_unknown_key_and_no_tampering() {
     let audit = Audit::new().await;
-    Audit::check(audit.says(&["keys", "rotate"]).await, 0, "replaced");
+    Audit::check(audit.says(&ROTATE).await, 0, "replaced");
     end(audit.serve().await).await;
-    Audit::check(audit.says(&["keys", "retire"]).await, 0, "keep the lines");
+    Audit::check(audit.says(&RETIRE).await, 0, "keep the lines");
     let policy = audit.ask(&["keys", "list", "--policy"]).await;
     std::fs::write(audit.path("new.policy"), &policy.stdout).unwrap();
     let said = audit

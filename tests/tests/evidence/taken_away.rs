@@ -30,11 +30,15 @@ async fn two_people_erase_and_every_verification_says_intact_and_names_what() {
     let asked = audit.ask(&[&asked[..], &why, &of("token")].concat()).await;
     let id = String::from_utf8(asked.stdout).unwrap();
     let id = id.trim();
-    let alone = audit.says(&[&["erase", "approve", id][..], &of("token")].concat()).await;
+    let alone = audit
+        .says(&[&["erase", "approve", id, "--reason", "checked"][..], &of("token")].concat())
+        .await;
     Audit::check(alone, 3, "may not approve it");
     let early = audit.says(&[&["erase", "run", id][..], &of("token")].concat()).await;
     Audit::check(early, 3, "nobody has approved it yet");
-    let approved = audit.says(&[&["erase", "approve", id][..], &of("bert")].concat()).await;
+    let approved = audit
+        .says(&[&["erase", "approve", id, "--reason", "checked"][..], &of("bert")].concat())
+        .await;
     Audit::check(approved, 0, "is approved: 2 events");
     let done = audit.says(&[&["erase", "run", id][..], &of("token")].concat()).await;
     Audit::check(done, 0, "2 bodies are erased; every proof still holds");

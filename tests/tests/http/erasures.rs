@@ -153,9 +153,9 @@ async fn what_was_said_is_gone_everywhere_and_every_verdict_and_proof_stays(
     assert_eq!((&asked["state"], &asked["events"]), (&json!("requested"), &json!(size - 2)));
     let early = service.post(&format!("{path}/run"), Body::empty()).await;
     assert_eq!(early.problem(409), "not_approved");
-    let alone = service.post_json(&format!("{path}/approve"), &json!({})).await;
+    let alone = service.post_json(&format!("{path}/approve"), &json!({"reason": "checked"})).await;
     assert_eq!(alone.problem(409), "same_person");
-    let (approve, note) = (format!("{path}/approve"), json!({"note": "seen"}));
+    let (approve, note) = (format!("{path}/approve"), json!({"reason": "checked with legal"}));
     let approved = post_as(service, &token, &approve, &note).await.ok(200);
     assert_eq!(approved["state"], "approved");
 

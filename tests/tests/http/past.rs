@@ -71,7 +71,7 @@ async fn members_tokens_erasures_and_the_catalog_are_answered_as_they_were(
     look(Some(erasure.clone())).await;
     let approve = Request::builder().method("POST").uri(format!("{MAIN}/{erasure}/approve"));
     let approve = approve.header(header::AUTHORIZATION, format!("Bearer {token}"));
-    service.send(approve.body("{}".into()).unwrap()).await.ok(200);
+    service.send(approve.body(r#"{"reason": "checked"}"#.into()).unwrap()).await.ok(200);
     look(Some(erasure.clone())).await;
     service.post_json(&format!("{MAIN}/members"), &grant).await.ok(200);
     let text = runledger_ledger::catalog::Catalog::built_in()

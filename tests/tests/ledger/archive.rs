@@ -295,7 +295,7 @@ async fn what_was_erased_stays_erased_in_the_archive(bed: Bed) {
             .await
             .unwrap();
     let bert = Actor { id: name("bert"), kind: name("user") };
-    runledger_ledger::erasure::approve(ledger, workspace, asked.id, None, &bert).await.unwrap();
+    runledger_ledger::erasure::approve(ledger, workspace, asked.id, why(), &bert).await.unwrap();
     let refused = runledger_ledger::erasure::order(ledger, workspace, asked.id, &ada()).await;
     assert_eq!(refused.unwrap_err().code(), Some("archived"));
 }

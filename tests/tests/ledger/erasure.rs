@@ -104,7 +104,9 @@ async fn asked(bed: &Bed, what: What) -> Erasure {
 async fn approved(bed: &Bed, what: What) -> Erasure {
     let (ledger, workspace) = (&bed.ledger, bed.workspace);
     let asked = asked(bed, what).await;
-    erasure::approve(ledger, workspace, asked.id, None, &actor("bert")).await.unwrap()
+    erasure::approve(ledger, workspace, asked.id, Note::new("checked").unwrap(), &actor("bert"))
+        .await
+        .unwrap()
 }
 
 pub(crate) async fn erase(bed: &Bed, what: What) -> Erasure {
@@ -264,7 +266,9 @@ async fn the_database_refuses_what_no_approved_erasure_names(bed: Bed) {
     let id = asked(&bed, What::Run(first)).await.id;
     let own = tombstone(&whole[4], id, 1, false).unwrap();
     refused(put(4, &own, REST)).await;
-    erasure::approve(ledger, workspace, id, None, &actor("bert")).await.unwrap();
+    erasure::approve(ledger, workspace, id, Note::new("checked").unwrap(), &actor("bert"))
+        .await
+        .unwrap();
     refused(put(4, &own, REST)).await;
     erasure::order(ledger, workspace, id, &actor("anna")).await.unwrap();
     // Another position, another body, other columns, another part, and what is no tombstone.
@@ -327,18 +331,29 @@ async fn nobody_erases_alone_late_or_twice(bed: Bed) {
     let run = told(&bed, "7").await;
     let (anna, bert) = (actor("anna"), actor("bert"));
     let asked = asked(&bed, What::Run(run)).await;
-    let alone = erasure::approve(ledger, workspace, asked.id, None, &anna).await;
+    let alone =
+        erasure::approve(ledger, workspace, asked.id, Note::new("checked").unwrap(), &anna).await;
     assert!(matches!(alone, Err(ErasureError::SamePerson)), "{alone:?}");
     let unapproved = erasure::order(ledger, workspace, asked.id, &anna).await;
     assert!(matches!(unapproved, Err(ErasureError::NotApproved)), "{unapproved:?}");
     let early = erasure::complete(ledger, workspace, asked.id, &anna).await;
     assert!(matches!(early, Err(ErasureError::NotEmptied)), "{early:?}");
-    erasure::approve(ledger, workspace, asked.id, None, &bert).await.unwrap();
-    let twice = erasure::approve(ledger, workspace, asked.id, None, &actor("carl")).await;
+    erasure::approve(ledger, workspace, asked.id, Note::new("checked").unwrap(), &bert)
+        .await
+        .unwrap();
+    let twice = erasure::approve(
+        ledger,
+        workspace,
+        asked.id,
+        Note::new("checked").unwrap(),
+        &actor("carl"),
+    )
+    .await;
     assert!(matches!(twice, Err(ErasureError::Already(ErasureState::Approved))), "{twice:?}");
     let waiting = self::asked(&bed, What::Run(run)).await;
     bed.clock.set(bed.clock.now().plus(PATIENCE));
-    let late = erasure::approve(ledger, workspace, waiting.id, None, &bert).await;
+    let late =
+        erasure::approve(ledger, workspace, waiting.id, Note::new("checked").unwrap(), &bert).await;
     assert!(matches!(late, Err(ErasureError::Expired)), "{late:?}");
     let late = erasure::order(ledger, workspace, asked.id, &anna).await;
     assert!(matches!(late, Err(ErasureError::Expired)), "{late:?}");

@@ -91,7 +91,9 @@ async fn erase(world: &World, positions: BTreeSet<u64>) {
     let (anna, bert) = (actor("anna"), actor("bert"));
     let what = What::Positions(positions);
     let asked = erasure::request(ledger, workspace, &what, why(), &anna).await.unwrap();
-    erasure::approve(ledger, workspace, asked.id, None, &bert).await.unwrap();
+    erasure::approve(ledger, workspace, asked.id, Note::new("checked").unwrap(), &bert)
+        .await
+        .unwrap();
     let ordered = erasure::order(ledger, workspace, asked.id, &anna).await.unwrap();
     let may = eraser(ledger.store()).await;
     erasure::empty(&may, workspace, &ordered).await.unwrap();

@@ -10,12 +10,13 @@ use runledger_ledger::event::Actor;
 use runledger_ledger::ledger::Ledger;
 use runledger_ledger::submission::{Answer as Recorded, Command, Submission};
 use runledger_ledger::tree;
-use runledger_ledger::words::{Name, Note, WorkspaceId};
+use runledger_ledger::words::{Note, WorkspaceId};
 use runledger_ledger::workspace::WorkspaceCommand;
 use runledger_proof::witness::Seen;
 use uuid::Uuid;
 
 use super::super::maintenance::{Database, Which};
+use super::super::said::Said;
 use super::super::{Answer, Unusable, block_on, output};
 use crate::recorded::DIRECTORY;
 use crate::server;
@@ -50,12 +51,8 @@ pub(in crate::cli) struct Accept {
     /// in the log of the server's workspace
     #[arg(long, value_name = "ID")]
     lost: Vec<Uuid>,
-    /// Who accepts it
-    #[arg(long, value_name = "NAME")]
-    by: String,
-    /// Why. It stays in the log for ever
-    #[arg(long)]
-    reason: String,
+    #[command(flatten)]
+    said: Said,
 }
 
 /// What accepting needs.
@@ -68,10 +65,7 @@ struct Accepting {
 }
 
 pub(super) fn run(accept: &Accept) -> anyhow::Result<Answer> {
-    let unusable = |what: &str, error| Unusable(format!("{what} {error}"));
-    let by = Name::new(&accept.by).map_err(|error| unusable("--by", error))?;
-    let reason = Note::new(&accept.reason).map_err(|error| unusable("--reason", error))?;
-    let actor = Actor { id: by, kind: Name::new("user")? };
+    let (actor, reason) = accept.said.checked()?;
     let settings = accept.database.settings()?;
     let source = KeySource::find(&settings.data_dir, |name| std::env::var(name).ok());
     let keys = source.load().context("without the signing key nothing can be accepted")?;

@@ -1,17 +1,14 @@
 //! `runledger keys replace`: the keys that signed are lost, and others take their place (specs/0029).
 
 use anyhow::Context;
-use runledger_ledger::access::{AccessChange, KeyRotated};
 use runledger_ledger::checkpoints::{Anchors, Keys, SignError, Signer};
 use runledger_ledger::clock::{Clock, Entropy};
-use runledger_ledger::event::Actor;
 use runledger_ledger::store::Store;
-use runledger_ledger::words::{Name, Note, WorkspaceId};
 use runledger_proof::checkpoint::Checkpoint;
 use runledger_proof::note::Note as Signed;
 
-use super::super::database::note;
 use super::super::maintenance::Database;
+use super::super::said::Said;
 use super::super::{Answer, Unusable, block_on, output};
 use crate::recorded::DIRECTORY;
 use crate::signing_key::KeySource;
@@ -29,19 +26,12 @@ Example:
 pub(in crate::cli) struct Replace {
     #[command(flatten)]
     database: Database,
-    /// Who says so
-    #[arg(long, value_name = "NAME")]
-    by: String,
-    /// Why. It stays in the log for ever
-    #[arg(long)]
-    reason: String,
+    #[command(flatten)]
+    said: Said,
 }
 
 pub(super) fn run(replace: &Replace) -> anyhow::Result<Answer> {
-    let unusable = |what: &str, error| Unusable(format!("{what} {error}"));
-    let by = Name::new(&replace.by).map_err(|error| unusable("--by", error))?;
-    let reason = Note::new(&replace.reason).map_err(|error| unusable("--reason", error))?;
-    let actor = Actor { id: by, kind: Name::new("user")? };
+    let (actor, reason) = replace.said.checked()?;
     let settings = replace.database.settings()?;
     let source = KeySource::find(&settings.data_dir, |name| std::env::var(name).ok());
     block_on(async {
@@ -57,8 +47,7 @@ pub(super) fn run(replace: &Replace) -> anyhow::Result<Answer> {
                 Err(SignError::Keys { .. }) => {}
                 Err(error) => return Err(error.into()),
             }
-            let rotated = rotated(ledger.store(), log, &keys, reason.clone()).await?;
-            note(ledger, log, AccessChange::KeyRotated(rotated), &actor).await?;
+            super::say(ledger, log, &keys, (&actor, &reason)).await?;
             output::line(format!("{name}: says that other keys sign it from here on"));
             replaced += 1;
         }
@@ -99,19 +88,4 @@ async fn name_of_lost(store: &Store) -> anyhow::Result<Option<String>> {
         return found.map(Some);
     }
     Ok(None)
-}
-
-async fn rotated(
-    store: &Store,
-    log: WorkspaceId,
-    keys: &Keys,
-    reason: Note,
-) -> anyhow::Result<KeyRotated> {
-    let all: Vec<String> = keys.verifiers(log).iter().map(ToString::to_string).collect();
-    let last = store.last_checkpoint(log).await?.context("the last checkpoint is gone")?;
-    let note = Signed::parse(&last.note).context("the last checkpoint cannot be read")?;
-    let origin = Checkpoint::parse(&note.text)?.origin;
-    let signed = note.signatures.iter().filter(|one| one.name == origin);
-    let retired = signed.map(|one| format!("{:08x}", one.id)).collect();
-    Ok(KeyRotated { added: all.clone(), keys: all, retired, reason: Some(reason) })
 }
