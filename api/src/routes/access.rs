@@ -2,6 +2,7 @@
 //! (specs/0018). Every change is in the log of the workspace, with who made it and why.
 
 mod change;
+mod owners;
 mod past;
 
 use std::collections::BTreeSet;
@@ -205,6 +206,20 @@ pub struct Done {
     pub(super) position: Option<u64>,
 }
 
+/// Who was given a role, and where that is recorded.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Granted {
+    /// Who.
+    #[schema(value_type = String)]
+    name: Name,
+    /// `person`, `service` or `adapter`: each may have the name of another kind.
+    #[schema(value_type = String)]
+    kind: PrincipalKind,
+    /// The position in the log of the event that says so; left out if there was nothing to do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<u64>,
+}
+
 /// The token that the path names.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct TokenPath {
@@ -370,7 +385,7 @@ pub async fn list_members(
     tag = "access",
     params(("workspace" = String, Path, description = "The name of the workspace.")),
     request_body = NewMember,
-    responses((status = 200, description = "They have it.", body = Done), Problems)
+    responses((status = 200, description = "They have it.", body = Granted), Problems)
 )]
 pub async fn grant_role(
     State(app): State<App>,
@@ -378,13 +393,13 @@ pub async fn grant_role(
     Workspace(workspace): Workspace,
     _: Query<Nothing>,
     Json(new): Json<NewMember>,
-) -> ApiResult<axum::Json<Done>> {
+) -> ApiResult<axum::Json<Granted>> {
     let NewMember { name, kind, role, environments, reason } = new;
     let place = Place { app: &app, access: &access, workspace };
     let named = app.ledger().store().principals(workspace, &name).await?;
     let member = change::the_one(named, &name, |one| kind.is_none_or(|kind| one.kind == kind))?;
     let position = place.grant(&member, (role, &environments), &reason).await?;
-    Ok(axum::Json(Done { position }))
+    Ok(axum::Json(Granted { name: member.name, kind: member.kind, position }))
 }
 
 /// Take somebody's role away, and all their tokens with it.

@@ -8,13 +8,14 @@ use runledger_ledger::access::{
     AccessChange, Environments, MemberGranted, MemberRemoved, PrincipalKind, Replaced, Role,
     TokenCreated, TokenRevoked,
 };
-use runledger_ledger::store::{Member, NewToken, Principal, TokenRow};
+use runledger_ledger::store::{NewToken, Principal, TokenRow};
 use runledger_ledger::submission::{Command, Submission};
 use runledger_ledger::time::{Moment, Span};
 use runledger_ledger::words::{Name, Note, WorkspaceId};
 use runledger_ledger::workspace::WorkspaceCommand;
 use uuid::Uuid;
 
+use super::owners::{Turn, Without};
 use super::{Done, MadeToken};
 use crate::access::{Access, is_taken};
 use crate::app::App;
@@ -165,16 +166,15 @@ impl Place<'_> {
     /// Takes a token out of use.
     pub(crate) async fn revoke(&self, row: &TokenRow, reason: Note) -> ApiResult<Done> {
         let (store, now) = (self.app.ledger().store(), self.app.ledger().now());
-        if let Some((role @ Role::Owner, _)) = row.grant {
-            let members = store.members(self.workspace).await?;
-            let of =
-                |one: &&Member| one.principal.name == row.holder && one.principal.kind == row.kind;
-            if let Some(holder) = members.iter().find(of).map(|one| one.principal.id) {
-                self.leaves_an_owner(&members, role, holder, Some(row.token)).await?;
-            }
-        }
-        let revoked = store.revoke_token(self.workspace, row.token, now).await;
+        let role = row.grant.as_ref().map(|(role, _)| *role);
+        let turn = self.turn_of_owners(role).await?;
+        let revoked = async {
+            turn.leaves_one(Without::Token(row)).await?;
+            Ok::<bool, ApiError>(store.revoke_token(self.workspace, row.token, now).await?)
+        };
+        let revoked = revoked.await;
         self.app.directory().changed();
+        turn.end().await;
         if !revoked? {
             return Ok(Done { position: None });
         }
@@ -195,15 +195,26 @@ impl Place<'_> {
             let detail = "the role `adapter` is for remote adapters, and they have no other";
             return Err(ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail));
         }
-        let store = self.app.ledger().store();
         let previous = self.role_of(member).await?;
         if let Some(previous) = previous {
             self.may_give(previous, &None)?;
-            if previous != role {
-                let members = store.members(self.workspace).await?;
-                self.leaves_an_owner(&members, previous, member.id, None).await?;
-            }
         }
+        let taken = previous.filter(|previous| *previous != role);
+        let turn = self.turn_of_owners(taken).await?;
+        let given = self.give(&turn, member, previous, (role, environments), reason).await;
+        turn.end().await;
+        given
+    }
+
+    async fn give(
+        &self,
+        turn: &Turn<'_>,
+        member: &Principal,
+        previous: Option<Role>,
+        (role, environments): (Role, &Environments),
+        reason: &Note,
+    ) -> ApiResult<Option<u64>> {
+        turn.leaves_one(Without::Member(member.id)).await?;
         let position = self
             .note(AccessChange::MemberGranted(MemberGranted {
                 member: member.name.clone(),
@@ -214,7 +225,7 @@ impl Place<'_> {
                 reason: reason.clone(),
             }))
             .await?;
-        let now = self.app.ledger().now();
+        let (store, now) = (self.app.ledger().store(), self.app.ledger().now());
         store.grant(self.workspace, member.id, (role, environments), None, now).await?;
         self.app.directory().changed();
         Ok(position)
@@ -229,14 +240,15 @@ impl Place<'_> {
     ) -> ApiResult<Done> {
         let (store, now) = (self.app.ledger().store(), self.app.ledger().now());
         let members = store.members(self.workspace).await?;
-        let member = the_one(members.clone(), name, |member| {
+        let member = the_one(members, name, |member| {
             let of = &member.principal;
             of.name == *name && kind.is_none_or(|kind| of.kind == kind)
         })?;
         self.may_give(member.role, &None)?;
         let id = member.principal.id;
-        self.leaves_an_owner(&members, member.role, id, None).await?;
+        let turn = self.turn_of_owners(Some(member.role)).await?;
         let taken = async {
+            turn.leaves_one(Without::Member(id)).await?;
             store.revoke_tokens_of(self.workspace, id, now).await?;
             let taken = store.take_grant(self.workspace, id).await?;
             if member.principal.workspace.is_some() {
@@ -246,6 +258,7 @@ impl Place<'_> {
         };
         let taken = taken.await;
         self.app.directory().changed();
+        turn.end().await;
         if !taken? {
             return Ok(Done { position: None });
         }
@@ -253,39 +266,6 @@ impl Place<'_> {
         let change = MemberRemoved { member: name.clone(), kind, previous, reason };
         let position = self.note(AccessChange::MemberRemoved(change)).await?;
         Ok(Done { position })
-    }
-
-    /// Refuses to take the role from the last owner, or the last token: the administrator of the server
-    /// alone could then make another one, and so alone may do it. A program without a token that is
-    /// taken is no owner that could do anything.
-    async fn leaves_an_owner(
-        &self,
-        members: &[Member],
-        role: Role,
-        id: Uuid,
-        token: Option<Uuid>,
-    ) -> ApiResult<()> {
-        if role != Role::Owner || self.access.principal().is_administrator() {
-            return Ok(());
-        }
-        let (store, now) = (self.app.ledger().store(), self.app.ledger().now());
-        let tokens = store.tokens(self.workspace).await?;
-        let speaks = |one: &Member| {
-            let principal = &one.principal;
-            let of = |row: &&TokenRow| row.holder == principal.name && row.kind == principal.kind;
-            principal.kind == PrincipalKind::Person
-                || tokens
-                    .iter()
-                    .filter(of)
-                    .any(|row| row.state(now) == "active" && Some(row.token) != token)
-        };
-        let remains =
-            |one: &&Member| one.role == Role::Owner && (one.principal.id != id || token.is_some());
-        if members.iter().filter(remains).any(speaks) {
-            return Ok(());
-        }
-        let detail = "this is the only owner of the workspace; make somebody else an owner first";
-        Err(ApiError::new(StatusCode::CONFLICT, "last_owner", detail))
     }
 
     async fn role_of(&self, member: &Principal) -> ApiResult<Option<Role>> {

@@ -153,6 +153,38 @@ async fn a_workspace_keeps_an_owner_but_for_the_administrator_of_the_server() {
     service.post(&remove("two"), because).await.ok(200);
 }
 
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn two_owners_who_remove_each_other_at_once_are_not_both_gone(#[case] database: Database) {
+    let service = Service::on(database).await;
+    let because = json!({"reason": "r"}).to_string();
+    let remove = |name: &str| format!("/v1/workspaces/main/members/{name}/remove");
+    for round in 0..8 {
+        let names = [format!("a{round}"), format!("b{round}")];
+        let mut tokens = Vec::new();
+        for name in &names {
+            let new = json!({"name": name, "role": "owner", "reason": "r"});
+            let made = service.post_json(TOKENS, &new).await.ok(201);
+            tokens.push(made["token"].as_str().unwrap().to_owned());
+        }
+        let (first, second) = (remove(&names[0]), remove(&names[1]));
+        let (one, other) = tokio::join!(
+            ask(&service, &tokens[1], "POST", &first, &because),
+            ask(&service, &tokens[0], "POST", &second, &because),
+        );
+        let done = [&one, &other].iter().filter(|reply| reply.status.is_success()).count();
+        assert_eq!(done, 1, "round {round}: {one:?} {other:?}");
+        let listed = service.get("/v1/workspaces/main/members").await.ok(200);
+        let owners = listed["items"].as_array().unwrap().iter();
+        let left: Vec<_> = owners.filter(|member| member["role"] == "owner").collect();
+        assert_eq!(left.len(), 1, "{left:?}");
+        let name = left[0]["name"].as_str().unwrap();
+        service.post(&remove(name), because.clone()).await.ok(200);
+    }
+}
+
 #[tokio::test]
 async fn a_token_of_another_workspace_is_as_unknown_as_none() {
     let service = Service::on(Database::Sqlite).await;
