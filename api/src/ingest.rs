@@ -153,14 +153,27 @@ fn half_of_a_pair(problem: &str) -> Option<&'static str> {
 
 /// What a parser says, in words that also help those who do not know what it is written in.
 pub(crate) fn plain(problem: &str) -> String {
-    let number = "a whole number that is not negative";
-    let plain = match problem.split_once("UUID parsing failed: ") {
+    let mut plain = match problem.split_once("UUID parsing failed: ") {
         Some((before, _)) => {
             format!("{before}must be a UUID, such as 0195f3c0-0000-7000-8000-000000000001")
         }
         None => problem.to_owned(),
     };
-    plain.replace("expected u64", &format!("expected {number}"))
+    for (width, most) in [("u8", 255), ("u16", 65_535), ("u32", 4_294_967_295_u64)] {
+        let number = format!("expected a whole number from 0 to {most}");
+        plain = plain.replace(&format!("expected {width}"), &number);
+    }
+    let words = [
+        ("expected u64", "expected a whole number that is not negative"),
+        ("expected usize", "expected a whole number that is not negative"),
+        ("expected i64", "expected a whole number"),
+        ("expected f64", "expected a number"),
+        ("invalid type: ", "found "),
+        ("invalid value: ", "found "),
+        ("unknown variant `", "there is no `"),
+        ("missing field `", "the field is missing: `"),
+    ];
+    words.into_iter().fold(plain, |plain, (before, after)| plain.replace(before, after))
 }
 
 /// What a parser says of a text that is whole before its sender, with the place.
@@ -183,4 +196,34 @@ fn cut(mut text: String, most: usize) -> String {
         text.push('…');
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_parser_says_is_told_without_the_words_of_its_language() {
+        for (problem, told) in [
+            (
+                "unknown variant `sleeping`, expected `queued` or `running`",
+                "there is no `sleeping`, expected `queued` or `running`",
+            ),
+            (
+                "invalid type: string \"x\", expected u16",
+                "found string \"x\", expected a whole number from 0 to 65535",
+            ),
+            (
+                "invalid value: integer `-1`, expected u64",
+                "found integer `-1`, expected a whole number that is not negative",
+            ),
+            ("missing field `reason`", "the field is missing: `reason`"),
+            (
+                "UUID parsing failed: invalid length",
+                "must be a UUID, such as 0195f3c0-0000-7000-8000-000000000001",
+            ),
+        ] {
+            assert_eq!(plain(problem), told);
+        }
+    }
 }

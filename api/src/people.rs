@@ -217,7 +217,9 @@ impl Hand<'_> {
         if !ended {
             return Ok(None);
         }
-        self.note(person, PersonChange::SessionsEnded, Some(reason)).await
+        let change =
+            PersonChanged { session, ..changed(person, PersonChange::SessionsEnded, Some(reason)) };
+        self.note_in(self.places(person).await?, change).await
     }
 
     /// Removes a person with all their roles. Their name is free again.
@@ -240,7 +242,7 @@ impl Hand<'_> {
         if !removed {
             return Ok(None);
         }
-        self.note_in(places, person, (PersonChange::Removed, None), Some(reason)).await
+        self.note_in(places, changed(person, PersonChange::Removed, Some(reason))).await
     }
 
     async fn hashed(&self, password: Password) -> ApiResult<String> {
@@ -271,18 +273,17 @@ impl Hand<'_> {
         change: (PersonChange, Option<Identity>),
         reason: Option<Note>,
     ) -> ApiResult<Option<u64>> {
-        self.note_in(self.places(person).await?, person, change, reason).await
+        let (change, identity) = change;
+        let change = PersonChanged { identity, ..changed(person, change, reason) };
+        self.note_in(self.places(person).await?, change).await
     }
 
     /// Records a change, and gives its position in the first place.
     async fn note_in(
         &self,
         places: Vec<WorkspaceId>,
-        person: &Principal,
-        (change, identity): (PersonChange, Option<Identity>),
-        reason: Option<Note>,
+        change: PersonChanged,
     ) -> ApiResult<Option<u64>> {
-        let change = PersonChanged { person: person.name.clone(), change, identity, reason };
         let mut first = None;
         for place in places {
             let position = self.record(place, AccessChange::PersonChanged(change.clone())).await?;
@@ -300,6 +301,10 @@ impl Hand<'_> {
             None => Ok(result.position),
         }
     }
+}
+
+fn changed(person: &Principal, change: PersonChange, reason: Option<Note>) -> PersonChanged {
+    PersonChanged { person: person.name.clone(), change, identity: None, session: None, reason }
 }
 
 /// The one answer for somebody who is not there.

@@ -118,6 +118,13 @@ impl ApiError {
         ApiError { status, code, detail, errors: Vec::new(), more, cause: None, parameter: None }
     }
 
+    /// The same of a parameter that goes by another name here.
+    #[must_use]
+    pub(crate) fn said_of(mut self, name: &str, here: &str) -> Self {
+        self.detail = self.detail.replace(name, here).into();
+        self
+    }
+
     /// There is nothing of that name, or nothing that the caller may know of: the same answer.
     pub fn not_found(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         ApiError::new(StatusCode::NOT_FOUND, code, detail)

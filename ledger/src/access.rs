@@ -155,6 +155,9 @@ pub struct PersonChanged {
     /// Who they are, or were until then, at a provider of identities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<Identity>,
+    /// Which session was ended; none is all of theirs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<Uuid>,
     /// Why; none if they did it themselves.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Note>,

@@ -35,6 +35,17 @@ pub enum Kept {
     Saved,
     /// There are [`SavedView::MOST`] others.
     Full,
+    /// Somebody else saved the one of this name, and it stays as it is.
+    OfAnother,
+}
+
+/// Who saves or forgets a view.
+#[derive(Clone, Copy, Debug)]
+pub struct Keeper<'a> {
+    /// Their name.
+    pub by: &'a Name,
+    /// Whether they may change what others saved.
+    pub may_all: bool,
 }
 
 const LIST: &str =
@@ -44,8 +55,11 @@ const SAVE: &str = "INSERT INTO saved_views (workspace_id, name, query, saved_by
      SELECT $1, $2, $3, $4, $5 WHERE (SELECT count(*) FROM saved_views \
      WHERE workspace_id = $1 AND name <> $2) < $6 \
      ON CONFLICT (workspace_id, name) DO UPDATE SET query = excluded.query, \
-     saved_by = excluded.saved_by, saved_at = excluded.saved_at";
-const FORGET: &str = "DELETE FROM saved_views WHERE workspace_id = $1 AND name = $2";
+     saved_by = excluded.saved_by, saved_at = excluded.saved_at \
+     WHERE saved_views.saved_by = excluded.saved_by OR $7";
+const FORGET: &str = "DELETE FROM saved_views WHERE workspace_id = $1 AND name = $2 \
+     AND (saved_by = $3 OR $4)";
+const THERE: &str = "SELECT count(*) FROM saved_views WHERE workspace_id = $1 AND name = $2";
 
 impl Projections {
     /// The saved views of a workspace, by name. One statement.
@@ -56,32 +70,54 @@ impl Projections {
         }))
     }
 
-    /// Saves a view, in place of one of the same name.
+    /// Saves a view, in place of one of the same name, if `keeper` may change that one.
     pub async fn save_view(
         &self,
         workspace: WorkspaceId,
         name: &str,
         query: &str,
-        by: &Name,
+        keeper: Keeper<'_>,
         at: Moment,
     ) -> Result<Kept, StoreError> {
         let most = i64::try_from(SavedView::MOST).unwrap_or(i64::MAX);
         let mut tx = Tx::begin(self.store(), workspace).await?;
         let saved = on_tx!(&mut tx, |connection| {
             let statement = sqlx::query::<Db>(SAVE).bind(workspace.0).bind(name).bind(query);
-            let statement = statement.bind(by.to_string()).bind(at.micros()).bind(most);
-            statement.execute(connection).await?.rows_affected()
+            let statement = statement.bind(keeper.by.to_string()).bind(at.micros()).bind(most);
+            statement.bind(keeper.may_all).execute(connection).await?.rows_affected()
         });
+        let there = saved == 0 && is_there(&mut tx, workspace, name).await?;
         tx.commit().await?;
-        Ok(if saved == 0 { Kept::Full } else { Kept::Saved })
+        Ok(match (saved, there) {
+            (0, true) => Kept::OfAnother,
+            (0, false) => Kept::Full,
+            _ => Kept::Saved,
+        })
     }
 
-    /// Forgets a view, if there is one of this name.
-    pub async fn forget_view(&self, workspace: WorkspaceId, name: &str) -> Result<(), StoreError> {
+    /// Forgets a view, if there is one of this name and `keeper` may change it. False if it stays.
+    pub async fn forget_view(
+        &self,
+        workspace: WorkspaceId,
+        name: &str,
+        keeper: Keeper<'_>,
+    ) -> Result<bool, StoreError> {
         let mut tx = Tx::begin(self.store(), workspace).await?;
         on_tx!(&mut tx, |connection| {
-            sqlx::query::<Db>(FORGET).bind(workspace.0).bind(name).execute(connection).await?;
+            let statement = sqlx::query::<Db>(FORGET).bind(workspace.0).bind(name);
+            let statement = statement.bind(keeper.by.to_string()).bind(keeper.may_all);
+            statement.execute(connection).await?;
         });
-        tx.commit().await
+        let stays = is_there(&mut tx, workspace, name).await?;
+        tx.commit().await?;
+        Ok(!stays)
     }
+}
+
+async fn is_there(tx: &mut Tx, workspace: WorkspaceId, name: &str) -> Result<bool, StoreError> {
+    let found: i64 = on_tx!(tx, |connection| {
+        let statement = sqlx::query_scalar::<Db, i64>(THERE).bind(workspace.0).bind(name);
+        statement.fetch_one(connection).await?
+    });
+    Ok(found > 0)
 }

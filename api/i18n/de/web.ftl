@@ -205,6 +205,7 @@ fault-future = Dieser Zeitpunkt ist noch nicht gekommen. Bitte einen früheren w
 fault-invalid-cursor = Die Stelle der Liste, die diese Adresse nennt, gibt es nicht mehr. Bitte die Liste von vorn beginnen.
 fault-preparing = Das Gefragte wird gerade zusammengestellt. Bitte die Seite in ein paar Sekunden neu laden.
 fault-too-many-views = Mehr Ansichten lassen sich hier nicht speichern. Bitte zuerst eine entfernen.
+fault-view-of-another = Die Ansicht dieses Namens hat jemand anderes gespeichert. Bitte unter einem anderen Namen speichern, oder die Verwaltung des Arbeitsbereichs fragen.
 fault-invalid-body = Was gesendet wurde, lässt sich so nicht nehmen. Bitte zurückgehen, prüfen und noch einmal senden.
 fault-no-adapter = Für diesen Vorgang gibt es keinen Adapter, also ist niemand da, der gefragt werden kann.
 fault-adapter-idle = Der Adapter ist nicht eingerichtet und kann nicht gefragt werden. Wer diesen Server betreibt, kann ihn einrichten.

@@ -205,6 +205,7 @@ fault-future = That moment has not come yet. Please choose an earlier one.
 fault-invalid-cursor = The place in the list that this address names is none any more. Begin the list again.
 fault-preparing = What is asked for is being put together. Please reload the page in a few seconds.
 fault-too-many-views = No more views can be saved here. Remove one first.
+fault-view-of-another = Somebody else saved the view of this name. Save yours under another name, or ask whoever administers the workspace.
 fault-invalid-body = What was sent cannot be taken as it is. Go back, check it and send it again.
 fault-no-adapter = No adapter handles this operation, so there is nobody to ask.
 fault-adapter-idle = The adapter is not set up, so it cannot be asked. Whoever runs this server can set it up.

@@ -89,8 +89,10 @@ async fn views(
 ) -> ApiResult<(View, View)> {
     let language = between.lang.unwrap_or_else(|| language::preferred(headers));
     let sight = access.sight();
-    let from = when::view(app, workspace, sight, Some(&between.from), None).await?;
-    let to = when::view(app, workspace, sight, between.to.as_deref(), None).await?;
+    let from = when::view(app, workspace, sight, Some(&between.from), None).await;
+    let from = from.map_err(|error| error.said_of("`as_of`", "`from`"))?;
+    let to = when::view(app, workspace, sight, between.to.as_deref(), None).await;
+    let to = to.map_err(|error| error.said_of("`as_of`", "`to`"))?;
     if from.at() > to.at() || from.position() > to.position() {
         let detail =
             format!("`from` ({}) is later than `to` ({}); turn them round", from.at(), to.at());

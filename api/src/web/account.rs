@@ -102,6 +102,7 @@ pub(super) struct After {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Change {
+    #[serde(default)]
     form_token: String,
     current: String,
     password: String,
@@ -112,6 +113,7 @@ pub(super) struct Change {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Link {
+    #[serde(default)]
     form_token: String,
     current: String,
 }
@@ -120,6 +122,7 @@ pub(super) struct Link {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct End {
+    #[serde(default)]
     form_token: String,
     session: Option<Uuid>,
     others: Option<bool>,

@@ -29,6 +29,7 @@ trait Carries {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Word {
+    #[serde(default)]
     form_token: String,
     action: FollowUpAction,
     reason: String,
@@ -46,6 +47,7 @@ impl Carries for Word {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Question {
+    #[serde(default)]
     form_token: String,
     /// Show what would be decided, and record nothing.
     dry_run: bool,

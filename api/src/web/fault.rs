@@ -265,6 +265,7 @@ fn text(status: StatusCode, code: &str) -> &'static str {
         "invalid_cursor" => "fault-invalid-cursor",
         "preparing" | "not_there_yet" => "fault-preparing",
         "too_many_views" => "fault-too-many-views",
+        "view_of_another" => "fault-view-of-another",
         "invalid_body" => "fault-invalid-body",
         "no_adapter" => "fault-no-adapter",
         "adapter_idle" => "fault-adapter-idle",

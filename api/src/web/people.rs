@@ -57,6 +57,7 @@ pub(super) struct After {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct End {
+    #[serde(default)]
     form_token: String,
     session: String,
     #[serde(deserialize_with = "crate::reason::said")]

@@ -56,6 +56,7 @@ pub(super) struct Choice {
     language: Option<Language>,
     theme: Option<Theme>,
     zone: Option<Zone>,
+    #[serde(default)]
     form_token: String,
     next: String,
 }

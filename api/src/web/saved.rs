@@ -3,7 +3,7 @@
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use runledger_projections::{Kept, SavedView};
+use runledger_projections::{Keeper, Kept, SavedView};
 use serde::Deserialize;
 
 use super::fault::{Fault, Page};
@@ -13,6 +13,7 @@ use super::shell::{Asked, Shell};
 use crate::access::Access;
 use crate::app::App;
 use crate::extract::{self, Nothing, Query};
+use crate::policy::Action;
 use crate::problem::{ApiError, ApiResult};
 use crate::routes::runs::RunQuery;
 
@@ -20,6 +21,7 @@ use crate::routes::runs::RunQuery;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Given {
+    #[serde(default)]
     form_token: String,
     name: String,
     #[serde(default)]
@@ -85,17 +87,23 @@ async fn kept(app: &App, access: &Access, name: &str, given: Given) -> Page<Resp
     let workspace = extract::workspace(app, name).await?;
     let projections = app.projections();
     let view = given.name.trim();
+    // What somebody else saved, everybody works with: who runs the workspace may change it.
+    let (by, may_all) = (&access.actor().id, access.may(Action::ManageAccess));
+    let keeper = Keeper { by, may_all };
     if given.forget {
-        projections.forget_view(workspace, view).await.map_err(ApiError::from)?;
+        let gone = projections.forget_view(workspace, view, keeper).await;
+        if !gone.map_err(ApiError::from)? {
+            return Err(of_another(view).into());
+        }
         return Ok(Redirect::to(&format!("/w/{name}/runs")).into_response());
     }
     let query = checked(view, &given.query)?;
-    let (by, now) = (&access.actor().id, app.ledger().now());
-    let kept = projections.save_view(workspace, view, &query, by, now).await;
+    let kept = projections.save_view(workspace, view, &query, keeper, app.ledger().now()).await;
     match kept.map_err(ApiError::from)? {
         Kept::Saved => {
             Ok(Redirect::to(&format!("/w/{name}/views/{}", encode(view))).into_response())
         }
+        Kept::OfAnother => Err(of_another(view).into()),
         Kept::Full => {
             let most = SavedView::MOST;
             let detail =
@@ -103,6 +111,15 @@ async fn kept(app: &App, access: &Access, name: &str, given: Given) -> Page<Resp
             Err(ApiError::new(StatusCode::CONFLICT, "too_many_views", detail).into())
         }
     }
+}
+
+/// The answer to whoever would change a view that is not theirs.
+fn of_another(name: &str) -> ApiError {
+    let detail = format!(
+        "somebody else saved the view {name:?}; save yours under another name, or ask them or an \
+         administrator of the workspace"
+    );
+    ApiError::new(StatusCode::CONFLICT, "view_of_another", detail)
 }
 
 /// The filters of a view, if it is one that can be kept.

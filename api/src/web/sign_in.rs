@@ -66,6 +66,7 @@ impl FromRequestParts<App> for Origin {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Button {
+    #[serde(default)]
     form_token: String,
 }
 

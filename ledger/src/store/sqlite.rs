@@ -79,7 +79,7 @@ impl SqliteStore {
             .foreign_keys(true)
             .statement_cache_capacity(256)
             .pragma("cache_size", CACHE)
-            .pragma("wal_autocheckpoint", wal::AT_LAST)
+            .pragma("wal_autocheckpoint", if durable { wal::AT_LAST } else { wal::BY_ITSELF })
             .busy_timeout(std::time::Duration::from_secs(5));
         let writer = SqlitePoolOptions::new()
             .max_connections(1)
@@ -98,7 +98,8 @@ impl SqliteStore {
                 (readers, pool(2).connect_lazy_with(options))
             }
         };
-        let keeper = path.map(|_| wal::Keeper::start(options, writer.clone()));
+        // What is made to be lost waits for no disk, and is gone before anybody could look after it.
+        let keeper = path.filter(|_| durable).map(|_| wal::Keeper::start(options, writer.clone()));
         let path = path.map(Arc::from);
         let archives = Archives::default();
         Ok(SqliteStore { writer, readers, writers_readers, durable, keeper, path, archives })

@@ -192,6 +192,11 @@ async fn a_difference_says_what_appeared_and_why_something_has_gone(#[case] data
     let main = "/v1/workspaces/main";
     let turned = service.get(&format!("{main}/diff?from={}&to={from}", from + 1)).await;
     assert_eq!(turned.problem(400), "invalid_query");
+    for (between, name) in [("from=soon", "`from`"), ("from=0&to=soon", "`to`")] {
+        let reply = service.get(&format!("{main}/diff?{between}")).await;
+        let text = String::from_utf8(reply.body.to_vec()).unwrap();
+        assert!(text.contains(name) && !text.contains("as_of"), "{text}");
+    }
     let unknown = "0195f3c0-0000-7000-8000-00000000ffff";
     let reply = service.get(&format!("{main}/runs/{unknown}/diff?from={from}")).await;
     assert_eq!(reply.problem(404), "unknown_run");

@@ -16,6 +16,8 @@ use crate::store::StoreError;
 /// Pages in the log at which SQLite does it within a commit after all: this is no part of what is
 /// expected, and keeps the log from growing for ever where nobody else does it.
 pub(super) const AT_LAST: &str = "32000";
+/// The same where nobody looks after the log.
+pub(super) const BY_ITSELF: &str = "1000";
 /// Pages that are worth it. Those that are written again and again go to the file once.
 const WORTH_IT: i64 = 1_000;
 /// How long after something was written it is looked at how much it was.

@@ -345,11 +345,12 @@ async fn the_administrator_sees_and_ends_sessions_of_others_with_a_reason(
     assert!(desk.is_in().await && !phone.is_in().await);
     visitor.post("/people/ada/sessions", "session=all&reason=leaves").await;
     assert!(!desk.is_in().await);
-    let ended = |reason: &str| {
-        let data = json!({"person": "ada", "change": "sessions_ended", "reason": reason});
-        ("administrator".to_owned(), data)
-    };
-    assert_eq!(recorded(service, from).await, [ended("lost"), ended("leaves")]);
+    let mut one = json!({"person": "ada", "change": "sessions_ended", "reason": "lost"});
+    one["session"] = json!(id);
+    let all = json!({"person": "ada", "change": "sessions_ended", "reason": "leaves"});
+    let administrator = "administrator".to_owned();
+    let told = [(administrator.clone(), one), (administrator, all)];
+    assert_eq!(recorded(service, from).await, told, "which session, or all of them");
     // The administrator's own page knows no password.
     let page = visitor.page("/account").await;
     assert!(page.contains("Administrator of the server") && !page.contains("id=\"current\""));

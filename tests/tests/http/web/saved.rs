@@ -6,6 +6,7 @@ use runledger_ledger::catalog::Catalog;
 use runledger_projections::watch;
 use serde_json::{Value, json};
 
+use super::people::{Browser, add, address};
 use super::{Visitor, between, happenings, post};
 use crate::service::{Database, Service};
 
@@ -52,6 +53,59 @@ async fn a_list_is_saved_under_a_name_for_everybody_and_forgotten(#[case] databa
     let reply = visitor.post("/w/main/views", "name=Our+own&forget=true").await;
     assert_eq!(reply.status, StatusCode::SEE_OTHER);
     assert_eq!(visitor.get("/w/main/views/Our%20own").await.status, StatusCode::NOT_FOUND);
+}
+
+#[rstest]
+#[case::sqlite(Database::Sqlite)]
+#[case::postgresql(Database::Postgres)]
+#[tokio::test]
+async fn a_view_is_changed_by_who_saved_it_and_by_who_runs_the_workspace(
+    #[case] database: Database,
+) {
+    let visitor = Visitor::on(database).await;
+    let service = &visitor.service;
+    for (name, role) in [("ada", "admin"), ("bert", "operator"), ("carl", "operator")] {
+        add(service, name).await;
+        let grant = json!({"name": name, "role": role, "reason": "for a test"});
+        let granted = service.post_json("/v1/workspaces/main/members", &grant).await.ok(200);
+        assert_eq!((&granted["name"], &granted["kind"]), (&json!(name), &json!("person")));
+    }
+    let browser = async |name, at| Browser::of(service, name, address(at), "a test").await;
+    let ada = browser("ada", 1).await;
+    let bert = browser("bert", 2).await;
+    let carl = browser("carl", 3).await;
+    let leads_to = async |query: &str| {
+        let reply = visitor.get("/w/main/views/Ours").await;
+        assert_eq!(reply.headers[header::LOCATION], format!("/w/main/runs?{query}").as_str());
+    };
+    let save = |query: &str| format!("name=Ours&query={}", query.replace('=', "%3D"));
+    let saved = bert.post("/w/main/views", &save("status=queued")).await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{saved:?}");
+    let reply = bert.post("/w/main/views", &save("status=running")).await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "one's own: {reply:?}");
+    for form in [save("status=queued"), "name=Ours&forget=true".to_owned()] {
+        let reply = carl.post("/w/main/views", &form).await;
+        assert_eq!(reply.status, StatusCode::CONFLICT, "{reply:?}");
+        leads_to("status=running").await;
+    }
+    let reply = ada.post("/w/main/views", &save("status=queued")).await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{reply:?}");
+    leads_to("status=queued").await;
+    let reply = ada.post("/w/main/views", "name=Ours&forget=true").await;
+    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{reply:?}");
+    assert_eq!(visitor.get("/w/main/views/Ours").await.status, StatusCode::NOT_FOUND);
+    // A form that has no token is of another site, as one with a wrong token is.
+    for (path, form) in [
+        ("/w/main/views", "name=Ours"),
+        ("/preferences", "next=/"),
+        ("/account/password", "current=a&password=b&again=b"),
+        ("/account/sessions", "others=true"),
+        ("/people/ada/sessions", "session=all&reason=r"),
+        ("/sign-out", ""),
+    ] {
+        let reply = post(service, path, &visitor.cookie, form).await;
+        assert_eq!(reply.status, StatusCode::FORBIDDEN, "{path}: {reply:?}");
+    }
 }
 
 #[rstest]
