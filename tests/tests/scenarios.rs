@@ -163,6 +163,11 @@ async fn a_database_is_left_as_it_was() {
     "name = 'x'\nexpect = [{ at = '0s', run = 'a' }]",
     "line 2: expectation 1: nothing is expected"
 )]
+#[case::no_name_of_a_worker(
+    "name = 'x'\nsteps = [{ at = '0s', run = 'a', event = 'ended', worker = 3 }]",
+    "line 2: step 1: worker must be a string in quotes"
+)]
+#[case::nothing_at_all("name = 'x'", "expects nothing, so it cannot fail")]
 #[case::no_catalog("name = 'x'\ncatalog = 'none.toml'", "none.toml cannot be read")]
 fn a_file_that_is_no_scenario_is_refused_with_its_line(#[case] text: &str, #[case] told: &str) {
     let directory = tempfile::tempdir().unwrap();
@@ -175,6 +180,18 @@ fn a_file_that_is_no_scenario_is_refused_with_its_line(#[case] text: &str, #[cas
     // What can be played is played all the same.
     let closing = lines(&output.stdout).pop().unwrap();
     assert_eq!(closing, "2 scenarios: 1 passed, 0 failed, 1 could not be read");
+}
+
+#[rstest]
+#[case::taken("", 0)]
+#[case::refused("{ at = '1m', run = 'b', event = 'ended' }", 1)]
+fn a_story_of_steps_alone_is_played(#[case] more: &str, #[case] code: i32) {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = "{ at = '0s', run = 'a', event = 'ended', operation = 'acme.job' }";
+    let text = format!("name = 'x'\nsteps = [{taken}, {more}]");
+    let file = written(directory.path(), "steps.toml", &text);
+    let output = program(&["scenario", "test", &file]);
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
 }
 
 #[test]
