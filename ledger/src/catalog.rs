@@ -25,7 +25,8 @@ pub const UNCLASSIFIED: &str = "unclassified";
 /// The longest catalog text in bytes: it must fit in one event, `catalog.published`.
 pub const MAX_TEXT_BYTES: usize = 48 * 1024;
 
-/// The longest operation, alias, family, adapter or artifact name, in bytes.
+/// The longest operation, family, adapter or artifact name, in bytes. An alias may be as long as a name
+/// that arrives.
 pub const MAX_NAME_BYTES: usize = 100;
 
 /// The operation types and families of one catalog file. Share it as `Arc<Catalog>`.
@@ -99,7 +100,8 @@ impl Catalog {
         self.operations.iter().map(|entry| self.classified(entry))
     }
 
-    /// The families of the file with their names, in its order.
+    /// The families of the file with their names, in its order; [`UNCLASSIFIED`] last if the file says
+    /// nothing of it.
     pub fn families(&self) -> impl Iterator<Item = (&str, &Family)> {
         self.families.iter().map(|(name, family)| (name.as_str(), family))
     }
@@ -183,7 +185,7 @@ pub enum OperationScope {
 }
 
 /// A policy for operations of one kind, as data.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Family {
     /// What people call it.
     pub title: Title,

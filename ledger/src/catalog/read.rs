@@ -14,6 +14,7 @@ use super::{
     OperationScope, Review, Supersession, Title, UNCLASSIFIED,
 };
 use crate::time::Span;
+use crate::words::Name;
 
 /// The longest catalog as a JSON string, in bytes. An event has 65,535 and needs a few for itself;
 /// a short text full of quotes could otherwise still be too long for one.
@@ -69,20 +70,13 @@ pub(super) fn catalog(text: &str) -> Result<Catalog, CatalogErrors> {
     let file = Section::file(document.get_ref());
     file.only(&["version", "family", "operation"], &mut problems);
     let version = version(&file, &mut problems);
-    let families = families(&file, &mut problems);
-    let unclassified = families.iter().position(|(name, _)| name == UNCLASSIFIED);
-    if unclassified.is_none() {
-        let message = format!(
-            "the catalog has no family {UNCLASSIFIED:?}; \
-             add [family.{UNCLASSIFIED}] with {TITLE}: it takes every operation that is not here"
-        );
-        problems.add(None, message);
-    }
+    let mut families = families(&file, &mut problems);
+    let unclassified = place_of_unclassified(&mut families);
     let drafts = operations(&file, &families, unclassified, &mut problems);
     let names = names(&drafts, &mut problems);
-    let (true, Some(unclassified)) = (problems.is_empty(), unclassified) else {
+    if !problems.is_empty() {
         return Err(problems.into_errors());
-    };
+    }
     Ok(Catalog {
         text: text.to_owned(),
         version,
@@ -162,6 +156,16 @@ fn families(file: &Section<'_>, problems: &mut Problems) -> Vec<(String, Family)
     families
 }
 
+/// Where the family [`UNCLASSIFIED`] is. It takes every operation that is not in the file, so it is
+/// there even if the file says nothing of it: then it has no windows, and nothing supersedes.
+fn place_of_unclassified(families: &mut Vec<(String, Family)>) -> usize {
+    families.iter().position(|(name, _)| name == UNCLASSIFIED).unwrap_or_else(|| {
+        let title = Title { en: "Unclassified".to_owned(), de: "Nicht eingeordnet".to_owned() };
+        families.push((UNCLASSIFIED.to_owned(), Family { title, ..Family::default() }));
+        families.len() - 1
+    })
+}
+
 fn family(name: &str, section: &Section<'_>, problems: &mut Problems) -> Family {
     section.only(&FAMILY_KEYS, problems);
     let windows = Windows::of(section, problems);
@@ -185,7 +189,7 @@ fn family(name: &str, section: &Section<'_>, problems: &mut Problems) -> Family 
 fn operations<'a>(
     file: &Section<'a>,
     families: &[(String, Family)],
-    unclassified: Option<usize>,
+    unclassified: usize,
     problems: &mut Problems,
 ) -> Vec<Draft<'a>> {
     let mut drafts = Vec::new();
@@ -198,14 +202,14 @@ fn operations<'a>(
         let own = Windows::of(&section, problems);
         let inherited = family.map(|place| families[place].1.lifecycle).unwrap_or_default();
         let lifecycle = own.lifecycle.or(inherited);
-        if family.is_some() && family == unclassified {
+        if family == Some(unclassified) {
             own.refuse_abandonment(&section, problems);
         } else if family.is_some() {
             own.refuse_idle_abandonment(&section, lifecycle, problems);
         }
         let aliases = section.list("aliases", ALIASES, problems);
         for alias in &aliases {
-            check_name("an operation name", alias, problems);
+            check_alias(alias, problems);
         }
         let entry = Entry {
             name: name.to_owned(),
@@ -316,17 +320,26 @@ fn reference(
 }
 
 fn check_name(noun: &str, name: &Located<&str>, problems: &mut Problems) {
-    let is_letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_';
+    let is_letter = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b);
     let is_word = |word: &str| !word.is_empty() && word.bytes().all(is_letter);
     if name.value.len() <= MAX_NAME_BYTES && name.value.split('.').all(is_word) {
         return;
     }
     let message = format!(
-        "{} is not {noun}; write words of a-z, 0-9 and _ with dots between them, at most \
+        "{} is not {noun}; write words of a-z, 0-9, _ and - with dots between them, at most \
          {MAX_NAME_BYTES} bytes",
         quoted(name.value)
     );
     problems.add(Some(name.line), message);
+}
+
+/// An alias stands for a name that arrives, and other systems name their jobs as they like.
+fn check_alias(alias: &Located<&str>, problems: &mut Problems) {
+    if let Err(error) = Name::new(alias.value) {
+        let message =
+            format!("alias {} {error}; write the name as it arrives", quoted(alias.value));
+        problems.add(Some(alias.line), message);
+    }
 }
 
 /// The windows of a family or operation as its own table has them.

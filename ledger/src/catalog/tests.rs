@@ -89,6 +89,28 @@ fn an_operation_that_nobody_has_classified_is_kept_under_its_own_name() {
 }
 
 #[test]
+fn what_nobody_has_classified_has_a_family_that_the_file_need_not_name() {
+    let named = SOUND.lines().skip(3).collect::<Vec<_>>().join("\n");
+    let catalog = Catalog::parse(&format!("version = 1\n{named}")).unwrap();
+    let operation = catalog.operation("acme.custom.thing");
+    assert_eq!((operation.classified, operation.family_name), (false, UNCLASSIFIED));
+    let built_in = Catalog::built_in();
+    assert_eq!(Some(operation.family), built_in.family(UNCLASSIFIED));
+    let families: Vec<&str> = catalog.families().map(|(name, _)| name).collect();
+    assert_eq!(families, ["backup", UNCLASSIFIED]);
+}
+
+#[test]
+fn an_alias_is_written_as_the_name_arrives() {
+    let text = SOUND
+        .replace("[\"backup_create\"]", "['App\\Jobs\\CreateBackup', \"Sicherung (täglich)\"]");
+    let catalog = Catalog::parse(&text).unwrap();
+    for arrives in ["App\\Jobs\\CreateBackup", "Sicherung (täglich)"] {
+        assert_eq!(catalog.canonical(arrives), "backup.create");
+    }
+}
+
+#[test]
 fn an_operation_overrides_the_windows_of_its_family_one_by_one() {
     let catalog = sound_with(
         r#"[operation."backup.huge"]
@@ -169,7 +191,7 @@ fn catalog_like() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn no_text_makes_the_reader_panic(text in "(?s).{0,400}") {
-        // It is refused: no text of this kind has the family `unclassified`.
+        // It is refused: no text of this kind says `version = 1` and nothing else that is wrong.
         prop_assert!(Catalog::parse(&text).is_err());
     }
 
