@@ -195,6 +195,22 @@ fn a_story_of_steps_alone_is_played(#[case] more: &str, #[case] code: i32) {
 }
 
 #[test]
+fn any_number_of_runs_may_fall_due_one_after_another() {
+    let step = |at| {
+        format!(
+            "{{ at = '{at}s', run = 'r{at}', event = 'dispatched', operation = 'policy.sync' }}"
+        )
+    };
+    let steps: Vec<String> = (0..150).map(step).collect();
+    let expect = "{ at = '2d', follow_up_runs = 150, follow_up_items = 1 }";
+    let text = format!("name = 'x'\nsteps = [{}]\nexpect = [{expect}]", steps.join(", "));
+    let directory = tempfile::tempdir().unwrap();
+    let file = written(directory.path(), "many.toml", &text);
+    let output = program(&["scenario", "test", &file]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+}
+
+#[test]
 fn a_file_that_is_not_there_ends_with_2() {
     let output = program(&["scenario", "test", "/nowhere/at-all.toml"]);
     assert_eq!(output.status.code(), Some(2), "{output:?}");

@@ -22,9 +22,9 @@ use crate::reconciler;
 
 /// 2026-01-01T00:00:00Z, where every scenario begins.
 const BEGIN: Moment = Moment::from_micros(1_767_225_600_000_000);
-/// Times that something may fall due at one moment. Each recorded decision is an end, so this is
-/// far more than can be.
-const MOST_AT_ONCE: usize = 1_000;
+/// Times that something may fall due at one moment, a page of runs at a time. Each recorded decision
+/// is an end, so this is far more than can be. One moment after another may be any number.
+const MOST_AT_ONCE: usize = 100;
 
 /// A database for scenarios. Each is played in workspaces of its own.
 #[derive(Debug)]
@@ -155,11 +155,14 @@ impl Play {
     /// Moves the clock to `at`, and stops on the way wherever a run falls due.
     async fn go_to(&mut self, at: Span) -> Result<(), PlayError> {
         let moment = BEGIN.plus(at);
-        for _ in 0..MOST_AT_ONCE {
+        let (mut stopped, mut times) = (None, 0);
+        while times < MOST_AT_ONCE {
             let Some(due) = self.next_due().await?.filter(|due| *due <= moment) else {
                 self.clock.set(moment);
                 return Ok(());
             };
+            times = if stopped == Some(due) { times + 1 } else { 0 };
+            stopped = Some(due);
             self.clock.set(due.max(self.clock.now()));
             for workspace in self.workspaces.values() {
                 reconciler::act(&self.projections, *workspace, self.clock.now()).await?;
