@@ -8,6 +8,7 @@ mod counts;
 mod everywhere;
 mod facets;
 mod follow_ups;
+mod named;
 mod of_late;
 mod operations;
 mod page;

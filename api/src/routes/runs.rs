@@ -123,7 +123,7 @@ pub struct FollowUpRequest {
     responses((status = 200, description = "A page of the list.", body = RunsShape), Problems)
 )]
 pub async fn list_runs(question: Question<RunQuery>) -> ApiResult<Answer<Page<Standing>>> {
-    let (filter, page) = question.asked.clone().into_parts();
+    let (filter, page) = question.asked.clone().into_parts()?;
     let runs = question.view.runs(&filter, &page).await?;
     Ok(question.answer(runs))
 }

@@ -254,6 +254,7 @@ fn text(status: StatusCode, code: &str) -> &'static str {
         "unknown_run" => "fault-unknown-run",
         "unknown_view" => "fault-unknown-view",
         "unknown_person" => "fault-unknown-person",
+        "run_out_of_reach" => "fault-run-out-of-reach",
         "ambiguous_run" => "fault-ambiguous-run",
         "no_such_route" => "fault-no-such-route",
         "method_not_allowed" | "bad_request" => "fault-no-such-form",
@@ -310,12 +311,14 @@ fn ways(w: &Words, path: &str, code: &str) -> Vec<Way> {
             let path = if *path == "views" { "runs" } else { *path };
             way(format!("/w/{workspace}/{path}"), w.say(label));
         }
-        way(format!("/w/{workspace}"), format!("{} {workspace}", w.say("nav-overview")));
+        way(format!("/w/{workspace}"), w.say_of("fault-workspace", workspace));
     }
-    if workspace.is_none() && path.starts_with("/w/") {
+    if path.starts_with("/w/") {
         way("/w".to_owned(), w.say("workspaces-all"));
     }
-    way("/".to_owned(), w.say("fault-home"));
+    if workspace.is_none() {
+        way("/".to_owned(), w.say("fault-home"));
+    }
     ways
 }
 
@@ -377,8 +380,8 @@ mod tests {
             let ways = ways(Words::of(Language::En), path, code).into_iter();
             ways.map(|way| way.href).collect::<Vec<_>>()
         };
-        assert_eq!(of("/w/main/runs/x", "unknown_run"), ["/w/main/runs", "/w/main", "/"]);
-        assert_eq!(of("/w/main", "unknown_environment"), ["/w/main/environments", "/w/main", "/"]);
+        assert_eq!(of("/w/main/runs/x", "unknown_run"), ["/w/main/runs", "/w/main", "/w"]);
+        assert_eq!(of("/w/main", "unknown_environment"), ["/w/main/environments", "/w/main", "/w"]);
         assert_eq!(of("/w/none", "unknown_workspace"), ["/w", "/"]);
         assert_eq!(of("/nope", "no_such_route"), ["/"]);
     }

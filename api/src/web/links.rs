@@ -26,6 +26,12 @@ impl Shell {
         self.to_other(workspace, &format!("runs?left_since={since}"))
     }
 
+    /// What was dispatched in another workspace since a moment.
+    pub(super) fn since_in(&self, workspace: &str, since: impl Given<Moment>) -> String {
+        let since = encode(&since.given().to_string());
+        self.to_other(workspace, &format!("runs?since={since}"))
+    }
+
     /// A run of another workspace.
     pub(super) fn run_in(&self, workspace: &str, run: impl Display) -> String {
         self.to_other(workspace, &format!("runs/{run}"))

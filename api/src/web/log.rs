@@ -94,6 +94,8 @@ pub(super) struct LogPage {
     pub(super) older: Option<u64>,
     /// Whether something is left out that does not fit.
     pub(super) narrowed: bool,
+    /// The position that was asked for, if the log ends before it.
+    pub(super) beyond: Option<u64>,
     /// Whether events come as they are recorded: on the newest page, now.
     pub(super) moves: bool,
     pub(super) signed: Option<Signed>,
@@ -115,10 +117,11 @@ pub(super) async fn page(
     };
     let (narrowed, newest) = (asked.narrows(), asked.before.is_none() && asked.until.is_none());
     let moves = newest && shell.as_of.is_none();
+    let beyond = asked.before.filter(|before| *before > size);
     let search = Search::of(asked, &view, store, size).await?;
     let (stored, older) = search.find(&view, store).await?;
     let events = stored.iter().map(EventView::of).collect::<ApiResult<Vec<_>>>()?;
-    html(&LogPage { shell, events, size, older, narrowed, moves, signed })
+    html(&LogPage { shell, events, size, older, narrowed, beyond, moves, signed })
 }
 
 impl LogQuery {
@@ -144,14 +147,31 @@ impl LogQuery {
         let found = view.runs(&filter, &PageRequest::first(50)).await?;
         let part = text.as_str().to_lowercase();
         let ids = found.items.iter().map(|run| run.run_id);
-        let ids: Vec<RunId> = ids.filter(|id| id.to_string().contains(&part)).collect();
-        match ids.as_slice() {
-            [one] => Ok(Some(*one)),
-            [] => Err(ApiError::not_found("unknown_run", format!("no run {text} is known here"))),
-            _ => {
-                let detail = format!("`run`: more than one run has {text} in its id");
-                Err(ApiError::new(StatusCode::BAD_REQUEST, "ambiguous_run", detail))
-            }
+        let ids: Vec<RunId> = ids.filter(|id| fits(*id, &part)).collect();
+        meant(text, &ids, found.next.is_some()).map(Some)
+    }
+}
+
+/// Whether a part of an id, with its hyphens or without, is one of this.
+fn fits(id: RunId, part: &str) -> bool {
+    id.to_string().contains(part) || id.0.as_simple().to_string().contains(&part.replace('-', ""))
+}
+
+/// The one run that a part of an id means. `cut` says that not all runs were looked through.
+fn meant(text: &Name, ids: &[RunId], cut: bool) -> ApiResult<RunId> {
+    match ids {
+        [one] => Ok(*one),
+        [] if cut => {
+            let detail = format!(
+                "no run among the newest has {text} in its id, and not all were looked through; \
+                 give the last 12 digits of it, or the whole id"
+            );
+            Err(ApiError::not_found("run_out_of_reach", detail))
+        }
+        [] => Err(ApiError::not_found("unknown_run", format!("no run {text} is known here"))),
+        _ => {
+            let detail = format!("`run`: more than one run has {text} in its id");
+            Err(ApiError::new(StatusCode::BAD_REQUEST, "ambiguous_run", detail))
         }
     }
 }
@@ -403,6 +423,18 @@ pub(super) fn what(kind: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_part_of_an_id_means_one_run_or_it_is_said_why_not() {
+        let run = |number: u128| RunId(uuid::Uuid::from_u128(number));
+        let text = Name::new("7").unwrap();
+        let code = |ids: &[RunId], cut| meant(&text, ids, cut).map_err(|error| error.code());
+        assert_eq!(code(&[run(7)], true), Ok(run(7)));
+        assert_eq!(code(&[], false), Err("unknown_run"));
+        assert_eq!(code(&[], true), Err("run_out_of_reach"));
+        assert_eq!(code(&[run(7), run(17)], false), Err("ambiguous_run"));
+        assert!(fits(run(0xabc), "0abc") && fits(run(0xabc), "0000-00000") && !fits(run(1), "2"));
+    }
 
     #[test]
     fn what_is_stored_is_text_and_no_markup() {

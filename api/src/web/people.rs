@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::{Form, Query, Request, State};
-use axum::http::{HeaderMap, Uri};
+use axum::http::Uri;
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use runledger_ledger::store::Person;
 use runledger_ledger::words::{Name, Note};
@@ -10,6 +10,7 @@ use serde::Deserialize;
 use uuid::Uuid;
 
 use super::account::SessionLine;
+use super::along::Along;
 use super::door;
 use super::fault::{Fault, Page, html};
 use super::links::encode;
@@ -78,15 +79,16 @@ pub(super) async fn person(
     State(app): State<App>,
     Path(PersonPath { person }): Path<PersonPath>,
     Query(After { done }): Query<After>,
-    viewer: Viewer,
-    access: Access,
-    headers: HeaderMap,
+    request: Request,
 ) -> Page<Html<String>> {
-    let preferences = Preferences::of(&headers);
+    let (parts, _) = request.into_parts();
+    let (viewer, access) = (door::viewer(&parts)?, door::access(&parts)?);
+    let preferences = Preferences::of(&parts.headers);
     let (person, sessions) = of(&app, &access, &person, viewer.session).await?;
     let path = format!("/people/{}", encode(person.principal.name.as_str()));
     let uri: Uri = path.parse().map_err(ApiError::internal)?;
     let mut shell = Shell::of_all(preferences, app.ledger().now(), (viewer, access), &uri);
+    shell.along = Along::of(&parts);
     shell.learn_everywhere(&app).await?;
     html(&PersonPage { shell, person, sessions, done: done.is_some() })
 }

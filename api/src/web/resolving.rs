@@ -67,6 +67,16 @@ pub(super) struct ResolvePage {
     pub(super) wrong: Option<Wrong>,
 }
 
+impl ResolvePage {
+    /// What is done.
+    pub(super) fn key(&self) -> ActionKey {
+        match self.action {
+            FollowUpAction::Resolve => ActionKey::Resolve,
+            FollowUpAction::Reopen => ActionKey::Reopen,
+        }
+    }
+}
+
 /// A thing to do, or a run, that a word is said on.
 pub(super) struct Chosen {
     pub(super) operation: String,

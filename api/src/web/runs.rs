@@ -16,7 +16,7 @@ use super::fault::{Page, html};
 use super::shell::{Asked, Shell};
 use super::{saved, words};
 use crate::app::App;
-use crate::problem::{ApiError, Parameter};
+use crate::problem::ApiError;
 use crate::routes::runs::RunQuery;
 
 /// Runs on a page, unless another number is asked for.
@@ -87,8 +87,7 @@ pub(super) async fn page(
     State(app): State<App>,
     Asked { mut shell, view, asked, workspace }: Asked<RunQuery>,
 ) -> Page<Html<String>> {
-    let (filter, mut request) = asked.into_parts();
-    Parameter::in_order(filter.since, filter.until)?;
+    let (filter, mut request) = asked.into_parts()?;
     if shell.chosen("limit").is_empty() {
         request.limit = PAGE;
     }

@@ -336,7 +336,10 @@ fn pages(language: Language) -> Vec<(String, String)> {
         let (events, size, older) = (vec![event()], 9, Some(3));
         let (narrowed, moves, signed) = (true, true, Some(signed));
         let shell = shell();
-        add("log.html", &LogPage { shell, events, size, older, narrowed, moves, signed });
+        add(
+            "log.html",
+            &LogPage { shell, events, size, older, narrowed, beyond: Some(9_000), moves, signed },
+        );
     }
     add(
         "queues.html",
@@ -362,6 +365,7 @@ fn pages(language: Language) -> Vec<(String, String)> {
         events: Some((9, 2)),
         parked: true,
         halted: Some("a fork".into()),
+        dispatched: (5_000, true),
         queues: QueueVerdict::ALL.iter().map(|verdict| (*verdict, 2)).collect(),
         ..Line::default()
     };

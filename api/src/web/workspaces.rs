@@ -10,6 +10,7 @@ use runledger_ledger::time::Moment;
 use runledger_ledger::words::{Outcome, WorkspaceId};
 use runledger_projections::rules::actionability::Actionability;
 use runledger_projections::rules::activity::Activity;
+use runledger_projections::rules::freshness::Freshness;
 use runledger_projections::rules::queue::QueueVerdict;
 use runledger_projections::texts::Phrase;
 use runledger_projections::{
@@ -45,6 +46,8 @@ pub(super) struct Line {
     pub(super) halted: Option<String>,
     /// What left the list of late, by what closed it.
     pub(super) left: Left,
+    /// How many runs were dispatched of late, and whether there may be more.
+    pub(super) dispatched: (u64, bool),
     /// Its queues by verdict, the loudest first.
     pub(super) queues: Vec<(QueueVerdict, u64)>,
     /// The message that says why nothing is told of it.
@@ -222,6 +225,7 @@ async fn now(
             parked: lag.is_some_and(|lag| lag.failure.is_some()),
             halted: app.ledger().halted(id).map(|why| why.to_string()),
             left: of_late.left.remove(&id).unwrap_or_default(),
+            dispatched: of_late.dispatched.remove(&id).unwrap_or_default(),
             queues: loudest(of_late.queues.remove(&id).unwrap_or_default()),
             untold: None,
         }
@@ -259,6 +263,8 @@ async fn then(
                     }
                     line.queues = loudest(queues);
                     let recent = view.recent_runs(None, since, chart::BAR).await?;
+                    let dispatched = recent.runs.iter().map(|kind| kind.runs).sum();
+                    line.dispatched = (dispatched, recent.scanned_to.is_some());
                     late.recent.runs.extend(recent.runs);
                     let scanned_to = late.recent.scanned_to.max(recent.scanned_to);
                     late.recent.scanned_to = scanned_to;

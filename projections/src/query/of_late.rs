@@ -24,6 +24,8 @@ pub struct OfLate {
     pub left: BTreeMap<WorkspaceId, Left>,
     /// What was dispatched, in all of them together.
     pub recent: RecentRuns,
+    /// How many of those each has, and whether there may be more of them.
+    pub dispatched: BTreeMap<WorkspaceId, (u64, bool)>,
     /// How many queues of each verdict each has.
     pub queues: BTreeMap<WorkspaceId, BTreeMap<QueueVerdict, u64>>,
     /// The oldest things to do of all of them.
@@ -128,9 +130,12 @@ impl Projections {
         }
         let now = self.ledger().now();
         let mut tx = Tx::read_in(self.store(), Scope::Service).await?;
+        let left = left(&mut tx, &ids, since).await?;
+        let (recent, dispatched) = recent(&mut tx, &ids, since, piece).await?;
         Ok(OfLate {
-            left: left(&mut tx, &ids, since).await?,
-            recent: recent(&mut tx, &ids, since, piece).await?,
+            left,
+            recent,
+            dispatched,
             queues: queues(&mut tx, &ids, now).await?,
             oldest: oldest(&mut tx, &ids).await?,
             stale: stale(&mut tx, &ids, now).await?,
@@ -178,7 +183,7 @@ async fn recent(
     ids: &[Uuid],
     since: Moment,
     piece: Span,
-) -> Result<RecentRuns, StoreError> {
+) -> Result<(RecentRuns, BTreeMap<WorkspaceId, (u64, bool)>), StoreError> {
     let (since, piece) = (since.micros(), piece.micros().max(1));
     let statement = match tx {
         Tx::Postgres(_) => {
@@ -209,7 +214,8 @@ async fn recent(
     // Before this not all of them were looked through.
     let cut = looked.values().filter(|(all, _)| *all >= RecentRuns::MOST);
     let scanned_to = cut.map(|(_, first)| Moment::from_micros(*first)).max();
-    Ok(RecentRuns { runs, scanned_to })
+    let of_each = |(workspace, (all, _))| (WorkspaceId(workspace), (all, all >= RecentRuns::MOST));
+    Ok((RecentRuns { runs, scanned_to }, looked.into_iter().map(of_each).collect()))
 }
 
 async fn queues(

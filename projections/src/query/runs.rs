@@ -6,9 +6,9 @@ use runledger_ledger::words::{Outcome, Status, Subject};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use super::named::named_runs;
 use super::page::{ListHash, Page, PageRequest};
 use super::scan::{Condition, Counted, Order, Placed, Scan};
-use super::statement::Statement;
 use crate::db::Tx;
 use crate::rules::actionability::Actionability;
 use crate::rules::freshness::Freshness;
@@ -49,7 +49,7 @@ pub struct RunFilter {
     pub connection: Option<String>,
     /// A part of its id, operation, subject, environment, fingerprint, queue, connection, job
     /// class, initiator, worker, reason code or of an external id, in upper or lower case. A whole
-    /// run id that is known finds that run and nothing else.
+    /// run id that is known finds that run and nothing else, and so does its end of twelve digits or more.
     pub text: Option<String>,
     /// Dispatched at this moment or later.
     #[serde(with = "rfc3339::option")]
@@ -76,14 +76,20 @@ impl View {
         request.checked_limit()?;
         let mut reading = self.read().await?;
         let list = ListHash::new(self.workspace(), "runs", filter);
-        let page = match named_run(&mut reading, filter, request).await? {
-            Some(row) => Page { items: vec![row], next: None, scanned_to: None },
-            None if filter.left_since.is_some() => {
+        let named = match request.cursor {
+            None => named_runs(&mut reading, filter).await?,
+            Some(_) => Vec::new(),
+        };
+        let page = match named.len() {
+            1.. if named.len() <= usize::from(request.limit) => {
+                Page { items: named, next: None, scanned_to: None }
+            }
+            _ if filter.left_since.is_some() => {
                 let Page { items, next, scanned_to } =
                     scan(&reading, filter).page::<Left>(&mut reading, &list, request).await?;
                 Page { items: items.into_iter().map(|left| left.row).collect(), next, scanned_to }
             }
-            None => scan(&reading, filter).page(&mut reading, &list, request).await?,
+            _ => scan(&reading, filter).page(&mut reading, &list, request).await?,
         };
         let Page { items, next, scanned_to } = page;
         let items: Vec<RunRow> = items;
@@ -92,13 +98,13 @@ impl View {
 }
 
 impl View {
-    /// How many runs `filter` names, as far as they are counted: see [`Counted`]. At most two
+    /// How many runs `filter` names, as far as they are counted: see [`Counted`]. At most three
     /// statements.
     pub async fn count_runs(&self, filter: &RunFilter) -> Result<Counted, ViewError> {
         let mut reading = self.read().await?;
-        let request = PageRequest::first(1);
-        if named_run(&mut reading, filter, &request).await?.is_some() {
-            return Ok(Counted::exactly(1));
+        let named = named_runs(&mut reading, filter).await?;
+        if !named.is_empty() {
+            return Ok(Counted::exactly(u64::try_from(named.len()).unwrap_or(u64::MAX)));
         }
         Ok(counted(&mut reading, filter).await?)
     }
@@ -152,29 +158,9 @@ impl Placed for RunRow {
     }
 }
 
-/// The run whose whole id the text is, if it fits the rest of the filter.
-async fn named_run(
-    reading: &mut Reading,
-    filter: &RunFilter,
-    request: &PageRequest,
-) -> Result<Option<RunRow>, ViewError> {
-    let text = filter.text.as_deref().map(str::trim).unwrap_or_default();
-    let Ok(id) = text.parse::<Uuid>() else { return Ok(None) };
-    if request.cursor.is_some() {
-        return Ok(None);
-    }
-    let rest = RunFilter { text: None, ..filter.clone() };
-    let mut statement = Statement::select("SELECT * FROM runs", reading.model());
-    statement.push(" AND run_id = ").bind(id).seen("environment", &reading.sight);
-    for condition in conditions(reading, &rest) {
-        condition.condition.push(&mut statement);
-    }
-    Ok(statement.fetch(&mut reading.tx).await?.pop())
-}
-
 /// The list of a filter: the condition that keeps fewest rows is served by its index.
 fn scan(reading: &Reading, filter: &RunFilter) -> Scan {
-    let mut residual = conditions(reading, filter);
+    let mut residual = asked(reading, filter);
     // In the order of the list below, the most telling index first.
     let best = residual.iter().filter_map(|condition| condition.index).min();
     let index = match filter.left_since {
@@ -276,6 +262,11 @@ impl Index {
     }
 }
 
+/// The conditions of a filter, whichever index serves them.
+pub(super) fn conditions(reading: &Reading, filter: &RunFilter) -> Vec<Condition> {
+    asked(reading, filter).into_iter().map(|one| one.condition).collect()
+}
+
 /// One thing that a filter asks, and the index that finds it.
 struct Asked {
     condition: Condition,
@@ -284,7 +275,7 @@ struct Asked {
     only_part: bool,
 }
 
-fn conditions(reading: &Reading, filter: &RunFilter) -> Vec<Asked> {
+fn asked(reading: &Reading, filter: &RunFilter) -> Vec<Asked> {
     let mut asked = Vec::new();
     let mut ask = |condition, index, only_part| asked.push(Asked { condition, index, only_part });
     if let Some(subject) = &filter.subject {

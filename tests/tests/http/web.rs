@@ -3,6 +3,7 @@
 mod doors;
 mod kept;
 mod links;
+mod logs;
 mod numbers;
 mod openid;
 mod pages;

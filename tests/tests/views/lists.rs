@@ -102,6 +102,10 @@ async fn each_filter_names_its_runs(world: World) {
         (text("PROVIDER_conn"), &[2, 1]),
         (text(&run(3).to_string()), &[3]),
         (text(&run(3).to_string()[30..]), &[3]),
+        (text(&run(3).to_string()[24..]), &[3]),
+        (text(&run(3).to_string()[19..]), &[3]),
+        (text("f00000000003"), &[]),
+        (RunFilter { environment: named("prod"), ..text(&run(3).to_string()[24..]) }, &[]),
         (RunFilter { since: minute(2), until: minute(4), ..all() }, &[4, 3]),
         (
             RunFilter {

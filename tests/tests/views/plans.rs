@@ -93,6 +93,7 @@ fn run_filters() -> Vec<RunFilter> {
         RunFilter { queue: named("sync"), ..any() },
         RunFilter { text: named("HOST/7"), ..any() },
         RunFilter { text: named(&run(7).to_string()), ..any() },
+        RunFilter { text: named(&run(7).to_string()[24..]), ..any() },
         RunFilter { since: Some(BEGIN), until: Some(BEGIN.plus(minutes(5))), ..any() },
         RunFilter { environment: named("prod"), follow_up: Some(true), ..any() },
         RunFilter { left_since: Some(BEGIN), ..any() },

@@ -11,6 +11,7 @@ use runledger_projections::{PageRequest, RunFilter};
 use serde::{Deserialize, Deserializer};
 use utoipa::IntoParams;
 
+use crate::problem::{ApiResult, Parameter};
 use crate::question::{self, NameOrNone, PageLimit};
 use crate::schema;
 
@@ -56,14 +57,15 @@ pub struct RunQuery {
     connection: Option<NameOrNone>,
     /// A part of its id, operation, subject, environment, fingerprint, queue, connection, job
     /// class, initiator, worker, reason code or of an external id, in upper or lower case. The
-    /// whole id of a known run finds that run and nothing else.
+    /// whole id of a known run finds that run and nothing else, and so does its end of twelve digits or
+    /// more, as pages show it.
     #[param(value_type = Option<String>)]
     text: Option<Name>,
     /// Dispatched at this moment or later, in RFC 3339.
     #[param(value_type = Option<String>, format = DateTime)]
     #[serde(deserialize_with = "moment")]
     since: Option<Moment>,
-    /// Dispatched before this moment, in RFC 3339.
+    /// Dispatched before this moment, in RFC 3339; later than `since`.
     #[param(value_type = Option<String>, format = DateTime)]
     #[serde(deserialize_with = "moment")]
     until: Option<Moment>,
@@ -81,7 +83,12 @@ pub struct RunQuery {
 
 impl RunQuery {
     /// The filter and the page that are asked for.
-    pub fn into_parts(self) -> (RunFilter, PageRequest) {
+    ///
+    /// # Errors
+    ///
+    /// If nothing can fit, because `until` is not later than `since`.
+    pub fn into_parts(self) -> ApiResult<(RunFilter, PageRequest)> {
+        Parameter::in_order(self.since, self.until)?;
         let filter = RunFilter {
             status: self.status,
             outcome: self.outcome,
@@ -100,7 +107,7 @@ impl RunQuery {
             until: self.until,
             left_since: self.left_since,
         };
-        (filter, question::page(self.limit, self.cursor))
+        Ok((filter, question::page(self.limit, self.cursor)))
     }
 }
 

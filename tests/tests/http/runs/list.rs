@@ -154,6 +154,11 @@ async fn each_filter_that_is_malformed_is_refused_by_name() {
         let detail = reply.json()["detail"].as_str().unwrap().to_owned();
         assert!(detail.contains(name), "{name}={wrong}: {detail}");
     }
+    // Between these two there is no time, so nothing could ever fit.
+    let none = "since=2026-03-02T00:00:00Z&until=2026-03-01T00:00:00Z";
+    let reply = service.get(&format!("{RUNS}?{none}")).await;
+    assert_eq!(reply.problem(400), "invalid_query");
+    assert!(reply.json()["detail"].as_str().unwrap().contains("`until` must be later"));
     let reply = service.get(&format!("{RUNS}?status=queued&status=running")).await;
     assert_eq!(reply.problem(400), "invalid_query");
 }

@@ -49,6 +49,20 @@ async fn who_must_sign_in_again_comes_back_to_the_form_with_what_they_wrote() {
 }
 
 #[tokio::test]
+async fn a_reason_to_end_sessions_is_kept_as_well() {
+    let visitor = follower().await;
+    super::people::add(&visitor.service, "ada").await;
+    let at = super::people::address(9);
+    super::people::Browser::of(&visitor.service, "ada", at, "Firefox").await;
+    let form = "form_token=old&session=all&reason=lost+the+%3Claptop%3E";
+    let reply = post(&visitor.service, "/people/ada/sessions", "", form).await;
+    assert_eq!(reply.headers[header::LOCATION], "/sign-in?next=/people/ada");
+    let page = visitor.opened("/people/ada", &along(&reply)).await;
+    assert!(page.contains("value=\"lost the &#60;laptop&#62;\"") && page.contains("data-kept"));
+    assert!(!visitor.page("/people/ada").await.contains("laptop"), "it was for one page");
+}
+
+#[tokio::test]
 async fn a_choice_says_what_is_to_be_done_and_takes_nothing_that_it_does_not_do() {
     let visitor = follower().await;
     let ask = async |query: &str, language: &str| {

@@ -69,6 +69,26 @@ async fn what_is_active_and_how_many_are_drawn_lead_to_as_many() {
 }
 
 #[tokio::test]
+async fn what_all_workspaces_count_leads_to_as_many_in_each() {
+    let visitor = Visitor::on(Database::Sqlite).await;
+    happenings(&visitor.service).await;
+    let data = json!({"operation": "acme.unknown"});
+    visitor.service.record(&[event(8, "run.dispatched", data)]).await;
+    visitor.service.wait(120);
+    visitor.page("/w/main").await;
+    let page = visitor.page("/w").await.replace("&#38;", "&").replace("&amp;", "&");
+    for (part, expected) in [("data-in-time", 2), ("data-no-limit", 1), ("data-late", 7)] {
+        let (before, after) = page.split_once(part).unwrap_or_else(|| panic!("no {part}: {page}"));
+        let href = before.rsplit_once("href=\"").unwrap().1.split('"').next().unwrap();
+        let count = between(after, ">", "</a>");
+        assert_eq!(count, expected.to_string(), "{part}");
+        assert_eq!(length(&visitor, href).await, expected, "{href}");
+    }
+    let total = between(&page, "data-chart-total>", "</p>");
+    assert!(total.contains("<a href=\"#by-workspace\">7\u{a0}runs</a>"), "{total}");
+}
+
+#[tokio::test]
 async fn a_list_that_does_not_fit_a_page_is_counted_all_the_same() {
     let visitor = Visitor::on(Database::Sqlite).await;
     for number in 1..=45 {

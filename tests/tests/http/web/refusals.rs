@@ -41,7 +41,11 @@ async fn an_address_that_leads_nowhere_is_a_page_for_a_person_and_a_problem_for_
         ("/w/main/runs?status=nope", 400, "/w/main/runs"),
         ("/preferences", 405, "/"),
     ] {
-        for (language, home) in [("en", "To the overview"), ("de", "Zur Übersicht")] {
+        let homes = match path.starts_with("/w/") {
+            true => [("en", "All workspaces"), ("de", "Alle Arbeitsbereiche")],
+            false => [("en", "To the overview"), ("de", "Zur Übersicht")],
+        };
+        for (language, home) in homes {
             let reply = ask(&visitor, path, BROWSER, language).await;
             let page = text(&reply);
             assert_eq!(reply.status.as_u16(), status, "{path}: {page}");
