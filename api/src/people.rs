@@ -309,7 +309,8 @@ fn changed(person: &Principal, change: PersonChange, reason: Option<Note>) -> Pe
 
 /// The one answer for somebody who is not there.
 fn unknown_person(name: &Name) -> ApiError {
-    let detail = format!("nobody is called {name} here; `runledger users list` shows everybody");
+    let detail =
+        format!("nobody is called \"{name}\" here; `runledger users list` shows everybody");
     ApiError::not_found("unknown_person", detail)
 }
 

@@ -41,10 +41,10 @@ pub use projections::{Lag, Projections};
 pub use projector::{ProjectionError, VERSION};
 pub use query::{
     Counted, Counts, EnvironmentStanding, Facets, FamilyCounts, FamilyView, FollowUpCounts,
-    FollowUpFilter, FollowUpItem, Health, ItemOrder, Left, OfLate, OldestItem, OperationCounts,
-    OperationStanding, Overview, Page, PageError, PageRequest, QueueStanding, RecentCount,
-    RecentOutcome, RecentRuns, RunFilter, StaleRun, Watched, Why, Windows, WorkspaceStanding,
-    watch,
+    FollowUpFilter, FollowUpItem, Front, Health, ItemOrder, Left, OfLate, OldestItem,
+    OperationCounts, OperationStanding, Overview, Page, PageError, PageRequest, QueueStanding,
+    RecentCount, RecentOutcome, RecentRuns, RunFilter, StaleRun, Watched, Why, Windows,
+    WorkspaceStanding, watch,
 };
 pub use rebuild::Progress;
 pub use remote_claims::Claim;

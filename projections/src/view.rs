@@ -14,7 +14,7 @@ use crate::as_of::{AsOf, Replayed};
 use crate::db::Tx;
 use crate::projections::{Inner, Owners, Projections};
 use crate::projector::{Checkpoint, ProjectionError, Seen};
-use crate::query::PageError;
+use crate::query::{PageError, QueueTruths};
 use crate::sight::Sight;
 use crate::tables::Model;
 use crate::texts::{Language, Texts};
@@ -268,6 +268,7 @@ impl View {
                     texts,
                     sight,
                     owners,
+                    queues: None,
                     _scratch: scratch,
                 });
             }
@@ -300,6 +301,8 @@ pub(crate) struct Reading {
     pub(crate) sight: Sight,
     /// Which adapter judges which operation type on this server.
     pub(crate) owners: Owners,
+    /// The truth of every queue, once it has been looked for.
+    pub(crate) queues: Option<Arc<QueueTruths>>,
     _scratch: Option<Arc<TempDir>>,
 }
 
@@ -320,6 +323,7 @@ impl Reading {
             texts,
             sight: Sight::default(),
             owners: Owners::default(),
+            queues: None,
             _scratch: Some(Arc::clone(scratch)),
         }
     }

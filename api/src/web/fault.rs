@@ -231,16 +231,18 @@ impl Told {
             title: w.say(title),
             text: w.say(text(status, refused.code)),
             parameter: parameter.map_or_else(Vec::new, |parameter| refused::lines(w, parameter)),
-            about: about(&refused.detail).filter(|_| exact && said.is_none()),
+            about: about(refused.code, &refused.detail).filter(|_| exact && said.is_none()),
             said,
             ways: ways(w, &reader.path, refused.code),
         }
     }
 }
 
-/// What a problem is about: what it names between marks, or the run that it names.
-fn about(detail: &str) -> Option<String> {
-    let marked = ['`', '"'].iter().find_map(|mark| detail.split(*mark).nth(1));
+/// What a problem is about: what it names between marks, or the run that it names. What is not known
+/// stands between quotes, and what to do about it is a command.
+fn about(code: &str, detail: &str) -> Option<String> {
+    let marks = if code.starts_with("unknown_") { ['"', '`'] } else { ['`', '"'] };
+    let marked = marks.iter().find_map(|mark| detail.split(*mark).nth(1));
     let run = || detail.strip_prefix("no run ")?.split(' ').next();
     marked.or_else(run).map(str::to_owned)
 }
@@ -313,8 +315,11 @@ fn ways(w: &Words, path: &str, code: &str) -> Vec<Way> {
         }
         way(format!("/w/{workspace}"), w.say_of("fault-workspace", workspace));
     }
-    if path.starts_with("/w/") {
+    if path == "/w" || path.starts_with("/w/") {
         way("/w".to_owned(), w.say("workspaces-all"));
+    }
+    if path.starts_with("/people/") {
+        way("/people".to_owned(), w.say("people-title"));
     }
     if workspace.is_none() {
         way("/".to_owned(), w.say("fault-home"));
@@ -383,6 +388,10 @@ mod tests {
         assert_eq!(of("/w/main/runs/x", "unknown_run"), ["/w/main/runs", "/w/main", "/w"]);
         assert_eq!(of("/w/main", "unknown_environment"), ["/w/main/environments", "/w/main", "/w"]);
         assert_eq!(of("/w/none", "unknown_workspace"), ["/w", "/"]);
+        assert_eq!(of("/w", "invalid_query"), ["/w", "/"]);
+        assert_eq!(of("/people/nobody", "unknown_person"), ["/people", "/"]);
         assert_eq!(of("/nope", "no_such_route"), ["/"]);
+        let detail = "nobody is called \"eve\" here; `runledger users list` shows everybody";
+        assert_eq!(about("unknown_person", detail).as_deref(), Some("eve"));
     }
 }

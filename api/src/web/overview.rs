@@ -9,8 +9,8 @@ use runledger_projections::rules::actionability::{Actionability, is_follow_up};
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::texts::Phrase;
 use runledger_projections::{
-    Counts, FollowUpItem, Health, Left, OperationStanding, PageRequest, QueueStanding, RecentRuns,
-    RunFilter, View, ViewError,
+    Counts, FollowUpItem, Front, Health, Left, OperationStanding, QueueStanding, RecentRuns, View,
+    ViewError,
 };
 
 use super::adapters::{AdapterView, adapters};
@@ -166,37 +166,13 @@ async fn read(
     environment: Option<&str>,
     since: Moment,
 ) -> Result<Reads, ViewError> {
-    let oldest = async {
-        match counts.follow_up_items {
-            0 => Ok(Vec::new()),
-            _ => {
-                let oldest = view.oldest_follow_ups(environment, ITEMS).await;
-                oldest.map(|oldest| open(counts, oldest))
-            }
-        }
-    };
-    let overdue = RunFilter {
-        overdue: Some(true),
-        environment: environment.map(str::to_owned),
-        ..RunFilter::default()
-    };
-    let first = PageRequest::first(STALE);
-    let stale = async {
-        match counts.active_stale {
-            0 => Ok(Vec::new()),
-            _ => view.runs(&overdue, &first).await.map(|page| page.items),
-        }
-    };
-    let (open, stale, recent, left, operations, queues, health) = tokio::join!(
-        oldest,
-        stale,
+    // What looks through a day stands by itself; the rest is of one reading.
+    let (front, recent, left) = tokio::join!(
+        view.front(environment, counts, ITEMS, STALE),
         view.recent_runs(environment, since, chart::BAR),
         view.left_since(environment, since),
-        view.operations(environment),
-        view.queues(),
-        view.health(),
     );
-    let mut operations = operations?;
+    let Front { oldest, stale, mut operations, queues, health } = front?;
     operations.retain(|operation| operation.counts.runs > 0);
     // What needs a person comes first, then what ended last.
     operations.sort_by_key(|one| {
@@ -204,13 +180,13 @@ async fn read(
         (std::cmp::Reverse(one.counts.follow_up_runs > 0), std::cmp::Reverse(last))
     });
     Ok(Reads {
-        open: open?,
-        stale: stale?,
+        open: open(counts, oldest),
+        stale,
         recent: recent?,
         left: left?,
         operations,
-        queues: queues?,
-        health: health?,
+        queues,
+        health,
     })
 }
 

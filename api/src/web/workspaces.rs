@@ -26,7 +26,7 @@ use super::shell::{self, Shell};
 use super::words;
 use crate::app::App;
 use crate::extract::Query;
-use crate::problem::{ApiError, ApiResult};
+use crate::problem::{ApiError, ApiResult, Parameter, Takes};
 use crate::when::{self, Said};
 
 /// Most workspaces whose past is looked at together: each may cost a replay of its log, and no more
@@ -154,10 +154,18 @@ fn moment(query: &[(String, String)]) -> ApiResult<Option<Moment>> {
                 "`as_of` must be a time here: each workspace counts the positions of its own log",
             ),
         },
-        _ => refused(
-            "all workspaces are shown together, so this page takes a time (`as_of`) and nothing \
-             else; open one of them for a filter",
-        ),
+        _ => {
+            let other = query.iter().find(|(name, _)| name != "as_of");
+            let (name, takes) = match other {
+                Some((name, _)) => (name.clone(), Takes::Unknown(vec!["as_of".to_owned()])),
+                None => ("as_of".to_owned(), Takes::Once),
+            };
+            let given = other.map(|(_, given)| given.clone());
+            Err(Parameter { name, given, takes }.refuse(
+                "all workspaces are shown together, so this page takes a time (`as_of`) and nothing \
+                 else; open one of them for a filter",
+            ))
+        }
     }
 }
 

@@ -350,7 +350,7 @@ async fn counts(
     Ok(counts)
 }
 
-async fn health(reading: &mut Reading) -> Result<Health, StoreError> {
+pub(super) async fn health(reading: &mut Reading) -> Result<Health, StoreError> {
     let (events, parked) = (reading.checkpoint.position, reading.checkpoint.failure.clone());
     if reading.sight.is_narrowed() {
         // How much happens elsewhere, and which event of it cannot be read, is not theirs to know.

@@ -86,6 +86,30 @@ impl FollowUpItem {
     pub const LATEST: usize = 3;
 }
 
+/// The oldest things to do of an environment or of all, at most `limit` under each verdict, in the
+/// order of [`Counts::follow_ups`].
+pub(super) async fn oldest(
+    reading: &mut Reading,
+    environment: Option<&str>,
+    limit: u16,
+) -> Result<[Vec<FollowUpItem>; 2], ViewError> {
+    let verdicts = Counts::default().follow_ups().map(|(verdict, _)| verdict);
+    let mut all = Vec::new();
+    for verdict in verdicts {
+        let filter = FollowUpFilter {
+            environment: environment.map(str::to_owned),
+            actionability: Some(verdict),
+            sort: Some(ItemOrder::Oldest),
+            ..FollowUpFilter::default()
+        };
+        let list = ListHash::new(reading.model().workspace, "follow-ups", &filter);
+        all.extend(rows(reading, &filter, &list, &PageRequest::first(limit)).await?.items);
+    }
+    let all = items(reading, all).await?;
+    let of = |verdict| all.iter().filter(move |item| item.actionability == verdict).cloned();
+    Ok(verdicts.map(|verdict| of(verdict).collect()))
+}
+
 impl View {
     /// A page of what needs a person, the item with the latest settled run first, of equals the
     /// one with the greater key; or the other way round, by the oldest of its runs. Five statements,
@@ -101,32 +125,6 @@ impl View {
         let Page { items: rows, next, scanned_to } =
             rows(&mut reading, filter, &list, request).await?;
         Ok(Page { items: items(&mut reading, rows).await?, next, scanned_to })
-    }
-
-    /// The oldest things to do of an environment or of all, at most `limit` under each verdict, in the
-    /// order of [`Counts::follow_ups`]. Seven statements.
-    pub async fn oldest_follow_ups(
-        &self,
-        environment: Option<&str>,
-        limit: u16,
-    ) -> Result<[Vec<FollowUpItem>; 2], ViewError> {
-        let mut reading = self.read().await?;
-        let verdicts = Counts::default().follow_ups().map(|(verdict, _)| verdict);
-        let mut all = Vec::new();
-        for verdict in verdicts {
-            let filter = FollowUpFilter {
-                environment: environment.map(str::to_owned),
-                actionability: Some(verdict),
-                sort: Some(ItemOrder::Oldest),
-                ..FollowUpFilter::default()
-            };
-            let list = ListHash::new(self.workspace(), "follow-ups", &filter);
-            let request = PageRequest::first(limit);
-            all.extend(rows(&mut reading, &filter, &list, &request).await?.items);
-        }
-        let all = items(&mut reading, all).await?;
-        let of = |verdict| all.iter().filter(move |item| item.actionability == verdict).cloned();
-        Ok(verdicts.map(|verdict| of(verdict).collect()))
     }
 
     /// One thing to do; none if no follow-up has this key, or none any more.

@@ -152,26 +152,33 @@ impl View {
         &self,
         environment: Option<&str>,
     ) -> Result<Vec<OperationStanding>, ViewError> {
-        let mut reading = self.read().await?;
-        let mut counts = counts(&mut reading, environment).await?;
-        let mut recent = recent(&mut reading, environment).await?;
-        let catalog = &reading.checkpoint.catalog;
-        let named: Vec<Operation<'_>> = catalog.operations().collect();
-        let known: BTreeSet<&str> = named.iter().map(|operation| operation.name).collect();
-        let others: Vec<String> =
-            counts.keys().filter(|name| !known.contains(name.as_str())).cloned().collect();
-        // By the catalog in force: what another one called an operation may be an alias now.
-        let others = others.iter().map(|name| Operation { name, ..catalog.operation(name) });
-        let standings = named.into_iter().chain(others).map(|operation| {
-            let counts = counts.remove(operation.name).unwrap_or_default();
-            let recent = recent.remove(operation.name).unwrap_or_default();
-            let owner = reading.owners.get(operation.name).map(String::as_str);
-            let adapter = operation.adapter.or(owner).map(str::to_owned);
-            let standing = standing(&operation, counts, recent, reading.texts);
-            OperationStanding { adapter, ..standing }
-        });
-        Ok(standings.collect())
+        operation_standings(&mut self.read().await?, environment).await
     }
+}
+
+/// The same in a reading that has begun. Two statements.
+pub(super) async fn operation_standings(
+    reading: &mut Reading,
+    environment: Option<&str>,
+) -> Result<Vec<OperationStanding>, ViewError> {
+    let mut counts = counts(reading, environment).await?;
+    let mut recent = recent(reading, environment).await?;
+    let catalog = &reading.checkpoint.catalog;
+    let named: Vec<Operation<'_>> = catalog.operations().collect();
+    let known: BTreeSet<&str> = named.iter().map(|operation| operation.name).collect();
+    let others: Vec<String> =
+        counts.keys().filter(|name| !known.contains(name.as_str())).cloned().collect();
+    // By the catalog in force: what another one called an operation may be an alias now.
+    let others = others.iter().map(|name| Operation { name, ..catalog.operation(name) });
+    let standings = named.into_iter().chain(others).map(|operation| {
+        let counts = counts.remove(operation.name).unwrap_or_default();
+        let recent = recent.remove(operation.name).unwrap_or_default();
+        let owner = reading.owners.get(operation.name).map(String::as_str);
+        let adapter = operation.adapter.or(owner).map(str::to_owned);
+        let standing = standing(&operation, counts, recent, reading.texts);
+        OperationStanding { adapter, ..standing }
+    });
+    Ok(standings.collect())
 }
 
 fn standing(

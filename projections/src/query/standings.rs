@@ -1,6 +1,7 @@
 //! Standings of a page of runs: the rows, and the truth of every queue that they name.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
 
 use runledger_ledger::store::StoreError;
 use runledger_ledger::time::Moment;
@@ -121,10 +122,16 @@ impl Reading {
         Ok(rows)
     }
 
-    /// The standings of these rows, in their order. Two statements, however many there are.
+    /// The standings of these rows, in their order. Two statements, however many there are, and none if
+    /// the truth of every queue is known already.
     pub(crate) async fn standings(&mut self, rows: &[RunRow]) -> Result<Vec<Standing>, ViewError> {
-        let queues: Vec<QueueKey> = rows.iter().filter_map(queue_key).collect();
-        let truths = QueueTruths::of(self, &queues).await?;
+        let truths = match &self.queues {
+            Some(all) => Arc::clone(all),
+            None => {
+                let queues: Vec<QueueKey> = rows.iter().filter_map(queue_key).collect();
+                Arc::new(QueueTruths::of(self, &queues).await?)
+            }
+        };
         let standings = rows.iter().map(|row| self.standing(row, &truths));
         let mut standings = standings.collect::<Result<Vec<_>, StoreError>>()?;
         self.hide_unseen(&mut standings).await?;

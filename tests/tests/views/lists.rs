@@ -124,6 +124,15 @@ async fn each_filter_names_its_runs(world: World) {
     world.wait(60);
     assert_eq!(listed(&world, RunFilter { overdue: Some(true), ..all() }).await, [7, 3]);
     assert_eq!(listed(&world, RunFilter { overdue: Some(false), ..all() }).await, []);
+    // An overview begins with the one that has been overdue for longest.
+    let view = world.view().await;
+    let counts = view.overview(None).await.unwrap().counts;
+    let stale = async |environment, most| {
+        let front = view.front(environment, &counts, 1, most).await.unwrap();
+        front.stale.iter().map(|run| run.run_id.0.as_u128()).collect::<Vec<_>>()
+    };
+    assert_eq!((stale(None, 5).await, stale(None, 1).await), (vec![3, 7], vec![3]));
+    assert_eq!(stale(Some("prod"), 5).await, [7]);
     let stale = RunFilter { freshness: Some(Freshness::StaleRunning), ..all() };
     assert_eq!(listed(&world, stale).await, [7]);
     let stale = RunFilter { freshness: Some(Freshness::StaleQueued), ..all() };

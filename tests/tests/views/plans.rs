@@ -177,10 +177,13 @@ async fn ask_everything(view: &View) -> Result<Vec<(String, Vec<Watched>)>, View
         asked.push((format!("what left {environment:?}"), watched));
     }
     for environment in [None, Some("prod")] {
-        let (oldest, watched) = watch(view.oldest_follow_ups(environment, 5)).await;
-        assert!(oldest?.iter().all(|items| !items.is_empty()));
-        assert!(watched.len() <= 7, "{watched:#?}");
-        asked.push((format!("oldest follow-ups {environment:?}"), watched));
+        let counts = view.overview(environment).await?.counts;
+        let (front, watched) = watch(view.front(environment, &counts, 5, 5)).await;
+        let front = front?;
+        assert!(front.oldest.iter().all(|items| !items.is_empty()));
+        assert!(!front.stale.is_empty(), "{counts:?}");
+        assert!(watched.len() <= 14, "{watched:#?}");
+        asked.push((format!("front of an overview {environment:?}"), watched));
     }
     for filter in run_filters() {
         let (counted, watched) = watch(view.count_runs(&filter)).await;
@@ -251,7 +254,9 @@ fn is_walk(line: &str, sql: &str) -> bool {
         && !line.starts_with("SCAN c ")
         // What was read of an index, to be counted.
         && !["SCAN latest", "SCAN counted"].contains(&line);
-    let sorted = line.contains("USE TEMP B-TREE FOR ORDER BY");
+    // What is overdue has not ended, which is little.
+    let overdue = sql.contains(" status < 2 ") && sql.contains(" ORDER BY deadline");
+    let sorted = line.contains("USE TEMP B-TREE FOR ORDER BY") && !overdue;
     let on_postgresql = line
         .split_once("Seq Scan on ")
         .is_some_and(|(_, rest)| GROWING.contains(&rest.split(' ').next().unwrap_or_default()));

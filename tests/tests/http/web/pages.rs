@@ -337,7 +337,7 @@ async fn what_cannot_be_read_is_refused_by_name_as_a_page() {
         ("/w/main/runs?status=sleeping", 400, "sleeping"),
         ("/w/main?as_of=2099-01-01T00:00:00Z", 422, "future"),
         ("/w?as_of=300", 400, "must be a time here"),
-        ("/w?environment=prod", 400, "nothing else"),
+        ("/w?environment=prod", 400, "no parameter environment"),
         ("/w/nowhere", 404, "workspace"),
         ("/w/main/runs/0195f3c0-0000-7000-8000-0000000000ff", 404, "0195f3c0"),
     ] {

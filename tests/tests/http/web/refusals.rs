@@ -87,3 +87,22 @@ async fn a_form_without_its_token_is_refused_as_a_page() {
     let reply = post(&visitor.service, "/preferences", &visitor.cookie, "language=de").await;
     assert_eq!(reply.headers[header::CONTENT_TYPE], "application/problem+json");
 }
+
+#[tokio::test]
+async fn a_refusal_names_what_it_is_about_and_not_what_to_type() {
+    let visitor = Visitor::on(Database::Sqlite).await;
+    happenings(&visitor.service).await;
+    visitor.page("/w/main").await;
+    for (path, status, named) in [
+        ("/w?environment=prod", 400, "environment"),
+        ("/w?as_of=7&as_of=8", 400, "as_of"),
+        ("/people/nobody", 404, "nobody"),
+    ] {
+        let reply = ask(&visitor, path, BROWSER, "de").await;
+        let page = text(&reply);
+        assert_eq!(reply.status.as_u16(), status, "{path}: {page}");
+        let card = page.split_once("fault-card").map_or(page.as_str(), |(_, card)| card);
+        assert!(card.contains(named), "{path}: {card}");
+        assert!(!card.contains("runledger users"), "{path}: {card}");
+    }
+}
