@@ -6,7 +6,6 @@
 //! next one says so, in the answer and in the log.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,6 +26,7 @@ use utoipa::ToSchema;
 use crate::answer::ItemStatus;
 use crate::app::App;
 use crate::pack::{self, Made, Order};
+use crate::private;
 use crate::signing_key::KeySource;
 
 /// The operation that an export is recorded as. A catalog may give it a family.
@@ -135,7 +135,7 @@ impl Exports {
     /// # Errors
     /// If the directory cannot be made or read.
     pub fn open(directory: PathBuf, source: KeySource, now: Moment) -> io::Result<Self> {
-        std::fs::create_dir_all(&directory)?;
+        private::directory(&directory)?;
         let mut known = BTreeMap::new();
         for entry in std::fs::read_dir(&directory)? {
             let path = entry?.path();
@@ -301,7 +301,7 @@ impl Exports {
         let (store, part, file) = (app.ledger().store().clone(), self.part(id), self.file(id));
         let runtime = tokio::runtime::Handle::current();
         let made = tokio::task::spawn_blocking(move || {
-            let mut out = BufWriter::new(File::create(&part).context("no file could be made")?);
+            let mut out = BufWriter::new(private::create(&part).context("no file could be made")?);
             let made = runtime.block_on(pack::export(&store, &keys, &order, &mut out))?;
             out.flush()?;
             out.get_ref().sync_all()?;
@@ -383,7 +383,7 @@ impl Exports {
 }
 
 fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut file = private::create(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

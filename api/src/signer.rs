@@ -131,17 +131,13 @@ impl Signing {
     async fn rotated(&mut self, workspace: WorkspaceId, keys: &Keys) -> Result<bool, SignError> {
         let last = self.ledger.writing_store().last_checkpoint(workspace).await;
         let Some(last) = last.map_err(SignError::Store)? else { return Ok(true) };
-        let Some(rotated) = changed_since(&last.note, keys, workspace, None) else {
-            return Ok(true);
-        };
+        // Whoever replaced them may have said so already, with a reason.
+        let told = self.signer.told(workspace).await.map_err(SignError::Store)?;
+        let rotated = changed_since(told.as_ref(), &last.note, keys, workspace, None);
+        let Some(rotated) = rotated else { return Ok(true) };
         let now = rotated.keys.clone();
         // Said already, by this server, and not signed since.
         if self.told.get(&workspace) == Some(&now) {
-            return Ok(true);
-        }
-        // Or by whoever replaced them, with a reason.
-        let told = self.signer.told(workspace).await.map_err(SignError::Store)?;
-        if told.is_some_and(|told| told.keys == now) {
             return Ok(true);
         }
         let rotated = AccessChange::KeyRotated(rotated);

@@ -134,18 +134,20 @@ impl Prepared {
     }
 }
 
-/// What changes of a log when `keys` sign it on after `last`, a signed checkpoint; none if they are
-/// those that signed it, or it cannot be read.
+/// What changes of a log when `keys` sign it from here on; none if they are those that sign it as it
+/// says itself (`told`), or, where it says nothing of that, those that signed `last`, its last
+/// checkpoint.
 pub fn changed_since(
+    told: Option<&KeyRotated>,
     last: &[u8],
     keys: &Keys,
     log: WorkspaceId,
     reason: Option<Note>,
 ) -> Option<KeyRotated> {
-    let note = Signed::parse(last).ok()?;
-    let origin = Checkpoint::parse(&note.text).ok()?.origin;
-    let signed = note.signatures.iter().filter(|one| one.name == origin);
-    let signed: Vec<u32> = signed.map(|one| one.id).collect();
+    let signed = match told {
+        Some(told) => told.keys.iter().filter_map(|key| id_of(key)).collect(),
+        None => signers_of(last)?,
+    };
     let verifiers = keys.verifiers(log);
     let added = verifiers.iter().filter(|key| !signed.contains(&key.id()));
     let added: Vec<String> = added.map(ToString::to_string).collect();
@@ -172,6 +174,19 @@ impl fmt::Debug for KeySource {
             KeySource::Environment(_) => f.write_str("Environment(…)"),
         }
     }
+}
+
+/// The id of a verifier key.
+fn id_of(key: &str) -> Option<u32> {
+    u32::from_str_radix(key.split('+').nth(1)?, 16).ok()
+}
+
+/// The ids of the keys of the log that have signed a checkpoint; none if it cannot be read.
+fn signers_of(checkpoint: &[u8]) -> Option<Vec<u32>> {
+    let note = Signed::parse(checkpoint).ok()?;
+    let origin = Checkpoint::parse(&note.text).ok()?.origin;
+    let signed = note.signatures.iter().filter(|one| one.name == origin);
+    Some(signed.map(|one| one.id).collect())
 }
 
 fn beside(path: &Path) -> PathBuf {

@@ -189,12 +189,12 @@ pub struct AuditPackRead {
 /// Other keys sign the checkpoints of the log from here on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRotated {
-    /// Those that sign from here on and did not sign the last checkpoint, as verifier keys.
+    /// Those that sign from here on and did not before, as verifier keys.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub added: Vec<String>,
     /// All that sign from here on, the newest first, as verifier keys.
     pub keys: Vec<String>,
-    /// Those that signed the last checkpoint and do not sign any more, by their ids in hexadecimal.
+    /// Those that signed before and do not any more, by their ids in hexadecimal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub retired: Vec<String>,
     /// Why, where somebody had to say so because the keys before are lost.

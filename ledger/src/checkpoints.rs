@@ -23,7 +23,7 @@ use crate::words::WorkspaceId;
 
 pub use anchors::{Anchor, AnchorError, Anchors};
 pub use keys::{Keys, KeysError};
-pub use record::{Gap, Standing};
+pub use record::{Gap, Standing, told};
 
 /// Signs the logs of a store.
 #[derive(Clone, Debug)]

@@ -464,6 +464,7 @@ word-resolve-marked = Ausgewählte abschließen
 word-resolve-all = Alle passenden abschließen
 word-reopen-marked = Ausgewählte wieder öffnen
 word-reopen-all = Alle passenden wieder öffnen
+action-not-yours = Ihre Rolle zeigt es und erlaubt es nicht.
 word-preview-first = Vor dem Aufzeichnen ist zu sehen, wie viele Läufe es sind.
 word-said = Aufgezeichnet für
 word-changed = Es ist nicht mehr, was gezeigt wurde. Bitte noch einmal ansehen. Damals waren es

@@ -464,6 +464,7 @@ word-resolve-marked = Resolve the selected
 word-resolve-all = Resolve all that fit
 word-reopen-marked = Reopen the selected
 word-reopen-all = Reopen all that fit
+action-not-yours = Your role shows it and does not do it.
 word-preview-first = You see how many runs it is before anything is recorded.
 word-said = Recorded for
 word-changed = It is no longer what you were shown. Look again. Then it was

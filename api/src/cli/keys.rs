@@ -4,7 +4,7 @@ mod replace;
 
 use anyhow::Context;
 use runledger_ledger::access::AccessChange;
-use runledger_ledger::checkpoints::Keys;
+use runledger_ledger::checkpoints::{self, Keys};
 use runledger_ledger::clock::Entropy;
 use runledger_ledger::event::Actor;
 use runledger_ledger::ledger::Ledger;
@@ -196,7 +196,8 @@ async fn say(
     (actor, reason): (&Actor, &Note),
 ) -> anyhow::Result<()> {
     let Some(last) = ledger.store().last_checkpoint(log).await? else { return Ok(()) };
-    match changed_since(&last.note, keys, log, Some(reason.clone())) {
+    let told = checkpoints::told(ledger.store(), log).await?;
+    match changed_since(told.as_ref(), &last.note, keys, log, Some(reason.clone())) {
         Some(rotated) => note(ledger, log, AccessChange::KeyRotated(rotated), actor).await,
         None => Ok(()),
     }

@@ -319,7 +319,9 @@ pub async fn rotate_token(
     let holder = app.ledger().store().principal(workspace, &old.holder).await?;
     let holder = holder.ok_or_else(|| unknown_token(token))?;
     let hours = i64::from(overlap_hours.unwrap_or(OVERLAP).min(720));
+    // One that ends before that is given no longer life.
     let until = now.plus(Span::from_secs(hours * 3_600));
+    let until = old.expires_at.map_or(until, |ends| ends.min(until));
     let days = days.unwrap_or(DAYS);
     let made = place.make_token(&holder, granted, days, Some((token, until)), reason).await?;
     Ok(shown_once(made))

@@ -278,6 +278,16 @@ impl Shell {
         self.access.may(action)
     }
 
+    /// Whether whoever looks may say that nothing is left to do about a run, or take that back.
+    pub(super) fn may_follow_up(&self) -> bool {
+        self.may(Action::FollowUp)
+    }
+
+    /// Whether whoever looks may have an adapter asked about a run.
+    pub(super) fn may_ask(&self) -> bool {
+        self.may(Action::AskAdapter)
+    }
+
     /// Whether whoever looks may change who there is on this server.
     pub(super) fn may_run_server(&self) -> bool {
         self.may(Action::RunServer)

@@ -9,7 +9,7 @@ use super::{AnchorError, Fork, Keys, NotSo, SignError, Signer, ours};
 use crate::access::KeyRotated;
 use crate::event::{AnyEvent, Recorded, Stream};
 use crate::fact::EventType;
-use crate::store::{SignedCheckpoint, StoreError};
+use crate::store::{SignedCheckpoint, Store, StoreError};
 use crate::words::WorkspaceId;
 use crate::workspace::WorkspaceEvent;
 
@@ -143,14 +143,7 @@ impl Signer {
     /// # Errors
     /// When the database fails, or the event that says so is none.
     pub async fn told(&self, workspace: WorkspaceId) -> Result<Option<KeyRotated>, StoreError> {
-        let stream = Stream::workspace(workspace);
-        let last = self.store.last_of_type(workspace, stream, EventType::KeyRotated).await?;
-        let Some(event) = last else { return Ok(None) };
-        match Recorded::decode(&event.body).map(|event| event.fact.event) {
-            Ok(AnyEvent::Workspace(WorkspaceEvent::KeyRotated(rotated))) => Ok(Some(rotated)),
-            Ok(_) => Ok(None),
-            Err(error) => Err(StoreError::Corrupt(error.to_string())),
-        }
+        told(&self.store, workspace).await
     }
 
     /// The last checkpoint in the database that our keys signed, and which of them.
@@ -191,4 +184,19 @@ fn signer_of(workspace: WorkspaceId, checkpoint: &SignedCheckpoint) -> Option<St
     let origin = Checkpoint::parse(&note.text).ok()?.origin;
     let signed = note.signatures.iter().find(|one| one.name == origin)?;
     origin.ends_with(&of_log).then(|| format!("{:08x}", signed.id))
+}
+
+/// What the log of a workspace says last of the keys that sign it; none if they were never others.
+///
+/// # Errors
+/// If the database fails, or the event cannot be read.
+pub async fn told(store: &Store, workspace: WorkspaceId) -> Result<Option<KeyRotated>, StoreError> {
+    let stream = Stream::workspace(workspace);
+    let last = store.last_of_type(workspace, stream, EventType::KeyRotated).await?;
+    let Some(event) = last else { return Ok(None) };
+    match Recorded::decode(&event.body).map(|event| event.fact.event) {
+        Ok(AnyEvent::Workspace(WorkspaceEvent::KeyRotated(rotated))) => Ok(Some(rotated)),
+        Ok(_) => Ok(None),
+        Err(error) => Err(StoreError::Corrupt(error.to_string())),
+    }
 }

@@ -140,6 +140,24 @@ async fn the_log_says_which_keys_sign_it_and_who_made_a_pack() {
 }
 
 #[tokio::test]
+async fn keys_that_are_rotated_and_retired_before_anything_is_signed_are_told_of_once_each() {
+    let audit = Audit::new().await;
+    assert!(audit.ask(&ROTATE).await.status.success());
+    assert!(audit.ask(&RETIRE).await.status.success());
+    let server = audit.serve().await;
+    let log = keep(&server, "log?from=602", &audit.path("log")).await;
+    end(server).await;
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let rotated = lines.filter(|line| line["event"]["type"] == "key.rotated");
+    let told: Vec<Value> = rotated.map(|line| line["event"]["data"].clone()).collect();
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert_eq!(told[0]["added"].as_array().unwrap().len(), 1);
+    assert!(told[1].get("added").is_none() && told[1]["retired"].as_array().unwrap().len() == 1);
+    assert_eq!(told[1]["keys"], told[0]["added"]);
+    Audit::check(audit.says(&["verify", "database"]).await, 0, "main: intact");
+}
+
+#[tokio::test]
 async fn an_administrators_token_that_is_made_again_is_in_the_log() {
     let audit = Audit::new().await;
     std::fs::remove_file(audit.path("data").join("admin-token")).unwrap();

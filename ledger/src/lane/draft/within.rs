@@ -26,6 +26,8 @@ impl Draft<'_> {
                 if !is_inside(within, environment) {
                     return Some(Refusal::OutsideEnvironments);
                 }
+                // The id names several runs, all of them of that environment.
+                stream?;
             }
             Command::Subject(key, _) => {
                 let inside = is_inside(within, key.environment.as_ref());

@@ -233,6 +233,18 @@ async fn who_is_held_to_an_environment_reports_in_no_other(#[case] database: Dat
         "external_id": {"source": "s", "kind": "k", "id": HIDDEN}, "data": {}});
     assert_eq!(send(by_id).await, outside);
     assert_eq!(service.size().await, before, "nothing of that is recorded");
+    // What is wrong within their own environment is said as to everybody.
+    let named = json!({"source": "ci", "kind": "job", "id": "42"});
+    for _ in 0..2 {
+        let mut data = json!({"operation": "backup.create", "environment": "production"});
+        data["external_ids"] = json!([named]);
+        let made = send(json!({"type": "run.dispatched", "data": data})).await;
+        assert_eq!(made.0, StatusCode::CREATED);
+    }
+    let by_id = json!({"type": "run.heartbeat", "external_id": named,
+        "data": {"environment": "production"}});
+    let ambiguous = (StatusCode::NOT_FOUND, "ambiguous_external_id".to_owned());
+    assert_eq!(send(by_id).await, ambiguous);
     assert_eq!(send(event(2, "run.started", json!({}))).await.0, StatusCode::CREATED);
     assert_eq!(send(dispatched(json!("production"))).await.0, StatusCode::CREATED);
     // A reporter says nothing as somebody else, and has no say on follow-ups.

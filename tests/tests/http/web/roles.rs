@@ -111,6 +111,28 @@ async fn every_role_is_let_in_on_every_page_as_the_table_says(#[case] database: 
 }
 
 #[tokio::test]
+async fn nobody_is_shown_a_form_that_their_role_does_not_allow() {
+    let service = Service::following(Database::Sqlite).await;
+    let failed = json!({"operation": "acme.own", "environment": "production",
+        "reason_code": "timeout"});
+    service.record(&[crate::service::event(1, "run.failed", failed)]).await;
+    for (role, held, browser) in everybody(&service).await {
+        if !may(role, held, Action::ReadVerdicts) {
+            continue;
+        }
+        let acts = may(role, held, Action::FollowUp);
+        let page = browser.page(&format!("/w/main/runs/{}", run(1))).await;
+        assert!(page.contains("data-action=\"resolve\""), "what may be done is told: {role}");
+        assert_eq!(page.contains("name=\"action\" value=\"resolve\""), acts, "{role} {held}");
+        assert_eq!(page.contains("data-not-yours"), !acts, "{role} {held}");
+        for list in ["follow-ups", "runs?follow_up=true"] {
+            let page = browser.page(&format!("/w/main/{list}")).await;
+            assert_eq!(page.contains("id=\"resolve-marked\""), acts, "{role} {held} {list}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_page_of_one_environment_is_not_told_that_something_moved_elsewhere() {
     let service = Service::following(Database::Sqlite).await;
     happenings(&service).await;
