@@ -158,6 +158,9 @@ impl Browser {
 
     /// Presses a key, wherever the focus is.
     pub async fn press(&self, key: char) -> anyhow::Result<()> {
+        // A browser drops what is pressed before it has painted the page for the first time.
+        let painted = "performance.getEntriesByName('first-contentful-paint').length > 0";
+        self.holds(painted).await?;
         let key = key.to_string();
         let presses = json!([{"type": "keyDown", "value": key}, {"type": "keyUp", "value": key}]);
         let keyboard = json!({"actions": [{"type": "key", "id": "keys", "actions": presses}]});
