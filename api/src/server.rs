@@ -250,8 +250,17 @@ async fn fill_trees(store: &Store) -> anyhow::Result<()> {
 
 /// Opens a database; the error names it, without its secrets.
 pub(crate) async fn open(url: &StoreUrl) -> anyhow::Result<Store> {
+    opened(url, Store::open(url).await)
+}
+
+/// The same to look at it: nothing is changed in it.
+pub(crate) async fn open_as_it_is(url: &StoreUrl) -> anyhow::Result<Store> {
+    opened(url, Store::open_as_it_is(url).await)
+}
+
+fn opened(url: &StoreUrl, opened: Result<Store, StoreError>) -> anyhow::Result<Store> {
     let what = || format!("the database {url} cannot be used");
-    match Store::open(url).await {
+    match opened {
         Ok(store) => Ok(store),
         // It may be there again in a moment; that is no fault of a setting.
         Err(error @ StoreError::Unavailable(_)) => Err(error).with_context(what),

@@ -2,6 +2,7 @@
 //! page, holds one page at a time, and names the position of each thing that is wrong.
 
 mod archived;
+mod rights;
 mod signed;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -22,6 +23,7 @@ use crate::words::WorkspaceId;
 use crate::workspace::{CatalogPublished, WorkspaceEvent};
 
 pub use archived::ArchivedRange;
+pub use rights::rights;
 pub use signed::compare;
 
 use self::archived::{Gathered, Markers};
@@ -129,6 +131,17 @@ pub enum Problem {
         /// What follows from the events.
         derived: String,
     },
+    /// A hash stands where no hash of a tile can.
+    #[error("a hash stands at place {place} of level {level} of the tree, where there can be none")]
+    StrayHash {
+        /// The level in its row.
+        level: i16,
+        /// The place in its row.
+        place: i64,
+    },
+    /// Somebody has a right that the log gives nobody.
+    #[error("{0}, and the log does not say so")]
+    Right(String),
     /// Its events are not those that were signed.
     #[error("from here up to {} the events are not those of which a checkpoint of {signed} was \
              signed; up to {from} they are as they were signed", signed - 1)]
@@ -399,6 +412,9 @@ impl Walk {
                 let (stored, derived) = ("there".to_owned(), "none".to_owned());
                 self.flaw(None, Problem::TileHash { level, place, stored, derived });
             }
+        }
+        if let Some((level, place)) = store.stray_hash(self.workspace, HEIGHT).await? {
+            self.flaw(None, Problem::StrayHash { level, place });
         }
         Ok(())
     }

@@ -185,6 +185,19 @@ impl Store {
         }
     }
 
+    /// Opens a ledger as it is, to look at it: it is not brought to this version, and nothing that is
+    /// missing is made. What is made to be lost cannot be opened so.
+    ///
+    /// # Errors
+    /// [`StoreError::Unsafe`] if its tables are not those of this version.
+    pub async fn open_as_it_is(url: &StoreUrl) -> Result<Self, StoreError> {
+        match url {
+            StoreUrl::Postgres(url) => PgStore::open_as_it_is(url).await.map(Store::Postgres),
+            StoreUrl::SqliteFile(path) => SqliteStore::open_as_it_is(path).await.map(Store::Sqlite),
+            StoreUrl::SqliteScratch(_) | StoreUrl::SqliteMemory => Store::open(url).await,
+        }
+    }
+
     /// The same store over the few connections that no reader takes: for lanes and followers.
     #[must_use]
     pub fn writing(&self) -> Self {

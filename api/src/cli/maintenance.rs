@@ -126,6 +126,16 @@ impl Database {
         Ok(Projections::new(ledger)?)
     }
 
+    /// Opens it to look at it, and changes nothing in it: what is missing is for whoever looks to tell.
+    pub(super) async fn open_as_it_is(&self) -> anyhow::Result<Projections> {
+        let settings = self.settings()?;
+        self.must_be_there(&settings)?;
+        let store = server::open_as_it_is(&settings.database).await?;
+        let directories = self.archive.iter().chain(&settings.archives).cloned().collect();
+        let store = store.with_archives(Archives::below(directories));
+        Ok(Projections::new(Ledger::new(store, Clock::system(), Entropy::system()))?)
+    }
+
     /// Opening a file that is not there would make an empty ledger, and find nothing wrong.
     pub(super) fn must_be_there(&self, settings: &Settings) -> anyhow::Result<()> {
         if let StoreUrl::SqliteFile(path) = &settings.database

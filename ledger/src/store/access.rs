@@ -180,7 +180,21 @@ const TAKE: &str = "DELETE FROM role_grants WHERE workspace_id = $1 AND principa
 const TAKE_GIVEN: &str = "DELETE FROM role_grants WHERE workspace_id = $1 AND principal_id = $2 \
      AND issuer IS NOT NULL";
 
+const MAY_READ: &str = "SELECT coalesce(has_table_privilege(to_regclass('tokens'), 'SELECT') \
+     AND has_table_privilege(to_regclass('role_grants'), 'SELECT') \
+     AND has_table_privilege(to_regclass('principals'), 'SELECT'), false)";
+
 impl Store {
+    /// Whether whoever is connected may read who may do what: a reader on PostgreSQL may not.
+    pub async fn may_read_access(&self) -> Result<bool, StoreError> {
+        match self {
+            Store::Postgres(store) => {
+                Ok(sqlx::query_scalar(MAY_READ).fetch_one(store.pool()).await?)
+            }
+            Store::Sqlite(_) => Ok(true),
+        }
+    }
+
     /// Who holds the token with this hash, if it is taken now.
     pub async fn token_holder(
         &self,

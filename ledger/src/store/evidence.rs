@@ -31,6 +31,8 @@ const COUNT_HASHES: &str = "SELECT count(*) FROM tile_hashes \
      WHERE workspace_id = $1 AND level = $2 AND place < $3";
 const BEYOND: &str = "SELECT level, place FROM tile_hashes \
      WHERE workspace_id = $1 AND level = $2 AND place >= $3 ORDER BY place LIMIT 1";
+const STRAY: &str = "SELECT level, place FROM tile_hashes WHERE workspace_id = $1 \
+     AND (level < 1 OR level >= $2 OR place < 0) ORDER BY level, place LIMIT 1";
 const ADD_HASHES: &str = "INSERT INTO tile_hashes (workspace_id, level, place, hash) \
      SELECT $1, * FROM UNNEST($2::smallint[], $3::bigint[], $4::bytea[]) ON CONFLICT DO NOTHING";
 const ADD_CHECKPOINT: &str = "INSERT INTO checkpoints (workspace_id, size, signed_at, root, note) \
@@ -105,6 +107,22 @@ impl Store {
                 .await?
         });
         row.map(|(_, place)| unsigned(place)).transpose()
+    }
+
+    /// The first hash, by its level and its place, that is of no tile: no level of tiles from 1 up to
+    /// `levels` has it. Nobody reads it.
+    pub async fn stray_hash(
+        &self,
+        workspace: WorkspaceId,
+        levels: u32,
+    ) -> Result<Option<(i16, i64)>, StoreError> {
+        Ok(on_both!(read self, workspace, |connection| {
+            sqlx::query_as(STRAY)
+                .bind(workspace.0)
+                .bind(small(levels))
+                .fetch_optional(connection)
+                .await?
+        }))
     }
 
     /// Adds hashes of tiles that are not there yet.

@@ -27,6 +27,7 @@ const END: &str = "SELECT head.size, head.last_recorded_at, \
       AND position = head.size - 1) \
      FROM heads AS head WHERE head.workspace_id = $1";
 const UNNAMED_LOGS: &str = "SELECT workspace_id FROM heads UNION SELECT workspace_id FROM events \
+     UNION SELECT workspace_id FROM checkpoints UNION SELECT workspace_id FROM tile_hashes \
      EXCEPT SELECT workspace_id FROM workspaces";
 const MADE: &str = "SELECT workspace_id, name, created_at FROM workspaces ORDER BY name";
 const HAS_AMCHECK: &str = "SELECT to_regprocedure('bt_index_check(regclass,boolean)') IS NOT NULL";

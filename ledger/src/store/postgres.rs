@@ -4,7 +4,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use sqlx::error::DatabaseError;
-use sqlx::migrate::Migration;
+use sqlx::migrate::{Migration, Migrator};
 use sqlx::postgres::{PgConnectOptions, PgDatabaseError, PgPool, PgPoolOptions};
 use sqlx::{Connection as _, Executor as _, PgConnection, Postgres, Transaction};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -21,7 +21,7 @@ use crate::run::ReservationKey;
 use crate::time::Moment;
 use crate::words::{Name, RunId, WorkspaceId};
 
-pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/postgres");
+pub(super) static MIGRATIONS: Migrator = sqlx::migrate!("../migrations/postgres");
 
 /// Pools of connections to one PostgreSQL database.
 #[derive(Clone, Debug)]
@@ -103,9 +103,54 @@ WITH made AS (
 INSERT INTO heads (workspace_id, size, last_recorded_at, frontier)
 SELECT workspace_id, 0, 0, ''::bytea FROM made";
 
+/// Looks whether a database holds the tables of this version, and says what to do where it does not.
+async fn is_of_this_version(
+    connection: &mut PgConnection,
+    otherwise: &str,
+) -> Result<(), StoreError> {
+    let there: bool = sqlx::query_scalar(IS_SET_UP).fetch_one(&mut *connection).await?;
+    if !there {
+        let nothing = format!("it holds no ledger that this user may read; {otherwise}");
+        return Err(StoreError::Unsafe(nothing));
+    }
+    let applied: Vec<(i64, Vec<u8>)> = sqlx::query_as(APPLIED).fetch_all(&mut *connection).await?;
+    match not_applied(&MIGRATIONS, &applied) {
+        None => Ok(()),
+        Some(version) => Err(StoreError::Unsafe(format!(
+            "its tables are not those of this version (migration {version:04} is not applied as it is \
+             here); {otherwise}"
+        ))),
+    }
+}
+
+/// The first migration that is not applied as it is here.
+pub(super) fn not_applied(made: &Migrator, applied: &[(i64, Vec<u8>)]) -> Option<i64> {
+    let is_applied = |made: &&Migration| {
+        applied.iter().any(|(version, sum)| *version == made.version && *sum == *made.checksum)
+    };
+    made.iter().find(|made| !is_applied(made)).map(|made| made.version)
+}
+
 impl PgStore {
     /// Connects and migrates, where it may.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
+        let store = PgStore::connect(url).await?;
+        store.bring_up_to_date().await?;
+        Ok(store)
+    }
+
+    /// Connects to a ledger as it is: nothing is made, and nothing put right.
+    pub(super) async fn open_as_it_is(url: &str) -> Result<Self, StoreError> {
+        let store = PgStore::connect(url).await?;
+        let mut connection = store.writers.acquire().await?;
+        let way = "start a server of this version over it first, run `runledger database setup`, or \
+                   use the version of the program that made it";
+        is_of_this_version(&mut connection, way).await?;
+        drop(connection);
+        Ok(store)
+    }
+
+    async fn connect(url: &str) -> Result<Self, StoreError> {
         let options = PgConnectOptions::from_str(url)?
             .application_name("runledger")
             .statement_cache_capacity(256);
@@ -140,9 +185,7 @@ impl PgStore {
         let readers = pool(READERS).connect_lazy_with(options);
         let turns = Arc::new(Semaphore::new(TURNS));
         let archives = Archives::default();
-        let store = PgStore { pool: readers.clone(), writers, readers, turns, archives };
-        store.bring_up_to_date().await?;
-        Ok(store)
+        Ok(PgStore { pool: readers.clone(), writers, readers, turns, archives })
     }
 
     /// Migrates, where this is the one user of the database. A service that owns nothing cannot, and
@@ -153,28 +196,9 @@ impl PgStore {
             MIGRATIONS.run(&self.writers).await.map_err(StoreError::Migration)?;
             return protection::protect(&mut connection, last_migration()).await;
         }
-        let set_up = "run `runledger database setup --admin-url URL` as an administrator";
-        let there: bool = sqlx::query_scalar(IS_SET_UP).fetch_one(&mut *connection).await?;
-        if !there {
-            let nothing = format!(
-                "it holds no ledger that this user may read, and may not be made \
-                 one by it; {set_up}"
-            );
-            return Err(StoreError::Unsafe(nothing));
-        }
-        let applied: Vec<(i64, Vec<u8>)> =
-            sqlx::query_as(APPLIED).fetch_all(&mut *connection).await?;
-        let is_applied = |made: &Migration| {
-            applied.iter().any(|(version, sum)| *version == made.version && *sum == *made.checksum)
-        };
-        match MIGRATIONS.iter().find(|made| !is_applied(made)) {
-            None => Ok(()),
-            Some(made) => Err(StoreError::Unsafe(format!(
-                "its tables are not those of this version (migration {:04} is not applied as it is \
-                 here), and this user may not change them; {set_up}",
-                made.version
-            ))),
-        }
+        let set_up = "this user may not change them; run `runledger database setup --admin-url URL` as \
+                      an administrator";
+        is_of_this_version(&mut connection, set_up).await
     }
 
     pub(super) const fn archives(&self) -> &Archives {

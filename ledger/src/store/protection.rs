@@ -138,6 +138,58 @@ GRANT EXECUTE ON FUNCTION append_events, events_of_streams, last_sequences, even
 GRANT SELECT ON _sqlx_migrations, events, heads, workspaces TO runledger_eraser;
 GRANT UPDATE (body, source, event_id, content_hash) ON events TO runledger_eraser;
 ";
+/// A function as it is made, as far as it can be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Function {
+    /// What it is called.
+    pub(super) name: &'static str,
+    /// What it does.
+    pub(super) source: &'static str,
+    /// Whether it runs as its owner.
+    pub(super) definer: bool,
+}
+
+/// The functions that the service calls, as they are made here.
+pub(super) fn functions() -> Vec<Function> {
+    let texts =
+        [functions::APPEND, functions::READS, functions::GLANCE, functions::OF_LATE, COUNT_ROWS];
+    let of = |text: &'static str| text.split("CREATE OR REPLACE FUNCTION ").skip(1);
+    let read = |made: &'static str| {
+        let (head, rest) = made.split_once("$$")?;
+        let (source, _) = rest.split_once("$$")?;
+        let (name, _) = head.split_once('(')?;
+        Some(Function { name, source, definer: head.contains("SECURITY DEFINER") })
+    };
+    texts.into_iter().flat_map(of).filter_map(read).collect()
+}
+
+/// The rule of each table, and by which other one what spans workspaces reads it, as PostgreSQL
+/// writes them.
+pub(super) struct Policies {
+    pub(super) tables: Vec<&'static str>,
+    pub(super) rules: Vec<&'static str>,
+    pub(super) read_rules: Vec<Option<&'static str>>,
+}
+
+const WORKSPACE_WRITTEN: &str = "(workspace_id = (NULLIF(current_setting('runledger.workspace'::text, \
+     true), ''::text))::uuid)";
+const SERVICE_WRITTEN: &str = "(current_setting('runledger.service'::text, true) = 'on'::text)";
+
+/// The policies that each table has, and no other.
+pub(super) fn policies() -> Policies {
+    let tables: Vec<&str> = TABLES.iter().map(|(table, _)| *table).collect();
+    let rule = |table: &&str| match OF_SERVICE.contains(table) {
+        true => SERVICE_WRITTEN,
+        false => WORKSPACE_WRITTEN,
+    };
+    let read = |table: &&str| READ_BY_SERVICE.contains(table).then_some(SERVICE_WRITTEN);
+    Policies {
+        rules: tables.iter().map(rule).collect(),
+        read_rules: tables.iter().map(read).collect(),
+        tables,
+    }
+}
+
 /// The functions that stand behind them.
 pub(super) const FUNCTIONS: [&str; 25] = [
     "events_are_immutable",

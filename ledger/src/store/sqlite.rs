@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Appended, Batch, KnownId, NewRow, StoreError, StoredEvent, correlations, evidence, pieces,
-    signed, trust, trust::sqlite::Triggers, unsigned,
+    postgres::not_applied, signed, trust, trust::sqlite::Triggers, unsigned,
 };
 use crate::archive::Archives;
 use crate::event::{AggregateType, Stream};
@@ -59,6 +59,7 @@ const TAKE_RESERVATION: &str = "INSERT INTO reservations (workspace_id, key, run
 const FREE_RESERVATION: &str = "DELETE FROM reservations WHERE workspace_id = $1 AND key = $2";
 const CREATE_WORKSPACE: &str = "INSERT INTO workspaces (workspace_id, name, created_at) \
      VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
+const APPLIED: &str = "SELECT version, checksum FROM _sqlx_migrations WHERE success";
 const CREATE_HEAD: &str = "INSERT INTO heads (workspace_id, size, last_recorded_at, frontier) \
      VALUES ($1, 0, 0, x'')";
 
@@ -66,6 +67,32 @@ impl SqliteStore {
     /// Opens the file (or memory), with the settings that make a commit durable where it must be,
     /// and migrates.
     pub async fn open(path: Option<&Path>, durable: bool) -> Result<Self, StoreError> {
+        let migrate =
+            async |writer: &SqlitePool| MIGRATIONS.run(writer).await.map_err(StoreError::Migration);
+        SqliteStore::opened(path, durable, migrate).await
+    }
+
+    /// Opens a ledger's file as it is: nothing is made, and nothing put right.
+    pub(super) async fn open_as_it_is(path: &Path) -> Result<Self, StoreError> {
+        let look = async |writer: &SqlitePool| {
+            let applied: Vec<(i64, Vec<u8>)> = sqlx::query_as(APPLIED).fetch_all(writer).await?;
+            match not_applied(&MIGRATIONS, &applied) {
+                None => Ok(()),
+                Some(version) => Err(StoreError::Unsafe(format!(
+                    "its tables are not those of this version (migration {version:04} is not applied \
+                     as it is here); start a server of this version over it first, or use the version \
+                     of the program that made it"
+                ))),
+            }
+        };
+        SqliteStore::opened(Some(path), true, look).await
+    }
+
+    async fn opened(
+        path: Option<&Path>,
+        durable: bool,
+        prepare: impl AsyncFnOnce(&SqlitePool) -> Result<(), StoreError>,
+    ) -> Result<Self, StoreError> {
         if let Some(path) = path {
             make_private(path);
         }
@@ -87,7 +114,7 @@ impl SqliteStore {
             .max_lifetime(None)
             .connect_with(options.clone())
             .await?;
-        MIGRATIONS.run(&writer).await.map_err(StoreError::Migration)?;
+        prepare(&writer).await?;
         // Memory belongs to one connection: there the writer reads as well.
         let (readers, writers_readers) = match path {
             None => (writer.clone(), writer.clone()),

@@ -22,6 +22,8 @@ pub enum Danger {
     Triggers,
     /// What keeps workspaces apart is not there.
     RowSecurity,
+    /// Somebody has rights that no setup gives.
+    Grants,
     /// It is a copy of a database, and takes nothing.
     Standby,
     /// Others may write its file.

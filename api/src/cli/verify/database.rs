@@ -88,13 +88,17 @@ struct Itself {
     indexes_unchecked: Option<String>,
     /// Where the directory of workspaces says something else than the logs, or than what was signed.
     directory: Vec<String>,
-    /// What keeps history from being changed and is not as it was made: triggers, row-level security.
+    /// What keeps history from being changed and is not as it was made: triggers, functions, keys, rights,
+    /// row-level security.
     /// Somebody has taken it away, and what came after the last checkpoint could be anything.
     altered: Vec<String>,
     /// Why it is not safe for a ledger now. That says nothing of what is recorded. (Who verifies may
     /// well be its administrator, so of the role nothing is said.)
     #[serde(rename = "unsafe", skip_serializing_if = "Vec::is_empty")]
     not_safe: Vec<String>,
+    /// What is worth knowing of it beside that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    notes: Vec<String>,
 }
 
 #[derive(Serialize)]
@@ -107,7 +111,7 @@ struct All {
 pub(super) fn run(verify: &OfDatabase) -> anyhow::Result<Answer> {
     let evidence = Evidence::new(verify)?;
     block_on(async {
-        let projections = verify.database.open().await?;
+        let projections = verify.database.open_as_it_is().await?;
         let store = projections.ledger().store();
         let mut database = of_database(store).await?;
         if verify.which.is_all() {
@@ -120,6 +124,8 @@ pub(super) fn run(verify: &OfDatabase) -> anyhow::Result<Answer> {
         let mut workspaces = Vec::new();
         for (id, workspace) in verify.which.find(store).await? {
             let mut found = look_at(&projections, id, workspace).await?;
+            let rights = audit::rights(store, id).await?;
+            found.verification.differences.extend(rights.into_iter().map(difference));
             found.add(evidence.compare(store, id).await?);
             if !verify.json {
                 found.print();
@@ -148,11 +154,13 @@ async fn of_database(store: &Store) -> anyhow::Result<Itself> {
     let directory = directory.context("the directory of workspaces could not be checked")?;
     let trust = store.trust().await.context("the database's settings could not be looked at")?;
     let faults = trust.faults.into_iter().filter(|fault| fault.danger != Danger::Role);
-    let guards = |danger| matches!(danger, Danger::Triggers | Danger::RowSecurity);
+    let guards = |danger| matches!(danger, Danger::Triggers | Danger::RowSecurity | Danger::Grants);
     let (altered, not_safe): (Vec<_>, Vec<_>) = faults.partition(|fault| guards(fault.danger));
     let sentences = |faults: Vec<Fault>| faults.into_iter().map(|fault| fault.sentence).collect();
     let (altered, not_safe) = (sentences(altered), sentences(not_safe));
-    Ok(Itself { indexes: problems, indexes_unchecked: unchecked, directory, altered, not_safe })
+    let notes = trust.notes;
+    let indexes = problems;
+    Ok(Itself { indexes, indexes_unchecked: unchecked, directory, altered, not_safe, notes })
 }
 
 async fn look_at(
@@ -220,6 +228,9 @@ impl Itself {
         }
         for fault in &self.not_safe {
             output::note(format!("the database is not safe for a ledger: {fault}"));
+        }
+        for note in &self.notes {
+            output::note(format!("the database: {note}"));
         }
         if let Some(why) = &self.indexes_unchecked {
             output::note(format!("the database's indexes were not checked: {why}"));

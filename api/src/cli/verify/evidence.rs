@@ -10,7 +10,7 @@ use runledger_ledger::time::Moment;
 use runledger_ledger::words::WorkspaceId;
 use runledger_proof::checkpoint::Checkpoint;
 use runledger_proof::note::Note;
-use runledger_proof::policy::Policy;
+use runledger_proof::policy::{Distrust, Policy};
 use runledger_proof::witness::Seen;
 use serde::Serialize;
 
@@ -109,11 +109,11 @@ impl Evidence {
             for one in &page {
                 trusted.missing.remove(&one.size);
                 written.remove(&(one.size, one.signed_at));
-                if let Err(why) = is_whole(one) {
+                let judged = is_whole(workspace, one)
+                    .and_then(|()| self.judge(one, &mut trusted, &mut signed));
+                if let Err(why) = judged {
                     let problem = Problem::Checkpoint { size: one.size, why };
                     flaws.push(Flaw { position: None, problem });
-                } else {
-                    self.judge(one, &mut trusted, &mut signed);
                 }
             }
         }
@@ -151,19 +151,32 @@ impl Evidence {
         Ok(own.map(|line| (line.seen.size, line.at)).collect())
     }
 
-    /// Whether the policy believes a checkpoint of the database.
-    fn judge(&self, one: &SignedCheckpoint, trusted: &mut Trusted, signed: &mut Vec<Seen>) {
+    /// Whether the policy believes a checkpoint of the database. That a key which it does not name has
+    /// signed one is no difference; that one of its own keys has not, though it says so, is.
+    fn judge(
+        &self,
+        one: &SignedCheckpoint,
+        trusted: &mut Trusted,
+        signed: &mut Vec<Seen>,
+    ) -> Result<(), String> {
         let Some(policy) = &self.policy else {
-            return signed.push(Seen { size: one.size, root: one.root });
+            signed.push(Seen { size: one.size, root: one.root });
+            return Ok(());
         };
         trusted.last_not_believed = true;
-        if let Ok(believed) = policy.believe(&one.note) {
-            let Checkpoint { size, root, .. } = believed.checkpoint;
-            trusted.believed = trusted.believed.max(Some(size));
-            trusted.last_not_believed = false;
-            signed.push(Seen { size, root });
-        } else {
-            trusted.not_believed += 1;
+        match policy.believe(&one.note) {
+            Ok(believed) => {
+                let Checkpoint { size, root, .. } = believed.checkpoint;
+                trusted.believed = trusted.believed.max(Some(size));
+                trusted.last_not_believed = false;
+                signed.push(Seen { size, root });
+                Ok(())
+            }
+            Err(Distrust::UnknownKey { .. } | Distrust::NoQuorum) => {
+                trusted.not_believed += 1;
+                Ok(())
+            }
+            Err(altered) => Err(altered.to_string()),
         }
     }
 
@@ -192,10 +205,13 @@ impl Evidence {
     }
 }
 
-/// Whether the note in a row is a checkpoint, of the size and the root that the row says.
-fn is_whole(one: &SignedCheckpoint) -> Result<(), String> {
+/// Whether the note in a row is a checkpoint of this log, of the size and the root that the row says.
+fn is_whole(workspace: WorkspaceId, one: &SignedCheckpoint) -> Result<(), String> {
     let note = Note::parse(&one.note).map_err(|error| error.to_string())?;
     let checkpoint = Checkpoint::parse(&note.text).map_err(|error| error.to_string())?;
+    if !checkpoint.origin.ends_with(&format!("/ledger/{workspace}")) {
+        return Err(format!("its note is of the log {}", checkpoint.origin));
+    }
     if checkpoint.size != one.size {
         return Err(format!("its note is of {} events", checkpoint.size));
     }

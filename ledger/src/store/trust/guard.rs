@@ -46,12 +46,15 @@ pub(in crate::store) async fn guard(
     schema: &str,
 ) -> Result<(), StoreError> {
     unguard(&mut *connection).await?;
-    // The schema's name comes from the database, quoted by it as an identifier; in a pattern, each
-    // of its characters stands for itself.
-    let quoted: String = schema.chars().map(escaped).collect();
-    let guard = AssertSqlSafe(GUARD.replace("{schema}", &quoted));
-    sqlx::raw_sql(guard).execute(&mut *connection).await?;
+    sqlx::raw_sql(AssertSqlSafe(statements(schema))).execute(&mut *connection).await?;
     Ok(())
+}
+
+/// The statements that make it, for a schema by its name as the database quotes it.
+pub(super) fn statements(schema: &str) -> String {
+    // In a pattern, each character of the name stands for itself.
+    let quoted: String = schema.chars().map(escaped).collect();
+    GUARD.replace("{schema}", &quoted)
 }
 
 /// One character of a name in a pattern in a quoted text of SQL.

@@ -1,10 +1,12 @@
 //! PostgreSQL: settings, triggers, rights.
 
+mod around;
+
 use sqlx::PgPool;
 
-use super::{Danger, Trust};
+use super::{Danger, Trust, guard};
 use crate::store::StoreError;
-use crate::store::protection::{APP, Rights, TABLES};
+use crate::store::protection::{APP, Policies, Rights, TABLES, policies};
 
 const SETTINGS: &str = "SELECT name, setting FROM pg_settings WHERE name IN \
      ('fsync', 'full_page_writes', 'synchronous_commit', 'data_checksums', \
@@ -13,13 +15,22 @@ const STANDBY: &str = "SELECT pg_is_in_recovery()";
 /// Each trigger of ours, whether it fires always, and whether it and its function are as made.
 const TRIGGERS: &str = "\
 SELECT made.name, made.relation, t.tgenabled = 'A', t.tgtype = made.kind
-       AND p.prosrc = made.source AND NOT p.prosecdef
+       AND t.tgattr::text = '' AND t.tgnargs = 0
+       AND substring(pg_get_triggerdef(t.oid) FROM 'WHEN \\((.*)\\) EXECUTE') IS NOT DISTINCT FROM
+           CASE made.name WHEN 'heads_only_grow'
+               THEN '((new.size < old.size) OR (new.workspace_id <> old.workspace_id))' END
+       AND p.prosrc = made.source AND NOT p.prosecdef AND l.lanname = 'plpgsql'
+       AND p.proconfig IS NOT DISTINCT FROM
+           CASE made.relation WHEN 'events' THEN ARRAY['search_path=pg_catalog, pg_temp'] END
 FROM UNNEST($1::text[], $2::text[], $3::smallint[], $4::text[])
      AS made (name, relation, kind, source)
 LEFT JOIN pg_trigger AS t ON t.tgrelid = to_regclass(made.relation) AND t.tgname = made.name
-LEFT JOIN pg_proc AS p ON p.oid = t.tgfoid";
-const GUARDS: &str = "SELECT count(*) FROM pg_event_trigger \
-     WHERE evtname IN ('runledger_guard_ddl', 'runledger_guard_drop') AND evtenabled = 'A'";
+LEFT JOIN pg_proc AS p ON p.oid = t.tgfoid LEFT JOIN pg_language AS l ON l.oid = p.prolang";
+/// The event triggers of ours that fire always, and what their functions do.
+const GUARDS: &str = "SELECT p.prosrc FROM pg_event_trigger AS e JOIN pg_proc AS p ON p.oid = e.evtfoid \
+     WHERE e.evtname IN ('runledger_guard_ddl', 'runledger_guard_drop') AND e.evtenabled = 'A' \
+       AND e.evttags IS NULL AND NOT p.prosecdef AND p.proconfig IS NULL";
+const SCHEMA: &str = "SELECT quote_ident(current_schema())";
 /// Whoever signs in may take back what a role was set to, so it is the one who signed in that counts.
 const ROLE: &str = "SELECT rolname::text, rolsuper, rolbypassrls, rolcreaterole, \
      has_schema_privilege(rolname, current_schema(), 'CREATE') \
@@ -32,14 +43,22 @@ SELECT ours.name FROM UNNEST($1::text[], $2::text[]) AS ours (name, withheld)
 WHERE has_table_privilege(session_user, to_regclass(ours.name), ours.withheld)
    OR ours.withheld LIKE 'UPDATE%'
       AND has_any_column_privilege(session_user, to_regclass(ours.name), 'UPDATE') ORDER BY 1";
-/// Tables that row-level security does not keep, or that somebody else's policy opens.
+/// Tables that row-level security does not keep, or that have other policies than ours: one that opens
+/// them, or one that hides rows from the service.
 const OPEN: &str = "\
-SELECT ours.name FROM UNNEST($1::text[]) AS ours (name) JOIN pg_class AS c ON c.oid = to_regclass(ours.name)
+SELECT ours.name FROM UNNEST($1::text[], $2::text[], $3::text[]) AS ours (name, rule, read_rule)
+JOIN pg_class AS c ON c.oid = to_regclass(ours.name)
 WHERE NOT c.relrowsecurity OR NOT c.relforcerowsecurity
-   OR NOT EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = c.oid AND p.polname = 'of_workspace')
-   OR EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = c.oid AND p.polpermissive
-              AND (p.polname NOT IN ('of_workspace', 'of_service')
-                   OR pg_get_expr(p.polqual, p.polrelid) NOT LIKE '%current_setting(''runledger.%'))
+   OR (SELECT count(*) FROM pg_policy AS p WHERE p.polrelid = c.oid)
+      <> CASE WHEN ours.read_rule IS NULL THEN 1 ELSE 2 END
+   OR NOT EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = c.oid AND p.polname = 'of_workspace'
+        AND p.polpermissive AND p.polcmd = '*' AND p.polroles = '{0}'
+        AND pg_get_expr(p.polqual, p.polrelid) = ours.rule
+        AND pg_get_expr(p.polwithcheck, p.polrelid) = ours.rule)
+   OR ours.read_rule IS NOT NULL AND NOT EXISTS (SELECT FROM pg_policy AS p
+        WHERE p.polrelid = c.oid AND p.polname = 'of_service'
+        AND p.polpermissive AND p.polcmd = 'r' AND p.polroles = '{0}'
+        AND pg_get_expr(p.polqual, p.polrelid) = ours.read_rule)
 ORDER BY 1";
 const TOO_LITTLE: &str = "\
 SELECT DISTINCT ours.name FROM UNNEST($1::text[], $2::text[]) AS ours (name, needed)
@@ -155,14 +174,17 @@ pub(super) async fn look(pool: &PgPool) -> Result<Trust, StoreError> {
     triggers(pool, &mut trust).await?;
     role(pool, &mut trust).await?;
     rights(pool, &mut trust).await?;
-    let open: Vec<String> = sqlx::query_scalar(OPEN).bind(names()).fetch_all(pool).await?;
+    around::look(pool, &mut trust).await?;
+    let Policies { tables, rules, read_rules } = policies();
+    let open: Vec<String> =
+        sqlx::query_scalar(OPEN).bind(tables).bind(rules).bind(read_rules).fetch_all(pool).await?;
     if !open.is_empty() {
         let tables = open.join(", ");
         trust.fault(
             Danger::RowSecurity,
             format!(
                 "row-level security does not keep workspaces apart in {tables}, or is not forced, or \
-                 another policy opens them; {SET_UP}"
+                 another policy opens them or hides rows; {SET_UP}"
             ),
         );
     }
@@ -235,8 +257,12 @@ async fn triggers(pool: &PgPool, trust: &mut Trust) -> Result<(), StoreError> {
         };
         trust.fault(Danger::Triggers, sentence);
     }
-    let guards: i64 = sqlx::query_scalar(GUARDS).fetch_one(pool).await?;
-    if guards < 2 {
+    let guards: Vec<String> = sqlx::query_scalar(GUARDS).fetch_all(pool).await?;
+    let schema: Option<String> = sqlx::query_scalar(SCHEMA).fetch_one(pool).await?;
+    let made = guard::statements(&schema.unwrap_or_default());
+    // Those of another schema, or that somebody has put in the place of ours, guard nothing here.
+    let guards = guards.iter().filter(|source| made.contains(source.as_str()));
+    if guards.count() < 2 {
         trust.note(format!(
             "no event triggers keep the owner of the tables from altering or dropping them; {SET_UP} \
              who is a superuser, where there is one"

@@ -30,6 +30,16 @@ pub(super) async fn look(store: &SqliteStore) -> Result<Trust, StoreError> {
             ),
         );
     }
+    for (name, (table, _)) in there.iter().filter(|(name, _)| !made.contains_key(*name)) {
+        trust.fault(
+            Danger::Triggers,
+            format!(
+                "the trigger {name} stands at the table {table}, which no migration makes: what is \
+                 recorded there may be something else; verify the log (`runledger verify database`), \
+                 then DROP TRIGGER {name}"
+            ),
+        );
+    }
     if let Some(path) = store.path() {
         file(path, &mut trust);
     }
