@@ -31,6 +31,7 @@ mod scenario;
 mod serve;
 mod table;
 mod times;
+mod timestamp;
 mod verify;
 mod witness;
 
@@ -88,6 +89,9 @@ enum Command {
     /// Show or replace the keys that sign checkpoints.
     #[command(subcommand)]
     Keys(keys::Command),
+    /// Have somebody else say when a checkpoint was there (RFC 3161).
+    #[command(subcommand)]
+    Timestamp(timestamp::Command),
     /// Make, replace and revoke the tokens of services and adapters.
     #[command(subcommand)]
     Tokens(access::Tokens),
@@ -149,6 +153,7 @@ pub fn run() -> ExitCode {
         Command::Log(command) => log::run(&command),
         Command::Audit(command) => audit::run(&command),
         Command::Keys(command) => keys::run(&command),
+        Command::Timestamp(command) => timestamp::run(&command),
         Command::Tokens(command) => access::tokens(&command),
         Command::Roles(command) => access::roles(&command),
         Command::Users(command) => people::users(&command),

@@ -7,6 +7,7 @@ mod derived;
 pub mod loose;
 mod resolve;
 mod spool;
+mod told;
 
 pub use check::{Recomputed, recompute};
 
@@ -41,8 +42,9 @@ use crate::routes::evidence::{hash_of_erased, tile_bytes};
 const PAGE: u32 = 1_000;
 /// Most checkpoints of the history in a pack: of more, every second, third or so is left out.
 const MOST_CHECKPOINTS: usize = 500;
-/// What makes packs. Whoever has the same can derive again what follows from their events.
-const TOOL: &str = concat!("runledger ", env!("CARGO_PKG_VERSION"));
+/// What makes packs, with the number of the form of what follows from their events. Whoever has the same
+/// can derive that again; the number grows whenever a file is added or is written otherwise.
+const TOOL: &str = concat!("runledger ", env!("CARGO_PKG_VERSION"), ", packs 2");
 
 /// What is asked for.
 #[derive(Clone, Debug)]
@@ -137,8 +139,8 @@ pub async fn export(
     let scope = order.scope.clone().resolved(store, order.workspace, checkpoint.size).await?;
     let order = &Order { scope, ..order.clone() };
     let mut pack = Pack { files: Spool::new()?, events: 0 };
-    pack.history(store, order.workspace, checkpoint.size).await?;
-    pack.events(store, order, &checkpoint).await?;
+    let stamped = pack.events(store, order, &checkpoint).await?;
+    pack.history(store, order.workspace, checkpoint.size, &stamped).await?;
     if order.scope.is_whole() {
         pack.tiles(store, order.workspace, checkpoint.size).await?;
     }
@@ -173,12 +175,14 @@ struct Pack {
 }
 
 impl Pack {
-    /// The checkpoints that were signed, each with the proof that it continues the one before.
+    /// The checkpoints that were signed, each with the proof that it continues the one before. Of very
+    /// many, some are left out, but none of the sizes in `stamped`.
     async fn history(
         &mut self,
         store: &Store,
         workspace: WorkspaceId,
         size: u64,
+        stamped: &[u64],
     ) -> anyhow::Result<()> {
         let mut all: BTreeMap<u64, SignedCheckpoint> = BTreeMap::new();
         let mut from = 0;
@@ -196,7 +200,7 @@ impl Pack {
         let last = all.len().saturating_sub(1);
         let mut old = 0;
         for (place, (size, one)) in all.into_iter().enumerate() {
-            if place % step != 0 && place != last {
+            if place % step != 0 && place != last && !stamped.contains(&size) {
                 continue;
             }
             let proof = tree::consistency(store, workspace, old, size).await?;
@@ -208,16 +212,18 @@ impl Pack {
         Ok(())
     }
 
-    /// The events of a selection, and what follows from them and from the log.
+    /// The events of a selection, and what follows from them and from the log. Says of which sizes somebody
+    /// else has said when they were there.
     async fn events(
         &mut self,
         store: &Store,
         order: &Order,
         checkpoint: &SignedCheckpoint,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<Vec<u64>> {
         let (workspace, size, whole) = (order.workspace, checkpoint.size, order.scope.is_whole());
         let note = Note::parse(&checkpoint.note).context("the checkpoint cannot be read")?;
-        let (mut lines, mut derived) = (Growing::new()?, Derived::of_log(whole).await?);
+        let between = (order.scope.from, order.scope.to);
+        let (mut lines, mut derived) = (Growing::new()?, Derived::of_log(whole, between).await?);
         let mut runs = HashSet::new();
         let (mut catalog, mut is_there) = (Catalog::built_in(), false);
         let mut next = 0;
@@ -252,7 +258,9 @@ impl Pack {
         if !whole {
             self.files.keep("events.ndjson", lines)?;
         }
-        derived.finish(&mut self.files).await
+        let stamped = derived.stamped();
+        derived.finish(&mut self.files).await?;
+        Ok(stamped)
     }
 
     async fn tiles(
@@ -382,4 +390,7 @@ What is not shown: that what was reported is true, and that everything was repor
 Files that end in .csv are copies for people and not authoritative. What followed from the log, catalogs,
 standings and decisions, is derived again by the verification where the pack holds the whole log; of a
 selection, it says what it cannot derive. schemas/files.txt says what each file is.
+
+In timestamps/ an authority says when a checkpoint (.note) was there (.tsr, RFC 3161). That it has signed
+it, is verified with its certificates: openssl ts -verify -data X.note -in X.tsr -CAfile AUTHORITY.pem
 ";

@@ -2,6 +2,7 @@
 //! (specs/0018). What each role may do is decided at the boundary, and nowhere here.
 
 mod past;
+mod timestamped;
 
 use std::collections::BTreeSet;
 
@@ -12,6 +13,7 @@ use crate::time::Moment;
 use crate::words::{Name, Note};
 
 pub use past::{AccessThen, MemberThen};
+pub use timestamped::CheckpointTimestamped;
 
 crate::words::words! {
     /// What somebody may do in a workspace.
@@ -240,4 +242,5 @@ pub enum AccessChange {
     AuditPackRead(AuditPackRead),
     KeyRotated(KeyRotated),
     CheckpointAccepted(CheckpointAccepted),
+    CheckpointTimestamped(CheckpointTimestamped),
 }

@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use runledger_proof::erasure::{Erasures, Settled};
 use runledger_proof::tile::{self, HEIGHT, Of, TileHash};
+use runledger_proof::witness::Seen;
 use serde_json::Value;
 
 use crate::canonical;
@@ -139,6 +140,9 @@ pub enum Problem {
         /// The place in its row.
         place: i64,
     },
+    /// What it says of when a checkpoint was there does not fit.
+    #[error("the timestamp that it holds is not one of a checkpoint of this log: {0}")]
+    Timestamp(String),
     /// Somebody has a right that the log gives nobody.
     #[error("{0}, and the log does not say so")]
     Right(String),
@@ -215,6 +219,9 @@ pub async fn audit(
         progress(walk.next, size.max(walk.next));
     }
     walk.tiles_beyond(store).await?;
+    for Flaw { position, problem } in compare(store, workspace, &walk.stamped).await? {
+        walk.flaw(position, problem);
+    }
     if let Some(head) = &head {
         walk.head(head.size(), &head.frontier, head.last_recorded_at);
     }
@@ -235,6 +242,8 @@ struct Walk {
     tiles: Vec<TileHash>,
     erasures: Erasures,
     archives: Gathered,
+    /// What authorities said was there.
+    stamped: Vec<Seen>,
     flaws: Vec<Flaw>,
     more: u64,
 }
@@ -249,6 +258,7 @@ impl Walk {
             tiles: Vec::new(),
             erasures: Erasures::default(),
             archives: Gathered::default(),
+            stamped: Vec::new(),
             flaws: Vec::new(),
             more: 0,
         }
@@ -337,7 +347,24 @@ impl Walk {
                 {
                     self.flaw(position, Problem::Catalog);
                 }
+                self.timestamp(&event);
             }
+        }
+    }
+
+    /// A checkpoint that an authority has seen was there before the event that says so.
+    fn timestamp(&mut self, event: &Recorded) {
+        let AnyEvent::Workspace(WorkspaceEvent::CheckpointTimestamped(told)) = &event.fact.event
+        else {
+            return;
+        };
+        match told.check(self.workspace) {
+            Ok(seen) if seen.size <= event.position => self.stamped.push(seen),
+            Ok(seen) => {
+                let why = format!("a checkpoint of {} events was not there yet", seen.size);
+                self.flaw(Some(event.position), Problem::Timestamp(why));
+            }
+            Err(why) => self.flaw(Some(event.position), Problem::Timestamp(why)),
         }
     }
 

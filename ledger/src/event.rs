@@ -416,6 +416,9 @@ fn decode_event(kind: EventType, data: &str) -> Result<AnyEvent, serde_json::Err
         EventType::CheckpointAccepted => {
             AnyEvent::Workspace(WorkspaceEvent::CheckpointAccepted(read(data)?))
         }
+        EventType::CheckpointTimestamped => {
+            AnyEvent::Workspace(WorkspaceEvent::CheckpointTimestamped(read(data)?))
+        }
         EventType::MemberRemoved => AnyEvent::Workspace(WorkspaceEvent::MemberRemoved(read(data)?)),
         EventType::ErasureRequested => AnyEvent::Erasure(ErasureEvent::Requested(read(data)?)),
         EventType::ErasureApproved => AnyEvent::Erasure(ErasureEvent::Approved(read(data)?)),

@@ -85,6 +85,8 @@ crate::words::words! {
         KeyRotated = "key.rotated",
         /// Somebody said from which checkpoint on the log is signed.
         CheckpointAccepted = "checkpoint.accepted",
+        /// Somebody kept what an authority said of when a checkpoint was there.
+        CheckpointTimestamped = "checkpoint.timestamped",
         /// Somebody asked for an erasure.
         ErasureRequested = "erasure.requested",
         /// Somebody else approved it.
@@ -131,6 +133,7 @@ impl EventType {
             EventType::AuditPackRead => 51,
             EventType::KeyRotated => 52,
             EventType::CheckpointAccepted => 53,
+            EventType::CheckpointTimestamped => 54,
             EventType::ErasureRequested => 60,
             EventType::ErasureApproved => 61,
             EventType::ErasureExecuted => 62,

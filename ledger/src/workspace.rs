@@ -4,8 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::access::{
-    AccessChange, AuditPackRead, CheckpointAccepted, KeyRotated, MemberGranted, MemberRemoved,
-    PersonChanged, TokenCreated, TokenRevoked,
+    AccessChange, AuditPackRead, CheckpointAccepted, CheckpointTimestamped, KeyRotated,
+    MemberGranted, MemberRemoved, PersonChanged, TokenCreated, TokenRevoked,
 };
 use crate::catalog::{Catalog, CatalogErrors};
 use crate::fact::{EventKind, EventType, Fact};
@@ -49,6 +49,9 @@ pub enum WorkspaceEvent {
     /// Somebody said from which checkpoint on it is signed.
     #[serde(rename = "checkpoint.accepted")]
     CheckpointAccepted(CheckpointAccepted),
+    /// Somebody kept what an authority said of when a checkpoint was there.
+    #[serde(rename = "checkpoint.timestamped")]
+    CheckpointTimestamped(CheckpointTimestamped),
 }
 
 impl EventKind for WorkspaceEvent {
@@ -65,6 +68,7 @@ impl EventKind for WorkspaceEvent {
             WorkspaceEvent::AuditPackRead(_) => EventType::AuditPackRead,
             WorkspaceEvent::KeyRotated(_) => EventType::KeyRotated,
             WorkspaceEvent::CheckpointAccepted(_) => EventType::CheckpointAccepted,
+            WorkspaceEvent::CheckpointTimestamped(_) => EventType::CheckpointTimestamped,
         }
     }
 }
@@ -191,6 +195,9 @@ impl Workspace {
                 AccessChange::CheckpointAccepted(event) => {
                     WorkspaceEvent::CheckpointAccepted(event)
                 }
+                AccessChange::CheckpointTimestamped(event) => {
+                    WorkspaceEvent::CheckpointTimestamped(event)
+                }
             },
             WorkspaceCommand::PublishCatalog { text, reason } => {
                 let catalog = Catalog::parse(text).map_err(WorkspaceRefusal::Catalog)?;
@@ -221,7 +228,8 @@ impl Workspace {
             | WorkspaceEvent::PersonChanged(_)
             | WorkspaceEvent::AuditPackRead(_)
             | WorkspaceEvent::KeyRotated(_)
-            | WorkspaceEvent::CheckpointAccepted(_) => {}
+            | WorkspaceEvent::CheckpointAccepted(_)
+            | WorkspaceEvent::CheckpointTimestamped(_) => {}
             WorkspaceEvent::CatalogPublished(event) => {
                 self.catalog_sha256 = Some(event.sha256.clone());
                 self.catalog = Some(event.content.clone());

@@ -444,6 +444,7 @@ event-person-changed = Person geändert
 event-audit-pack-read = Prüfpaket gelesen
 event-key-rotated = Signaturschlüssel gewechselt
 event-checkpoint-accepted = Prüfpunkt angenommen
+event-checkpoint-timestamped = Prüfpunkt mit Zeitstempel versehen
 event-other = Ereignis
 
 ## Das Wort einer Person

@@ -444,6 +444,7 @@ event-person-changed = Person changed
 event-audit-pack-read = Audit pack read
 event-key-rotated = Signing keys replaced
 event-checkpoint-accepted = Checkpoint accepted
+event-checkpoint-timestamped = Checkpoint timestamped
 event-other = Event
 
 ## A person's word

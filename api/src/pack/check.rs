@@ -5,9 +5,13 @@ use std::collections::BTreeMap;
 
 use anyhow::{Context, bail};
 use runledger_ledger::event::Recorded;
-use runledger_proof::pack::Manifest;
+use runledger_proof::checkpoint::Checkpoint;
+use runledger_proof::note::Note;
+use runledger_proof::pack::{self, Manifest};
 use runledger_proof::tile::{self, Of, Tile};
-use runledger_proof::zip;
+use runledger_proof::witness::AddCheckpoint;
+use runledger_proof::{timestamp, zip};
+use sha2::{Digest, Sha256};
 
 use super::TOOL;
 use super::derived::Derived;
@@ -20,6 +24,8 @@ pub struct Recomputed {
     pub same: usize,
     /// What does not follow from the events.
     pub differences: Vec<String>,
+    /// Timestamps that are of a checkpoint of the history.
+    pub timestamps: usize,
     /// What could not be derived again, and why.
     pub not: Vec<String>,
 }
@@ -34,6 +40,7 @@ pub async fn recompute(pack: &[u8]) -> anyhow::Result<Recomputed> {
     let manifest = files.get("manifest.json").context("the pack has no manifest")?;
     let manifest: Manifest = serde_json::from_slice(manifest)?;
     let mut found = Recomputed::default();
+    timestamps(&files, &mut found);
     if manifest.tool != TOOL {
         found.not.push(format!(
             "it was made by {}, and this is {TOOL}: what follows from its events was not derived again",
@@ -52,7 +59,10 @@ pub async fn recompute(pack: &[u8]) -> anyhow::Result<Recomputed> {
             }
         }
     }
-    let follows = |name: &str| name.starts_with("catalogs/") || name.starts_with("projections/");
+    let folders = ["catalogs/", "projections/", "timestamps/"];
+    let alone = ["access-log.ndjson", "config-snapshot.json", "trust/key-rotations.ndjson"];
+    let follows =
+        |name: &str| folders.iter().any(|one| name.starts_with(one)) || alone.contains(&name);
     for name in manifest.files.keys().filter(|name| follows(name)) {
         if whole && !derived.contains_key(name) {
             found.differences.push(format!("{name} does not follow from the events"));
@@ -63,11 +73,41 @@ pub async fn recompute(pack: &[u8]) -> anyhow::Result<Recomputed> {
     Ok(found)
 }
 
+/// Each timestamp is of a checkpoint of the history. That an authority has signed it, is for tools that
+/// know its certificates.
+fn timestamps(files: &BTreeMap<&str, &[u8]>, found: &mut Recomputed) {
+    for (name, answer) in files.iter().filter(|(name, _)| name.ends_with(".tsr")) {
+        let note = name.strip_suffix("tsr").map(|name| format!("{name}note"));
+        let note = note.and_then(|name| files.get(name.as_str()).copied()).unwrap_or_default();
+        match timestamp::read(answer) {
+            Err(error) => found.differences.push(format!("{name}: {error}")),
+            Ok(stamped) if stamped.imprint[..] != Sha256::digest(note)[..] => {
+                found.differences.push(format!("{name} is of other bytes than the note beside it"));
+            }
+            Ok(_) if !is_of_history(files, note) => {
+                let what = "is of no checkpoint of the history in this pack";
+                found.differences.push(format!("{name} {what}"));
+            }
+            Ok(_) => found.timestamps += 1,
+        }
+    }
+}
+
+fn is_of_history(files: &BTreeMap<&str, &[u8]>, note: &[u8]) -> bool {
+    let read = |note: &Note| Checkpoint::parse(&note.text).ok();
+    let told = Note::parse(note).ok().and_then(|note| read(&note));
+    told.is_some_and(|told| {
+        let there = files.get(pack::consistency_path(told.size).as_str()).copied();
+        let there = there.and_then(|bytes| AddCheckpoint::parse(bytes).ok());
+        there.and_then(|there| read(&there.note)) == Some(told)
+    })
+}
+
 async fn of_log(
     files: &BTreeMap<&str, &[u8]>,
     manifest: &Manifest,
 ) -> anyhow::Result<BTreeMap<String, String>> {
-    let (mut spool, mut derived) = (Spool::new()?, Derived::of_log(true).await?);
+    let (mut spool, mut derived) = (Spool::new()?, Derived::of_log(true, (None, None)).await?);
     for bundle in Tile::all(Of::Entries, manifest.size) {
         let bytes = files.get(format!("tlog/{bundle}").as_str()).copied().unwrap_or_default();
         let Ok(entries) = tile::entries(bytes, bundle.width) else {

@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 
 use super::csv::line;
 use super::spool::{Growing, Spool};
+use super::told::{Erasures, Told};
 
 /// Events that are folded at a time.
 const PAGE: usize = 1_000;
@@ -35,6 +36,7 @@ pub(super) struct Derived {
     events: Growing,
     decisions: Growing,
     decisions_for_people: Growing,
+    erasures: Erasures,
     /// Only of the whole log: what else follows from it.
     log: Option<Log>,
 }
@@ -46,6 +48,7 @@ struct Log {
     /// Not yet folded.
     page: Vec<Recorded>,
     catalogs: Vec<Value>,
+    told: Told,
     last: Option<Moment>,
     /// The runs that were asked for; none is all.
     chosen: Option<HashSet<RunId>>,
@@ -53,11 +56,15 @@ struct Log {
 
 impl Derived {
     /// Of all events of a log, some of which may be `chosen`: the others only say what became of
-    /// those.
-    pub(super) async fn of_log(whole: bool) -> anyhow::Result<Self> {
+    /// those. The access log tells of what was recorded `between` two moments.
+    pub(super) async fn of_log(
+        whole: bool,
+        between: (Option<Moment>, Option<Moment>),
+    ) -> anyhow::Result<Self> {
         let derivation = Derivation::begin().await?;
-        let chosen = (!whole).then(HashSet::new);
-        let log = Log { derivation, page: Vec::new(), catalogs: Vec::new(), last: None, chosen };
+        let (chosen, told) = ((!whole).then(HashSet::new), Told::new(between)?);
+        let (page, catalogs) = (Vec::new(), Vec::new());
+        let log = Log { derivation, page, catalogs, told, last: None, chosen };
         Ok(Derived { log: Some(log), ..Derived::of_selection()? })
     }
 
@@ -67,7 +74,13 @@ impl Derived {
         events.add(EVENTS_CSV.as_bytes())?;
         people.add(FOLLOW_UPS_CSV.as_bytes())?;
         let decisions = Growing::new()?;
-        Ok(Derived { events, decisions, decisions_for_people: people, log: None })
+        let erasures = Erasures::new()?;
+        Ok(Derived { events, decisions, decisions_for_people: people, erasures, log: None })
+    }
+
+    /// Sizes of checkpoints of which somebody else has said when they were there.
+    pub(super) fn stamped(&self) -> Vec<u64> {
+        self.log.as_ref().map(|log| log.told.stamped().to_vec()).unwrap_or_default()
     }
 
     /// Takes in the next event.
@@ -80,6 +93,7 @@ impl Derived {
     ) -> anyhow::Result<()> {
         if chosen {
             self.events.add(row(body, &event).as_bytes())?;
+            self.erasures.take(&event)?;
             if let Some(decision) = Decision::of(&event) {
                 self.decisions.add(&json_line(&decision)?)?;
                 self.decisions_for_people.add(decision.for_people().as_bytes())?;
@@ -87,6 +101,7 @@ impl Derived {
         }
         let Some(log) = &mut self.log else { return Ok(()) };
         log.catalog(spool, &event)?;
+        log.told.take(spool, body, &event)?;
         if let (true, Some(runs), Some(run)) = (chosen, &mut log.chosen, event.stream.run_id()) {
             runs.insert(run);
         }
@@ -100,8 +115,9 @@ impl Derived {
 
     /// Adds the files.
     pub(super) async fn finish(self, spool: &mut Spool) -> anyhow::Result<()> {
-        let Derived { events, decisions, decisions_for_people, log } = self;
+        let Derived { events, decisions, decisions_for_people, erasures, log } = self;
         spool.keep("events.csv", events)?;
+        erasures.finish(spool)?;
         spool.keep("follow-ups.csv", decisions_for_people)?;
         spool.keep("follow-ups.ndjson", decisions)?;
         match log {
@@ -132,8 +148,9 @@ impl Log {
     async fn finish(mut self, spool: &mut Spool) -> anyhow::Result<()> {
         spool.add("catalogs/in-force.json", &canonical::to_bytes(&json!(self.catalogs))?)?;
         self.derivation.fold(std::mem::take(&mut self.page)).await?;
-        let Log { derivation, last, chosen, .. } = self;
+        let Log { derivation, last, chosen, catalogs, told, .. } = self;
         let at = last.unwrap_or(Moment::EPOCH);
+        told.finish(spool, catalogs.last(), at)?;
         let (mut standings, mut digest, mut runs) = (Growing::new()?, Sha256::new(), 0_u64);
         let mut after = None;
         loop {
@@ -170,7 +187,7 @@ impl Log {
 }
 
 /// A value in its canonical form, on a line of its own.
-fn json_line(value: &impl Serialize) -> anyhow::Result<Vec<u8>> {
+pub(super) fn json_line(value: &impl Serialize) -> anyhow::Result<Vec<u8>> {
     let value = serde_json::to_value(value)?;
     let mut bytes = canonical::to_bytes(&value).context("it has no canonical form")?;
     bytes.push(b'\n');
@@ -190,14 +207,14 @@ fn row(body: &[u8], event: &Recorded) -> String {
 }
 
 /// The leaf hash of a body; of a tombstone, whose hash is another one, that it is one.
-fn leaf(body: &[u8]) -> String {
+pub(super) fn leaf(body: &[u8]) -> String {
     match erasure::mark(body) {
         None => hex::encode(leaf_hash(body)),
         Some(mark) => format!("erased {}", mark.erasure),
     }
 }
 
-fn actor(event: &Recorded) -> Option<String> {
+pub(super) fn actor(event: &Recorded) -> Option<String> {
     event.actor.as_ref().map(|actor| format!("{} {}", actor.kind, actor.id))
 }
 

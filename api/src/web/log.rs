@@ -409,6 +409,7 @@ pub(super) fn what(kind: &str) -> &'static str {
         "audit_pack.read" => "event-audit-pack-read",
         "key.rotated" => "event-key-rotated",
         "checkpoint.accepted" => "event-checkpoint-accepted",
+        "checkpoint.timestamped" => "event-checkpoint-timestamped",
         "erasure.requested" => "event-erasure-requested",
         "erasure.approved" => "event-erasure-approved",
         "erasure.executed" => "event-erasure-executed",

@@ -14,6 +14,7 @@ pub mod policy;
 pub mod receipt;
 mod text;
 pub mod tile;
+pub mod timestamp;
 pub mod walk;
 pub mod witness;
 pub mod zip;

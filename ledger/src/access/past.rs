@@ -61,7 +61,8 @@ impl AccessThen {
         tokens.map(|row| TokenRow { grant: grant(&row), ..row }).collect()
     }
 
-    fn take(&mut self, told: &WorkspaceEvent, at: Moment) {
+    /// Takes in the next event of a workspace's stream.
+    pub fn take(&mut self, told: &WorkspaceEvent, at: Moment) {
         match told {
             WorkspaceEvent::MemberGranted(granted) => {
                 let member = MemberThen {

@@ -8,6 +8,7 @@ mod keys;
 mod packs;
 mod record;
 mod taken_away;
+mod timestamps;
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};

@@ -98,6 +98,13 @@ pub(super) fn run(arguments: &OfPack) -> anyhow::Result<Answer> {
     output::line(format!("  root {}", manifest.root));
     super::print_erased(&verified.erased.erased);
     output::line(format!("  {} files were derived again from the events", derived.same));
+    if derived.timestamps > 0 {
+        output::line(format!(
+            "  {} timestamps are of checkpoints of its history; verify the authority's signatures with \
+             `openssl ts -verify -data X.note -in X.tsr -CAfile AUTHORITY.pem`",
+            derived.timestamps
+        ));
+    }
     for not in &derived.not {
         output::line(format!("  not derived again: {not}"));
     }
