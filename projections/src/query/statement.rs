@@ -120,8 +120,12 @@ impl Statement {
 
     /// All rows.
     pub(crate) async fn fetch<T: Row>(self, tx: &mut Tx) -> Result<Vec<T>, StoreError> {
-        watch::note(&self, tx).await?;
-        self.run(tx).await
+        let is_watched = watch::note(&self, tx).await?;
+        let rows = self.run(tx).await?;
+        if is_watched {
+            watch::gave(rows.len());
+        }
+        Ok(rows)
     }
 
     /// The plan that the database makes for it.

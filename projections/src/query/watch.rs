@@ -19,6 +19,8 @@ pub struct Watched {
     pub sql: String,
     /// The plan that the database made for it, line by line.
     pub plan: Vec<String>,
+    /// How many rows it gave.
+    pub rows: usize,
 }
 
 /// Does `questions`, and says which statements they ran. The one that finds the checkpoint of a
@@ -31,14 +33,22 @@ pub async fn watch<F: Future>(questions: F) -> (F::Output, Vec<Watched>) {
     WATCHED.scope(RefCell::default(), watched).await
 }
 
-/// Notes a statement with its plan, if somebody watches.
-pub(super) async fn note(statement: &Statement, tx: &mut Tx) -> Result<(), StoreError> {
+/// Notes a statement with its plan, if somebody watches. Says whether somebody does.
+pub(super) async fn note(statement: &Statement, tx: &mut Tx) -> Result<bool, StoreError> {
     if WATCHED.try_with(|_| ()).is_err() {
-        return Ok(());
+        return Ok(false);
     }
     let plan = statement.clone().plan(tx).await?;
-    let watched = Watched { sql: statement.sql().to_owned(), plan };
+    let watched = Watched { sql: statement.sql().to_owned(), plan, rows: 0 };
     // Nobody watches any more: then nobody is told.
-    let _ = WATCHED.try_with(|all| all.borrow_mut().push(watched));
-    Ok(())
+    Ok(WATCHED.try_with(|all| all.borrow_mut().push(watched)).is_ok())
+}
+
+/// Notes how many rows the last statement gave.
+pub(super) fn gave(rows: usize) {
+    let _ = WATCHED.try_with(|all| {
+        if let Some(last) = all.borrow_mut().last_mut() {
+            last.rows = rows;
+        }
+    });
 }

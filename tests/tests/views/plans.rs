@@ -9,7 +9,8 @@ use runledger_ledger::words::{Outcome, Status};
 use runledger_projections::rules::actionability::Actionability;
 use runledger_projections::rules::freshness::Freshness;
 use runledger_projections::{
-    FollowUpFilter, ItemOrder, PageRequest, RunFilter, Sight, View, ViewError, Watched, watch,
+    FollowUpFilter, ItemOrder, PageRequest, RunFilter, Sight, Truncated, View, ViewError, Watched,
+    watch,
 };
 use runledger_tests::superuser_of;
 use runledger_tests::world::{
@@ -217,14 +218,36 @@ async fn every_question_is_answered_from_an_index(world: World) {
     // One that waits, in a queue with thousands before it.
     let sight = Sight::default();
     let moment = (view.position(), view.at());
-    let told = world.projections.whole_timeline(world.workspace, run(4_000), moment, &sight);
+    // Each two hundred were dispatched a minute after those before them.
+    let soon = (view.position(), BEGIN.plus(minutes(24)));
+    let told = world.projections.whole_timeline(world.workspace, run(3_600), soon, &sight);
     let (told, watched) = Box::pin(watch(told)).await;
     let queue = told.unwrap().unwrap().queue.unwrap();
     assert!(!queue.verdicts.is_empty() && queue.truncated.is_empty(), "{queue:#?}");
     assert!((5..20).contains(&watched.len()), "{watched:#?}");
     asked.push(("a queue's timeline".to_owned(), watched));
+    // Two that have waited since early and late: of what is before them and behind them only so much is
+    // read, and it is said where that is not all.
+    for (number, truncated) in [(50, Truncated::ManyChanges), (7_950, Truncated::OlderRuns)] {
+        let told = world.projections.whole_timeline(world.workspace, run(number), moment, &sight);
+        let (told, watched) = Box::pin(watch(told)).await;
+        let queue = told.unwrap().unwrap().queue.unwrap();
+        assert_eq!(queue.truncated, BTreeSet::from([truncated]), "{number}");
+        assert_eq!(queue.told_until.is_some(), truncated == Truncated::ManyChanges, "{number}");
+        let of = |table: &str| {
+            let of = watched.iter().filter(|one| one.sql.contains(table));
+            (of.clone().count(), of.map(|one| one.rows).sum::<usize>())
+        };
+        let ((statements, rows), (_, events)) = (of("FROM runs"), of("FROM events"));
+        assert!(
+            statements <= 4 && (1_000..=4_003).contains(&rows),
+            "{number}: {statements}, {rows}"
+        );
+        assert!(events <= 4_003 && watched.len() < 20, "{number}: {events}, {}", watched.len());
+        asked.push(("a busy queue's timeline".to_owned(), watched));
+    }
     for (question, watched) in asked {
-        for Watched { sql, plan } in watched {
+        for Watched { sql, plan, .. } in watched {
             statements += 1;
             if let Some(line) = plan.iter().find(|line| is_walk(line, &sql)) {
                 walks.insert(format!("{question}: {line}\n  {sql}"));

@@ -27,15 +27,20 @@ use crate::timeline::bearing::page;
 use crate::view::ViewError;
 
 /// Runs that were dispatched before the one that is told of began to wait: the latest of them.
-const OLDER: i64 = 5_000;
+const OLDER: i64 = 2_000;
 /// Runs that were dispatched while it waited: the first of them.
-const NEWER: i64 = 2_000;
+const NEWER: i64 = 1_000;
 /// Runs that wait now.
-const WAITING: i64 = 2_000;
+const WAITING: i64 = 1_000;
 /// Runs whose start may count later than it was: those of which a signal told first.
-const INFERRED: usize = 200;
-/// How far into the stream of a run its start or its end is looked for.
-const EARLY: u64 = 64;
+const INFERRED: usize = 50;
+/// How far into the stream of a run its start or its end is looked for: before it, there is its dispatch,
+/// and what an adapter or another name for it said while it waited.
+const EARLY: u64 = 8;
+/// The same of one of which a signal told first: until it named its queue.
+const NAMED: u32 = 64;
+/// Streams that are asked of in one statement.
+const AT_ONCE: usize = 2_048;
 
 /// What is asked: the queue of which run, up to where.
 struct Asked<'a> {
@@ -289,7 +294,7 @@ impl Asked<'_> {
         // The first event is the dispatch.
         for sequence in 2..EARLY {
             let wanted: Vec<Uuid> = left.keys().copied().collect();
-            for wanted in wanted.chunks(512) {
+            for wanted in wanted.chunks(AT_ONCE) {
                 for (id, position, what, at) in self.at(&mut tx, wanted, sequence).await? {
                     let Some((moment, starts)) = left.get(&id) else { continue };
                     let is_it = at == *moment
@@ -339,8 +344,9 @@ impl Asked<'_> {
         }
         for other in late.iter().take(INFERRED) {
             let (store, stream) = (self.of.store(), Stream::run(other.id));
-            let events = page(store, self.workspace(), stream, (0, 1_000), self.size).await?;
+            let events = page(store, self.workspace(), stream, (0, NAMED), self.size).await?;
             let mut run = Run::default();
+            let mut is_told = events.len() as u64 != u64::from(NAMED);
             for event in &events {
                 let AnyEvent::Run(what) = &event.fact.event else { continue };
                 run.apply(&runledger_ledger::fact::Fact {
@@ -353,8 +359,12 @@ impl Asked<'_> {
                     let (at, what) = (event.fact.recorded_at, event.fact.event.event_type());
                     let starts = Change::Starts(start.recorded_at);
                     found.happened.push(other.happened(event.position, at, what, starts));
+                    is_told = true;
                     break;
                 }
+            }
+            if !is_told {
+                found.cut(self.from(), Truncated::ManyChanges);
             }
         }
         Ok(())

@@ -13,11 +13,12 @@ use crate::timeline::bearing::{page, sequences_before};
 use crate::view::ViewError;
 
 /// Workers of its connection.
-const WORKERS: i64 = 500;
+const WORKERS: i64 = 200;
 /// Reports of all of them.
 const REPORTS: usize = 5_000;
-/// Reports of one worker that are read at a time.
-const PAGE: u32 = 100;
+/// Reports of one worker that are read at a time: of as many workers as there may be, one page each is
+/// about all that is read.
+const PAGE: u32 = 25;
 
 /// A worker, by its last report.
 type WorkerRow = (String, String, i64, i64, bool);
