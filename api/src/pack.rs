@@ -4,6 +4,7 @@
 mod check;
 mod csv;
 mod derived;
+mod environment;
 pub mod loose;
 mod resolve;
 mod spool;
@@ -35,6 +36,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use self::derived::Derived;
+use self::environment::OfEnvironment;
 use self::spool::{Growing, Spool};
 use crate::routes::evidence::{hash_of_erased, tile_bytes};
 
@@ -68,6 +70,8 @@ pub struct Scope {
     pub run: Option<RunId>,
     /// Those of runs of an operation.
     pub operation: Option<String>,
+    /// Those of runs of an environment, and of subjects in it.
+    pub environment: Option<String>,
     /// Those recorded then or later.
     pub from: Option<Moment>,
     /// Those recorded before.
@@ -226,6 +230,10 @@ impl Pack {
         let (mut lines, mut derived) = (Growing::new()?, Derived::of_log(whole, between).await?);
         let mut runs = HashSet::new();
         let (mut catalog, mut is_there) = (Catalog::built_in(), false);
+        let of = match &order.scope.environment {
+            Some(name) => Some(OfEnvironment::find(store, workspace, size, name).await?),
+            None => None,
+        };
         let mut next = 0;
         while next < size {
             let page = store.log(workspace, next, size, PAGE).await?;
@@ -240,7 +248,8 @@ impl Pack {
                     catalog = Catalog::parse(&new.content).map_or(catalog, Arc::new);
                 }
                 is_there |= event.stream.run_id().is_some_and(|run| order.scope.run == Some(run));
-                let chosen = order.scope.holds(&event, &mut runs);
+                let is_of = of.as_ref().is_none_or(|of| of.holds(stored, &event));
+                let chosen = order.scope.holds(&event, &mut runs, is_of);
                 if chosen && !whole {
                     let index = stored.position;
                     let proof = tree::inclusion(store, workspace, index, size).await?;
@@ -340,14 +349,16 @@ impl Scope {
         let words = [
             ("run", self.run.map(|run| run.to_string())),
             ("operation", self.operation.clone()),
+            ("environment", self.environment.clone()),
             ("from", self.from.map(|from| from.to_string())),
             ("to", self.to.map(|to| to.to_string())),
         ];
         words.into_iter().filter_map(|(name, word)| Some((name.to_owned(), word?))).collect()
     }
 
-    /// Whether an event is asked for. `runs` are those of the operation, as far as they are known.
-    fn holds(&self, event: &Recorded, runs: &mut HashSet<RunId>) -> bool {
+    /// Whether an event is asked for. `runs` are those of the operation, as far as they are known, and
+    /// `is_of` says whether it is of the environment.
+    fn holds(&self, event: &Recorded, runs: &mut HashSet<RunId>, is_of: bool) -> bool {
         // What is missing, and who wanted that, belongs to every answer.
         if event.stream.kind == AggregateType::Erasure {
             return true;
@@ -359,7 +370,8 @@ impl Scope {
             runs.extend(run);
         }
         let at = event.fact.recorded_at;
-        self.run.is_none_or(|wanted| run == Some(wanted))
+        is_of
+            && self.run.is_none_or(|wanted| run == Some(wanted))
             && (self.operation.is_none() || run.is_some_and(|run| runs.contains(&run)))
             && self.from.is_none_or(|from| at >= from)
             && self.to.is_none_or(|to| at < to)

@@ -63,6 +63,9 @@ pub(super) struct Export {
     /// Only the events of runs of this operation; an alias in the catalog is resolved
     #[arg(long, value_name = "OPERATION")]
     operation: Option<String>,
+    /// Only the events of runs of this environment, and of subjects in it
+    #[arg(long, value_name = "NAME")]
+    environment: Option<String>,
     /// Only what was recorded then or later
     #[arg(long, value_name = "TIME")]
     from: Option<Moment>,
@@ -83,8 +86,9 @@ pub(super) fn run(command: &Audit) -> anyhow::Result<Answer> {
         let projections = export.database.open().await?;
         let store = projections.ledger().store();
         let (workspace, name) = export.which.one(store).await?;
-        let Export { run, operation, from, to, .. } = &**export;
-        let scope = Scope { run: *run, operation: operation.clone(), from: *from, to: *to };
+        let Export { run, operation, environment, from, to, .. } = &**export;
+        let (operation, environment) = (operation.clone(), environment.clone());
+        let scope = Scope { run: *run, operation, environment, from: *from, to: *to };
         scope.check().map_err(Unusable)?;
         let requester = export.requester.clone();
         let order = Order { workspace, name, requester, size: export.size, scope };

@@ -40,6 +40,8 @@ pub struct NewPack {
     /// Only the events of runs of this operation, by its canonical name or by an alias of it in the catalog
     /// that was in force.
     operation: Option<String>,
+    /// Only the events of runs of this environment, and of subjects in it.
+    environment: Option<String>,
     /// Only what was recorded then or later (RFC 3339).
     from: Option<String>,
     /// Only what was recorded before (RFC 3339).
@@ -81,6 +83,7 @@ pub async fn make_pack(
     let scope = Scope {
         run: new.run,
         operation: new.operation,
+        environment: new.environment,
         from: moment(new.from, "from")?,
         to: moment(new.to, "to")?,
     };

@@ -142,6 +142,11 @@ async fn of_what_never_was_there_is_no_pack() {
     let nobody = "0195f3c0-0000-7000-8000-00000000ffff";
     Audit::check(audit.says(&export(["--run", nobody])).await, 1, "no run");
     assert!(!audit.path("some.zip").exists());
+    Audit::check(
+        audit.says(&export(["--environment", "prdo"])).await,
+        1,
+        "nothing of an environment \"prdo\" is in the log",
+    );
     // An alias is resolved.
     let said = audit.says(&export(["--operation", "backup.create"])).await;
     Audit::check(said, 0, "600 events");

@@ -224,6 +224,39 @@ async fn a_pack_of_a_selection_proves_each_of_its_events() {
 }
 
 #[tokio::test]
+async fn a_pack_of_an_environment_holds_its_runs_from_their_first_signal_and_its_subjects() {
+    let signed = signed(Database::Sqlite).await;
+    let event = |run: u128, kind: &str, data| json!({"type": kind, "run_id": RunId(uuid::Uuid::from_u128(run)).to_string(), "data": data});
+    let of = |environment: &str| json!({"operation": "backup.create", "environment": environment});
+    signed
+        .service
+        .record(&[
+            event(1, "run.dispatched", of("prod")),
+            event(2, "run.dispatched", of("test")),
+            // A signal tells of it first, and its dispatch where it belongs.
+            event(3, "run.started", json!({"operation": "backup.create"})),
+            event(1, "run.started", json!({})),
+            event(3, "run.dispatched", of("prod")),
+            event(2, "run.started", json!({})),
+        ])
+        .await;
+    let seen = json!({"state": "healthy", "environment": "prod"});
+    let path = "/v1/workspaces/main/subjects/backup_set/wiki/observations";
+    signed.service.post_json(path, &seen).await.ok(201);
+    signed.sign().await;
+    let scope = |operation: Option<&str>| Scope {
+        environment: Some("prod".to_owned()),
+        operation: operation.map(str::to_owned),
+        ..Scope::default()
+    };
+    for (operation, events) in [(None, 6), (Some("backup.create"), 5), (Some("restore.execute"), 0)]
+    {
+        let pack = export(&signed, None, scope(operation)).await;
+        assert_eq!(intact(&pack, &signed.policy()).events, events, "{operation:?}");
+    }
+}
+
+#[tokio::test]
 async fn no_changed_pack_is_believed() {
     let signed = Signed::on(Database::Sqlite).await;
     signed.grow(300).await;

@@ -52,6 +52,9 @@ pub(in super::super) struct Request {
     /// Only the events of runs of this operation; an alias in the catalog is resolved
     #[arg(long, value_name = "OPERATION")]
     operation: Option<String>,
+    /// Only the events of runs of this environment, and of subjects in it
+    #[arg(long, value_name = "NAME")]
+    environment: Option<String>,
     /// Only what was recorded then or later
     #[arg(long, value_name = "TIME")]
     from: Option<Moment>,
@@ -98,10 +101,11 @@ pub(in super::super) fn run(request: &Request) -> anyhow::Result<Answer> {
 }
 
 async fn ask(connected: &Connected, request: &Request) -> anyhow::Result<Export> {
-    let Request { requester, size, run, operation, from, to, .. } = request;
+    let Request { requester, size, run, operation, environment, from, to, .. } = request;
     let time = |time: &Option<Moment>| time.map(|time| time.to_string());
     let asked = json!({
         "requester": requester, "size": size, "run": run, "operation": operation,
+        "environment": environment,
         "from": time(from), "to": time(to),
     });
     let path = ["v1", "workspaces", connected.workspace.as_str(), "audit-packs"];
