@@ -2,19 +2,26 @@
 
 mod replace;
 
+use std::collections::BTreeSet;
+
 use anyhow::Context;
 use runledger_ledger::access::AccessChange;
 use runledger_ledger::checkpoints::{self, Keys};
 use runledger_ledger::clock::Entropy;
-use runledger_ledger::event::Actor;
+use runledger_ledger::event::{Actor, AnyEvent, Recorded, Stream};
 use runledger_ledger::ledger::Ledger;
+use runledger_ledger::store::Store;
 use runledger_ledger::words::{Note, WorkspaceId};
+use runledger_ledger::workspace::WorkspaceEvent;
 
 use super::database::note;
 use super::maintenance::{Database, Which};
 use super::said::Said;
 use super::{Answer, Unusable, block_on, output};
 use crate::signing_key::{KeySource, NAME, changed_since};
+
+/// Events that are read in one go.
+const PAGE: u32 = 1_000;
 
 /// What to do with the keys.
 #[derive(Debug, clap::Subcommand)]
@@ -29,7 +36,9 @@ pub(super) enum Command {
 /// Show the public keys of the logs.
 ///
 /// With `--policy`, as a policy file, which is what `runledger verify` trusts. Hand it to auditors
-/// by a way that they trust, and not by the server.
+/// by a way that they trust, and not by the server. Keys that were retired stand in it as comments:
+/// whoever verifies what they have signed takes the `log` line out of the comment, unless the key was
+/// given up because somebody else has it.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -96,21 +105,47 @@ pub(super) fn run(command: &Command) -> anyhow::Result<Answer> {
 fn list(list: &List) -> anyhow::Result<Answer> {
     let keys = source(&list.database)?.load()?;
     let logs = block_on(async {
-        let projections = list.database.open().await?;
-        let logs = list.which.find(projections.ledger().store()).await;
-        projections.ledger().store().close().await;
-        logs
+        let projections = list.database.open_as_it_is().await?;
+        let store = projections.ledger().store();
+        let mut logs = Vec::new();
+        for (workspace, name) in list.which.find(store).await? {
+            logs.push((workspace, name, named(store, workspace).await?));
+        }
+        store.close().await;
+        anyhow::Ok(logs)
     })?;
-    for (workspace, name) in logs {
+    for (workspace, name, named) in logs {
         output::line(format!("{}workspace {name}", if list.policy { "# " } else { "" }));
-        for key in keys.verifiers(workspace) {
+        let present: Vec<String> =
+            keys.verifiers(workspace).iter().map(ToString::to_string).collect();
+        for key in &present {
             output::line(format!("{}{key}", if list.policy { "log " } else { "  " }));
+        }
+        let retired = named.into_iter().filter(|key| !present.contains(key));
+        for key in retired.filter(|_| list.policy) {
+            output::line(format!("# retired, as the log says: log {key}"));
         }
     }
     if list.policy {
         output::line("quorum none");
     }
     Ok(Answer::Yes)
+}
+
+/// Every key that the log of a workspace has ever named as one that signs it.
+async fn named(store: &Store, workspace: WorkspaceId) -> anyhow::Result<BTreeSet<String>> {
+    let (mut keys, mut after) = (BTreeSet::new(), 0);
+    loop {
+        let page = store.stream(workspace, Stream::workspace(workspace), after, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(keys) };
+        after = Recorded::decode(&last.body)?.sequence;
+        for stored in &page {
+            let event = Recorded::decode(&stored.body)?.fact.event;
+            if let AnyEvent::Workspace(WorkspaceEvent::KeyRotated(rotated)) = event {
+                keys.extend(rotated.keys);
+            }
+        }
+    }
 }
 
 fn new(new: &New) -> anyhow::Result<Answer> {

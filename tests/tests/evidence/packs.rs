@@ -101,6 +101,10 @@ async fn a_history_that_only_a_retired_key_signed_is_an_unknown_key_and_no_tampe
     Audit::check(audit.says(&RETIRE).await, 0, "keep the lines");
     let policy = audit.ask(&["keys", "list", "--policy"]).await;
     std::fs::write(audit.path("new.policy"), &policy.stdout).unwrap();
+    let old = std::fs::read_to_string(audit.path("trust.policy")).unwrap();
+    let line = old.lines().find(|line| line.starts_with("log ")).unwrap();
+    let policy = String::from_utf8(policy.stdout).unwrap();
+    assert!(policy.contains(&format!("# retired, as the log says: {line}\n")), "{policy}");
     let said = audit
         .says(&["audit", "export", "--reason", "a review", "-w", "main", "-o", "main.zip"])
         .await;
