@@ -164,16 +164,16 @@ pub(super) fn functions() -> Vec<Function> {
 }
 
 /// The rule of each table, and by which other one what spans workspaces reads it, as PostgreSQL
-/// writes them.
+/// writes them, but for blanks, brackets and `::text`: those depend on its version.
 pub(super) struct Policies {
     pub(super) tables: Vec<&'static str>,
     pub(super) rules: Vec<&'static str>,
     pub(super) read_rules: Vec<Option<&'static str>>,
 }
 
-const WORKSPACE_WRITTEN: &str = "(workspace_id = (NULLIF(current_setting('runledger.workspace'::text, \
-     true), ''::text))::uuid)";
-const SERVICE_WRITTEN: &str = "(current_setting('runledger.service'::text, true) = 'on'::text)";
+const WORKSPACE_WRITTEN: &str =
+    "workspace_id=NULLIFcurrent_setting'runledger.workspace',true,''::uuid";
+const SERVICE_WRITTEN: &str = "current_setting'runledger.service',true='on'";
 
 /// The policies that each table has, and no other.
 pub(super) fn policies() -> Policies {

@@ -53,12 +53,12 @@ WHERE NOT c.relrowsecurity OR NOT c.relforcerowsecurity
       <> CASE WHEN ours.read_rule IS NULL THEN 1 ELSE 2 END
    OR NOT EXISTS (SELECT FROM pg_policy AS p WHERE p.polrelid = c.oid AND p.polname = 'of_workspace'
         AND p.polpermissive AND p.polcmd = '*' AND p.polroles = '{0}'
-        AND pg_get_expr(p.polqual, p.polrelid) = ours.rule
-        AND pg_get_expr(p.polwithcheck, p.polrelid) = ours.rule)
+        AND regexp_replace(pg_get_expr(p.polqual, p.polrelid), '[() ]|::text', '', 'g') = ours.rule
+        AND regexp_replace(pg_get_expr(p.polwithcheck, p.polrelid), '[() ]|::text', '', 'g') = ours.rule)
    OR ours.read_rule IS NOT NULL AND NOT EXISTS (SELECT FROM pg_policy AS p
         WHERE p.polrelid = c.oid AND p.polname = 'of_service'
         AND p.polpermissive AND p.polcmd = 'r' AND p.polroles = '{0}'
-        AND pg_get_expr(p.polqual, p.polrelid) = ours.read_rule)
+        AND regexp_replace(pg_get_expr(p.polqual, p.polrelid), '[() ]|::text', '', 'g') = ours.read_rule)
 ORDER BY 1";
 const TOO_LITTLE: &str = "\
 SELECT DISTINCT ours.name FROM UNNEST($1::text[], $2::text[]) AS ours (name, needed)
