@@ -31,7 +31,7 @@ func main() {
 	check(err)
 	size, root := open(read(filepath.Join(os.Args[1], "checkpoint")), verifier)
 	erased := verifyTiles(os.Args[1], size, root)
-	fmt.Printf("intact: %d entries, root %v\n", size, root)
+	fmt.Printf("intact: %d entries in %d bundles, root %v\n", size, (size+width-1)/width, root)
 	if erased > 0 {
 		fmt.Printf("of %d of them, tombstones are left\n", erased)
 	}
@@ -72,10 +72,12 @@ func verifyTiles(directory string, size int64, root tlog.Hash) (erased int64) {
 		}
 		bundle := read(filepath.Join(directory, path("tile/entries", start/width, count)))
 		leaves := read(filepath.Join(directory, path("tile/0", start/width, count)))
+		if int64(len(leaves)) != 32*count {
+			fail(fmt.Sprintf("the tile with the hashes from position %d on has another length", start))
+		}
 		for place := int64(0); place < count; place++ {
-			length := int(binary.BigEndian.Uint16(bundle))
-			entry := bundle[2 : 2+length]
-			bundle = bundle[2+length:]
+			entry, rest := first(bundle, start+place)
+			bundle = rest
 			leaf := tlog.Hash(*(*[32]byte)(leaves[32*place : 32*place+32]))
 			if tlog.RecordHash(entry) != leaf {
 				if !bytes.Contains(entry, []byte(`"erased":{`)) {
@@ -100,6 +102,15 @@ func verifyTiles(directory string, size int64, root tlog.Hash) (erased int64) {
 	return erased
 }
 
+// first takes the first entry of a bundle: two bytes say how long it is.
+func first(bundle []byte, position int64) (entry, rest []byte) {
+	if len(bundle) < 2 || len(bundle)-2 < int(binary.BigEndian.Uint16(bundle)) {
+		fail(fmt.Sprintf("the entry at position %d is longer than what is left of its bundle", position))
+	}
+	end := 2 + int(binary.BigEndian.Uint16(bundle))
+	return bundle[2:end], bundle[end:]
+}
+
 // verifyLevels compares the tiles above the lowest with what follows from the entries.
 func verifyLevels(directory string, size int64, stored []tlog.Hash) {
 	for level := 1; size>>(8*level) > 0; level++ {
@@ -110,6 +121,9 @@ func verifyLevels(directory string, size int64, stored []tlog.Hash) {
 				count = width
 			}
 			tile := read(filepath.Join(directory, path(fmt.Sprintf("tile/%d", level), start/width, count)))
+			if int64(len(tile)) != 32*count {
+				fail(fmt.Sprintf("the tile with the hashes of level %d from %d on has another length", level, start))
+			}
 			for place := int64(0); place < count; place++ {
 				hash := stored[tlog.StoredHashIndex(8*level, start+place)]
 				if string(hash[:]) != string(tile[32*place:32*place+32]) {
@@ -132,10 +146,15 @@ func verifyProof(file, event []byte, verifier note.Verifier) {
 	for _, line := range lines[2:] {
 		hash, err := base64.StdEncoding.DecodeString(line)
 		check(err)
+		if len(hash) != 32 {
+			fail("a line of the proof is no hash")
+		}
 		proof = append(proof, tlog.Hash(*(*[32]byte)(hash)))
 	}
 	size, root := open([]byte(signed), verifier)
-	check(tlog.CheckRecord(proof, size, root, index, tlog.RecordHash(event)))
+	if tlog.CheckRecord(proof, size, root, index, tlog.RecordHash(event)) != nil {
+		fail(fmt.Sprintf("the proof does not show that the event is at position %d", index))
+	}
 	fmt.Printf("intact: the event is at position %d\n", index)
 }
 
