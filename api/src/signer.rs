@@ -13,7 +13,7 @@ use runledger_ledger::ledger::Ledger;
 use runledger_ledger::store::StoreError;
 use runledger_ledger::submission::{Answer, Command, Submission};
 use runledger_ledger::time::Span;
-use runledger_ledger::words::{Name, WorkspaceId};
+use runledger_ledger::words::{Name, Note, WorkspaceId};
 use runledger_ledger::workspace::WorkspaceCommand;
 use tokio::sync::watch;
 use uuid::Uuid;
@@ -133,7 +133,7 @@ impl Signing {
         let Some(last) = last.map_err(SignError::Store)? else { return Ok(true) };
         // Whoever replaced them may have said so already, with a reason.
         let told = self.signer.told(workspace).await.map_err(SignError::Store)?;
-        let rotated = changed_since(told.as_ref(), &last.note, keys, workspace, None);
+        let rotated = changed_since(told.as_ref(), &last.note, keys, workspace, found_changed());
         let Some(rotated) = rotated else { return Ok(true) };
         let now = rotated.keys.clone();
         // Said already, by this server, and not signed since.
@@ -192,4 +192,9 @@ impl Signing {
                 self.ledger.writing_store().drop_lease(&lease, self.holder).await;
         }
     }
+}
+
+/// Why keys change of which nobody has said why: that they were found to be others is all that is known.
+fn found_changed() -> Option<Note> {
+    Note::new("the server was given other signing keys than those of the last checkpoint").ok()
 }

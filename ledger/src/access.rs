@@ -188,6 +188,19 @@ pub struct AuditPackRead {
     pub reason: Note,
 }
 
+/// An administrator took a saved view of somebody else away. What people do with their own is told nowhere.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ViewRemoved {
+    /// Its filters, so that it can be saved again.
+    pub query: String,
+    /// Why.
+    pub reason: Note,
+    /// Who had saved it.
+    pub saved_by: String,
+    /// What it was called.
+    pub view: String,
+}
+
 /// Other keys sign the checkpoints of the log from here on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct KeyRotated {
@@ -240,6 +253,7 @@ pub enum AccessChange {
     MemberRemoved(MemberRemoved),
     PersonChanged(PersonChanged),
     AuditPackRead(AuditPackRead),
+    ViewRemoved(ViewRemoved),
     KeyRotated(KeyRotated),
     CheckpointAccepted(CheckpointAccepted),
     CheckpointTimestamped(CheckpointTimestamped),

@@ -412,6 +412,7 @@ fn decode_event(kind: EventType, data: &str) -> Result<AnyEvent, serde_json::Err
         EventType::MemberGranted => AnyEvent::Workspace(WorkspaceEvent::MemberGranted(read(data)?)),
         EventType::PersonChanged => AnyEvent::Workspace(WorkspaceEvent::PersonChanged(read(data)?)),
         EventType::AuditPackRead => AnyEvent::Workspace(WorkspaceEvent::AuditPackRead(read(data)?)),
+        EventType::ViewRemoved => AnyEvent::Workspace(WorkspaceEvent::ViewRemoved(read(data)?)),
         EventType::KeyRotated => AnyEvent::Workspace(WorkspaceEvent::KeyRotated(read(data)?)),
         EventType::CheckpointAccepted => {
             AnyEvent::Workspace(WorkspaceEvent::CheckpointAccepted(read(data)?))

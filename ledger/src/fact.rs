@@ -81,6 +81,8 @@ crate::words::words! {
         PersonChanged = "person.changed",
         /// An audit pack was read.
         AuditPackRead = "audit_pack.read",
+        /// A saved view of somebody else was taken away.
+        ViewRemoved = "view.removed",
         /// Other keys sign the checkpoints of the log.
         KeyRotated = "key.rotated",
         /// Somebody said from which checkpoint on the log is signed.
@@ -134,6 +136,7 @@ impl EventType {
             EventType::KeyRotated => 52,
             EventType::CheckpointAccepted => 53,
             EventType::CheckpointTimestamped => 54,
+            EventType::ViewRemoved => 55,
             EventType::ErasureRequested => 60,
             EventType::ErasureApproved => 61,
             EventType::ErasureExecuted => 62,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::access::{
     AccessChange, AuditPackRead, CheckpointAccepted, CheckpointTimestamped, KeyRotated,
-    MemberGranted, MemberRemoved, PersonChanged, TokenCreated, TokenRevoked,
+    MemberGranted, MemberRemoved, PersonChanged, TokenCreated, TokenRevoked, ViewRemoved,
 };
 use crate::catalog::{Catalog, CatalogErrors};
 use crate::fact::{EventKind, EventType, Fact};
@@ -43,6 +43,9 @@ pub enum WorkspaceEvent {
     /// An audit pack was read.
     #[serde(rename = "audit_pack.read")]
     AuditPackRead(AuditPackRead),
+    /// A saved view of somebody else was taken away.
+    #[serde(rename = "view.removed")]
+    ViewRemoved(ViewRemoved),
     /// Other keys sign its checkpoints.
     #[serde(rename = "key.rotated")]
     KeyRotated(KeyRotated),
@@ -66,6 +69,7 @@ impl EventKind for WorkspaceEvent {
             WorkspaceEvent::MemberRemoved(_) => EventType::MemberRemoved,
             WorkspaceEvent::PersonChanged(_) => EventType::PersonChanged,
             WorkspaceEvent::AuditPackRead(_) => EventType::AuditPackRead,
+            WorkspaceEvent::ViewRemoved(_) => EventType::ViewRemoved,
             WorkspaceEvent::KeyRotated(_) => EventType::KeyRotated,
             WorkspaceEvent::CheckpointAccepted(_) => EventType::CheckpointAccepted,
             WorkspaceEvent::CheckpointTimestamped(_) => EventType::CheckpointTimestamped,
@@ -191,6 +195,7 @@ impl Workspace {
                 AccessChange::MemberRemoved(event) => WorkspaceEvent::MemberRemoved(event),
                 AccessChange::PersonChanged(event) => WorkspaceEvent::PersonChanged(event),
                 AccessChange::AuditPackRead(event) => WorkspaceEvent::AuditPackRead(event),
+                AccessChange::ViewRemoved(event) => WorkspaceEvent::ViewRemoved(event),
                 AccessChange::KeyRotated(event) => WorkspaceEvent::KeyRotated(event),
                 AccessChange::CheckpointAccepted(event) => {
                     WorkspaceEvent::CheckpointAccepted(event)
@@ -227,6 +232,7 @@ impl Workspace {
             | WorkspaceEvent::MemberRemoved(_)
             | WorkspaceEvent::PersonChanged(_)
             | WorkspaceEvent::AuditPackRead(_)
+            | WorkspaceEvent::ViewRemoved(_)
             | WorkspaceEvent::KeyRotated(_)
             | WorkspaceEvent::CheckpointAccepted(_)
             | WorkspaceEvent::CheckpointTimestamped(_) => {}

@@ -48,7 +48,7 @@ pub use query::{
 };
 pub use rebuild::Progress;
 pub use remote_claims::Claim;
-pub use saved_views::{Keeper, Kept, SavedView};
+pub use saved_views::{Kept, SavedView};
 pub use sight::Sight;
 pub use simulation::{Differing, Judged, Sides, Simulation};
 pub use timeline::{

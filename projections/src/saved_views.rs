@@ -39,26 +39,16 @@ pub enum Kept {
     OfAnother,
 }
 
-/// Who saves or forgets a view.
-#[derive(Clone, Copy, Debug)]
-pub struct Keeper<'a> {
-    /// Their name.
-    pub by: &'a Name,
-    /// Whether they may change what others saved.
-    pub may_all: bool,
-}
-
 const LIST: &str =
     "SELECT name, query, saved_by FROM saved_views WHERE workspace_id = $1 ORDER BY name";
-/// One that is there may be replaced; a new one has to find room.
+/// One of the same person may be replaced; a new one has to find room.
 const SAVE: &str = "INSERT INTO saved_views (workspace_id, name, query, saved_by, saved_at) \
      SELECT $1, $2, $3, $4, $5 WHERE (SELECT count(*) FROM saved_views \
      WHERE workspace_id = $1 AND name <> $2) < $6 \
      ON CONFLICT (workspace_id, name) DO UPDATE SET query = excluded.query, \
-     saved_by = excluded.saved_by, saved_at = excluded.saved_at \
-     WHERE saved_views.saved_by = excluded.saved_by OR $7";
+     saved_at = excluded.saved_at WHERE saved_views.saved_by = excluded.saved_by";
 const FORGET: &str = "DELETE FROM saved_views WHERE workspace_id = $1 AND name = $2 \
-     AND (saved_by = $3 OR $4)";
+     AND saved_by = $3";
 const THERE: &str = "SELECT count(*) FROM saved_views WHERE workspace_id = $1 AND name = $2";
 
 impl Projections {
@@ -70,21 +60,21 @@ impl Projections {
         }))
     }
 
-    /// Saves a view, in place of one of the same name, if `keeper` may change that one.
+    /// Saves a view, in place of one of the same name that `by` has saved.
     pub async fn save_view(
         &self,
         workspace: WorkspaceId,
         name: &str,
         query: &str,
-        keeper: Keeper<'_>,
+        by: &Name,
         at: Moment,
     ) -> Result<Kept, StoreError> {
         let most = i64::try_from(SavedView::MOST).unwrap_or(i64::MAX);
         let mut tx = Tx::begin(self.store(), workspace).await?;
         let saved = on_tx!(&mut tx, |connection| {
             let statement = sqlx::query::<Db>(SAVE).bind(workspace.0).bind(name).bind(query);
-            let statement = statement.bind(keeper.by.to_string()).bind(at.micros()).bind(most);
-            statement.bind(keeper.may_all).execute(connection).await?.rows_affected()
+            let statement = statement.bind(by.to_string()).bind(at.micros()).bind(most);
+            statement.execute(connection).await?.rows_affected()
         });
         let there = saved == 0 && is_there(&mut tx, workspace, name).await?;
         tx.commit().await?;
@@ -95,18 +85,17 @@ impl Projections {
         })
     }
 
-    /// Forgets a view, if there is one of this name and `keeper` may change it. False if it stays.
+    /// Forgets a view, if there is one of this name that `saved_by` saved. False if one of this name stays.
     pub async fn forget_view(
         &self,
         workspace: WorkspaceId,
         name: &str,
-        keeper: Keeper<'_>,
+        saved_by: &str,
     ) -> Result<bool, StoreError> {
         let mut tx = Tx::begin(self.store(), workspace).await?;
         on_tx!(&mut tx, |connection| {
             let statement = sqlx::query::<Db>(FORGET).bind(workspace.0).bind(name);
-            let statement = statement.bind(keeper.by.to_string()).bind(keeper.may_all);
-            statement.execute(connection).await?;
+            statement.bind(saved_by).execute(connection).await?;
         });
         let stays = is_there(&mut tx, workspace, name).await?;
         tx.commit().await?;

@@ -26,7 +26,9 @@ use crate::problem::{ApiResult, Problems};
 use crate::question::Items;
 use crate::schema::word;
 
-use change::{Place, unknown_token};
+use change::unknown_token;
+
+pub(crate) use change::Place;
 
 /// How long a token lasts if nothing else is said, in days.
 const DAYS: u16 = 90;

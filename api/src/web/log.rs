@@ -407,6 +407,7 @@ pub(super) fn what(kind: &str) -> &'static str {
         "member.removed" => "event-member-removed",
         "person.changed" => "event-person-changed",
         "audit_pack.read" => "event-audit-pack-read",
+        "view.removed" => "event-view-removed",
         "key.rotated" => "event-key-rotated",
         "checkpoint.accepted" => "event-checkpoint-accepted",
         "checkpoint.timestamped" => "event-checkpoint-timestamped",

@@ -13,8 +13,9 @@ use runledger_projections::texts::Phrase;
 use runledger_projections::{Counted, Facets, Page as Listed, View};
 
 use super::fault::{Page, html};
+use super::saved::{self, Removal};
 use super::shell::{Asked, Shell};
-use super::{saved, words};
+use super::words;
 use crate::app::App;
 use crate::problem::ApiError;
 use crate::routes::runs::RunQuery;

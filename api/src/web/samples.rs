@@ -246,7 +246,7 @@ fn pages(language: Language) -> Vec<(String, String)> {
         &shell(),
         vec![SavedView {
             name: "Ours".to_owned(),
-            query: "status=queued".to_owned(),
+            query: String::new(),
             saved_by: "ada".to_owned(),
         }],
     );

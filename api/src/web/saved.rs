@@ -3,7 +3,9 @@
 use axum::extract::{Form, Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use runledger_projections::{Keeper, Kept, SavedView};
+use runledger_ledger::access::{AccessChange, ViewRemoved};
+use runledger_ledger::words::{Note, WorkspaceId};
+use runledger_projections::{Kept, SavedView};
 use serde::Deserialize;
 
 use super::fault::{Fault, Page};
@@ -15,6 +17,8 @@ use crate::app::App;
 use crate::extract::{self, Nothing, Query};
 use crate::policy::Action;
 use crate::problem::{ApiError, ApiResult};
+use crate::reason::{BLANK, says_something};
+use crate::routes::access::Place;
 use crate::routes::runs::RunQuery;
 
 /// A view to save or to forget, as its form gives it.
@@ -28,6 +32,9 @@ pub(super) struct Given {
     query: String,
     #[serde(default)]
     forget: bool,
+    /// Why a view of somebody else goes.
+    #[serde(default)]
+    reason: String,
 }
 
 /// A saved view on the page of runs.
@@ -35,6 +42,19 @@ pub(super) struct Choice {
     pub(super) name: String,
     pub(super) href: String,
     pub(super) chosen: bool,
+    /// How it can be removed by who looks.
+    pub(super) removal: Removal,
+}
+
+/// How a saved view can be removed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Removal {
+    /// It is one's own.
+    Own,
+    /// It is this one's, and who administers the workspace has to say why.
+    WithReason(String),
+    /// Not by who looks.
+    Never,
 }
 
 /// The view that a path names.
@@ -49,9 +69,20 @@ pub(super) fn choices(shell: &Shell, saved: Vec<SavedView>) -> (Vec<Choice>, Str
     let choice = |view: SavedView| Choice {
         href: format!("/w/{}/runs?{}", shell.workspace, view.query),
         chosen: view.query == here,
+        removal: removal(shell, &view),
         name: view.name,
     };
     (saved.into_iter().map(choice).collect(), here)
+}
+
+fn removal(shell: &Shell, view: &SavedView) -> Removal {
+    if view.saved_by == shell.access.actor().id.as_str() {
+        return Removal::Own;
+    }
+    match shell.may(Action::ManageAccess) {
+        true => Removal::WithReason(view.saved_by.clone()),
+        false => Removal::Never,
+    }
 }
 
 /// A view by its name: leads to the list.
@@ -87,18 +118,14 @@ async fn kept(app: &App, access: &Access, name: &str, given: Given) -> Page<Resp
     let workspace = extract::workspace(app, name).await?;
     let projections = app.projections();
     let view = given.name.trim();
-    // What somebody else saved, everybody works with: who runs the workspace may change it.
-    let (by, may_all) = (&access.actor().id, access.may(Action::ManageAccess));
-    let keeper = Keeper { by, may_all };
     if given.forget {
-        let gone = projections.forget_view(workspace, view, keeper).await;
-        if !gone.map_err(ApiError::from)? {
-            return Err(of_another(view).into());
-        }
+        forget(app, access, workspace, view, &given.reason).await?;
         return Ok(Redirect::to(&format!("/w/{name}/runs")).into_response());
     }
     let query = checked(view, &given.query)?;
-    let kept = projections.save_view(workspace, view, &query, keeper, app.ledger().now()).await;
+    let kept = projections
+        .save_view(workspace, view, &query, &access.actor().id, app.ledger().now())
+        .await;
     match kept.map_err(ApiError::from)? {
         Kept::Saved => {
             Ok(Redirect::to(&format!("/w/{name}/views/{}", encode(view))).into_response())
@@ -113,11 +140,51 @@ async fn kept(app: &App, access: &Access, name: &str, given: Given) -> Page<Resp
     }
 }
 
+/// Removes a view. One of somebody else is taken away by who administers the workspace, and the log says
+/// why before it goes.
+async fn forget(
+    app: &App,
+    access: &Access,
+    workspace: WorkspaceId,
+    name: &str,
+    reason: &str,
+) -> ApiResult<()> {
+    let projections = app.projections();
+    let saved = projections.saved_views(workspace).await?;
+    let Some(view) = saved.into_iter().find(|view| view.name == name) else { return Ok(()) };
+    if view.saved_by != access.actor().id.as_str() {
+        if !access.may(Action::ManageAccess) {
+            return Err(of_another(name));
+        }
+        let SavedView { name: view, query, saved_by } = view.clone();
+        let removed = ViewRemoved { query, reason: said(reason)?, saved_by, view };
+        let place = Place { app, access, workspace };
+        place.note(AccessChange::ViewRemoved(removed)).await?;
+    }
+    match projections.forget_view(workspace, name, &view.saved_by).await? {
+        true => Ok(()),
+        // Somebody saved another one of this name meanwhile.
+        false => Err(of_another(name)),
+    }
+}
+
+/// A reason that says something.
+fn said(reason: &str) -> ApiResult<Note> {
+    let wrong = |detail: String| {
+        let detail = format!("reason: {detail}");
+        ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail)
+    };
+    match says_something(reason) {
+        true => Note::new(reason).map_err(|error| wrong(error.to_string())),
+        false => Err(wrong(BLANK.to_owned())),
+    }
+}
+
 /// The answer to whoever would change a view that is not theirs.
 fn of_another(name: &str) -> ApiError {
     let detail = format!(
-        "somebody else saved the view {name:?}; save yours under another name, or ask them or an \
-         administrator of the workspace"
+        "somebody else saved the view {name:?}; save yours under another name, or ask them, or an \
+         administrator of the workspace, to remove it"
     );
     ApiError::new(StatusCode::CONFLICT, "view_of_another", detail)
 }

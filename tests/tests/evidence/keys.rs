@@ -158,6 +158,25 @@ async fn keys_that_are_rotated_and_retired_before_anything_is_signed_are_told_of
 }
 
 #[tokio::test]
+async fn keys_that_a_server_finds_replaced_are_told_as_that() {
+    let audit = Audit::new().await;
+    let file = audit.path("data").join("signing-key");
+    let before = std::fs::read(&file).unwrap();
+    assert!(audit.ask(&ROTATE).await.status.success());
+    std::fs::write(&file, before).unwrap();
+    let server = audit.serve().await;
+    let log = keep(&server, "log?from=602", &audit.path("log")).await;
+    end(server).await;
+    let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let rotated = lines.filter(|line| line["event"]["type"] == "key.rotated");
+    let told: Vec<Value> = rotated.map(|line| line["event"].clone()).collect();
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert_eq!(told[1]["actor"], json!({"id": "signer", "kind": "system"}));
+    let why = told[1]["data"]["reason"].as_str().unwrap();
+    assert!(why.contains("was given other signing keys"), "{why}");
+}
+
+#[tokio::test]
 async fn an_administrators_token_that_is_made_again_is_in_the_log() {
     let audit = Audit::new().await;
     std::fs::remove_file(audit.path("data").join("admin-token")).unwrap();

@@ -88,11 +88,34 @@ async fn a_view_is_changed_by_who_saved_it_and_by_who_runs_the_workspace(
         assert_eq!(reply.status, StatusCode::CONFLICT, "{reply:?}");
         leads_to("status=running").await;
     }
+    // Nobody changes what a view of somebody else means; who runs the workspace takes it away, and says why.
     let reply = ada.post("/w/main/views", &save("status=queued")).await;
+    assert_eq!(reply.status, StatusCode::CONFLICT, "{reply:?}");
+    for blank in ["", "&reason=+", "&reason=%E2%80%8B"] {
+        let reply = ada.post("/w/main/views", &format!("name=Ours&forget=true{blank}")).await;
+        assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{reply:?}");
+    }
+    leads_to("status=running").await;
+    let page = async |who: &Browser<'_>| who.page("/w/main/runs?status=running").await;
+    assert!(page(&ada).await.contains("bert saved this view"), "it is asked why");
+    assert!(page(&bert).await.contains("name=\"forget\""), "one's own goes with a click");
+    assert!(!page(&carl).await.contains("name=\"forget\""), "no form that the role forbids");
+    let form = "name=Ours&forget=true&reason=bert+has+left";
+    let reply = ada.post("/w/main/views", form).await;
     assert_eq!(reply.status, StatusCode::SEE_OTHER, "{reply:?}");
-    leads_to("status=queued").await;
-    let reply = ada.post("/w/main/views", "name=Ours&forget=true").await;
-    assert_eq!(reply.status, StatusCode::SEE_OTHER, "{reply:?}");
+    let log = service.get("/v1/workspaces/main/log?from=0").await;
+    let log = String::from_utf8(log.body.to_vec()).unwrap();
+    let told: Vec<Value> = log
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap()["event"].take())
+        .filter(|event| event["type"] == "view.removed")
+        .collect();
+    assert_eq!(told.len(), 1, "what people do with their own is not told: {told:?}");
+    assert_eq!(told[0]["actor"]["id"], "ada");
+    let data = json!({
+        "query": "status=running", "reason": "bert has left", "saved_by": "bert", "view": "Ours"
+    });
+    assert_eq!(told[0]["data"], data);
     assert_eq!(visitor.get("/w/main/views/Ours").await.status, StatusCode::NOT_FOUND);
     // A form that has no token is of another site, as one with a wrong token is.
     for (path, form) in [
