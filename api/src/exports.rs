@@ -5,6 +5,8 @@
 //! beside each; they are removed after [`KEPT`]. A server that ends takes its exports with it: the
 //! next one says so, in the answer and in the log.
 
+pub mod past;
+
 use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};

@@ -4,7 +4,7 @@
 use runledger_ledger::event::{Recorded, Stream};
 use runledger_ledger::time::Moment;
 use runledger_ledger::words::WorkspaceId;
-use runledger_projections::Sight;
+use runledger_projections::{AsOf, Sight};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -32,6 +32,9 @@ pub struct Then {
     pub size: u64,
     /// The moment.
     pub at: Moment,
+    /// Whether it was named by a time. Else it was named by an event or a checkpoint, and stands for all
+    /// the time until the next event.
+    pub by_time: bool,
 }
 
 impl AsOfThen {
@@ -40,7 +43,8 @@ impl AsOfThen {
         let Some(as_of) = self.as_of.as_deref() else { return Ok(None) };
         let sight = Sight::default();
         let (size, at) = when::size(app, workspace, &sight, Some(as_of), None).await?;
-        Ok(Some(Then { size, at }))
+        let by_time = matches!(when::as_of(Some(as_of))?, when::Said::AsOf(AsOf::Moment(_)));
+        Ok(Some(Then { size, at, by_time }))
     }
 }
 
@@ -69,17 +73,15 @@ pub async fn told(
 pub fn why_now(path: &str) -> &'static str {
     let at = |end: &str| path.ends_with(end) || path.contains(&format!("{end}/"));
     if at("/adapters") {
-        "how the sources of adapters answer is looked at and not recorded; what adapters proved is in \
-         the log (`runs/{run}/events`)"
-    } else if at("/audit-packs") {
-        "packs are files of this server; that they were asked for and made is in the log: \
-         `runs?operation=runledger.audit_pack.export` takes `as_of`"
+        "how the sources of adapters answer is looked at and not recorded; what an adapter proved is in \
+         the log of the run that it proved it of (`runs/{run}/timeline`), and no list of it is kept by \
+         adapter"
     } else if at("/simulations") {
         "simulations are kept in the memory of this server and are not in the log; to simulate as of a \
          moment, give `as_of` to the simulation"
     } else if at("/log") {
-        "what was signed and witnessed is told as it is now; each checkpoint names the events that it is \
-         about, and other reads take one as `as_of` (`size:EVENTS`, `root:HEX`)"
+        "tiles and proofs are named by positions and sizes, and never change; a proof between two \
+         checkpoints takes `to`, and `log/status` and `log/checkpoint` take `as_of`"
     } else if at("/correlations") {
         "what an id of another system names is answered as a report of now would be"
     } else {

@@ -79,7 +79,7 @@ fn routes() -> OpenApiRouter<App> {
         .routes(routes!(subjects::observe))
         .routes(routes!(log::read_log))
         .routes(routes!(evidence::checkpoint))
-        .routes(routes!(evidence::status))
+        .routes(routes!(evidence::status::status))
         .routes(routes!(evidence::tile))
         .routes(routes!(evidence::event_proof))
         .routes(routes!(evidence::consistency))

@@ -34,6 +34,7 @@ pub use access::{Grant, Member, NewToken, Principal, SecretHash, TokenHolder, To
 pub use archive::{Kept, Whereabouts};
 pub use audit::LogRow;
 pub use correlations::Claim;
+pub use erasure::Bodies;
 pub use error::StoreError;
 pub use evidence::SignedCheckpoint;
 pub use integrity::Integrity;

@@ -22,7 +22,8 @@ use crate::when;
 #[serde(deny_unknown_fields)]
 #[into_params(parameter_in = Query)]
 pub struct Between {
-    /// The earlier moment: an RFC 3339 time, or a position of the log.
+    /// The earlier moment: an RFC 3339 time, a position of the log, or a checkpoint of it (`size:1200`,
+    /// `root:…`).
     from: String,
     /// The later moment; left out, it is now.
     to: Option<String>,

@@ -1,6 +1,8 @@
 //! Evidence: checkpoints, tiles and proofs of a log, byte by byte in the formats of C2SP, so that
 //! it can be verified with tools of others (`specs/0015-checkpoints-and-proofs.md`).
 
+pub mod status;
+
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -10,16 +12,15 @@ use runledger_ledger::tree;
 use runledger_ledger::words::WorkspaceId;
 use runledger_proof::erasure;
 use runledger_proof::note::Note;
-use runledger_proof::policy::Witness;
 use runledger_proof::receipt::Receipt;
 use runledger_proof::tile::{self, Of, Tile};
 use runledger_proof::witness::AddCheckpoint;
-use serde::{Deserialize, Serialize};
-use utoipa::{IntoParams, ToSchema};
+use serde::Deserialize;
+use utoipa::IntoParams;
 
 use crate::app::App;
-use crate::cosigners::{Cosigners, Witnessed};
 use crate::extract::{Nothing, Path, Query, Workspace};
+use crate::past::{AsOfThen, Then};
 use crate::problem::{ApiError, ApiResult, Problems};
 
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
@@ -57,12 +58,13 @@ pub struct Between {
 /// The last signed checkpoint of the log (C2SP tlog-checkpoint).
 ///
 /// It is at most 10 seconds behind the log. Believe it by a key that you have from elsewhere:
-/// `runledger keys list`.
+/// `runledger keys list`. As of a moment, it is the one that was the last then, with the signatures that
+/// it had.
 #[utoipa::path(
     get,
     path = "/v1/workspaces/{workspace}/log/checkpoint",
     tag = "evidence",
-    params(("workspace" = String, Path, description = "The name of the workspace.")),
+    params(("workspace" = String, Path, description = "The name of the workspace."), AsOfThen),
     responses(
         (status = 200, description = "A signed note.", body = String, content_type = "text/plain"),
         Problems,
@@ -71,10 +73,16 @@ pub struct Between {
 pub async fn checkpoint(
     State(app): State<App>,
     Workspace(workspace): Workspace,
-    _: Query<Nothing>,
+    Query(asked): Query<AsOfThen>,
 ) -> ApiResult<Response> {
-    let last = last(app.ledger().store(), workspace).await?;
-    Ok(bytes(TEXT, NOT_AT_ALL, last.note))
+    let store = app.ledger().store();
+    let found = match asked.then(&app, workspace).await? {
+        Some(then) => last_then(store, workspace, then).await?.ok_or_else(|| {
+            ApiError::not_found("no_checkpoint", "no checkpoint of the log was signed by then")
+        })?,
+        None => last(store, workspace).await?,
+    };
+    Ok(bytes(TEXT, NOT_AT_ALL, found.note))
 }
 
 /// A tile of the log's tree, or a bundle of its entries (C2SP tlog-tiles).
@@ -223,113 +231,20 @@ pub async fn consistency(
     Ok(bytes(TEXT, NOT_AT_ALL, ask.to_string().into_bytes()))
 }
 
-/// How far a log is signed and witnessed.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct LogStatus {
-    /// Events in it.
-    size: u64,
-    /// Why it takes no more events, if it takes none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    halted: Option<String>,
-    /// The last checkpoint, if there is one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    checkpoint: Option<LastCheckpoint>,
-    /// The witnesses that the operator has named.
-    witnesses: Vec<WitnessStatus>,
-}
-
-/// The last checkpoint of a log.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct LastCheckpoint {
-    /// Events that it is about.
-    size: u64,
-    /// Their root, in hexadecimal.
-    root: String,
-    /// When it was signed, or a witness signed it last (RFC 3339).
-    signed_at: String,
-    /// Whether the operator's policy asks for witnesses.
-    quorum_required: bool,
-    /// Whether those that have signed it are enough for the policy.
-    quorum: bool,
-}
-
-/// What a witness says of a log.
-#[derive(Debug, Serialize, ToSchema)]
-pub struct WitnessStatus {
-    /// What the operator calls it.
-    name: String,
-    /// Its key.
-    key: String,
-    /// Whether it has signed the last checkpoint.
-    signed: bool,
-    /// When it did, by its own clock (RFC 3339).
-    #[serde(skip_serializing_if = "Option::is_none")]
-    signed_at: Option<String>,
-    /// Why it did not when it was asked last by this server.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    problem: Option<String>,
-    /// Whether it has seen another history than this one.
-    fork: bool,
-}
-
-/// How far the log is signed, and what its witnesses say.
-///
-/// A witness that has seen another history is the last defence against a ledger that was rewritten
-/// together with its signing key: `fork` is true then, and the server's own log says so too.
-#[utoipa::path(
-    get,
-    path = "/v1/workspaces/{workspace}/log/status",
-    tag = "evidence",
-    params(("workspace" = String, Path, description = "The name of the workspace.")),
-    responses((status = 200, description = "How it stands.", body = LogStatus), Problems)
-)]
-pub async fn status(
-    State(app): State<App>,
-    Workspace(workspace): Workspace,
-    _: Query<Nothing>,
-) -> ApiResult<axum::Json<LogStatus>> {
-    let store = app.ledger().store();
-    let size = store.head(workspace).await?.map_or(0, |head| head.size());
-    let halted = app.ledger().halted(workspace).map(|why| why.to_string());
-    let last = store.last_checkpoint(workspace).await?;
-    let parsed = last.as_ref().map(note).transpose()?;
-    let witnessed = match (app.cosigners(), &parsed) {
-        (Some(cosigners), Some(note)) => cosigners.witnessed(note),
-        (cosigners, _) => {
-            let quorum = !cosigners.is_some_and(Cosigners::asks_for_quorum);
-            Witnessed { signed: Vec::new(), quorum }
-        }
-    };
-    let quorum_required = app.cosigners().is_some_and(Cosigners::asks_for_quorum);
-    let checkpoint = last.map(|last| LastCheckpoint {
-        size: last.size,
-        root: hex::encode(last.root),
-        signed_at: last.signed_at.to_string(),
-        quorum_required,
-        quorum: witnessed.quorum,
-    });
-    let witness = |cosigners: &Cosigners, witness: &Witness| {
-        let signed = witnessed.signed.iter().find(|(key, _)| *key == witness.key);
-        let at = signed.and_then(|(_, seconds)| i64::try_from(*seconds).ok());
-        let refusal = cosigners.said(workspace, &witness.name).refusal;
-        WitnessStatus {
-            name: witness.name.clone(),
-            key: witness.key.to_string(),
-            signed: signed.is_some(),
-            signed_at: at.map(|at| Moment::from_micros(at.saturating_mul(1_000_000)).to_string()),
-            fork: refusal.as_ref().is_some_and(|refusal| refusal.fork),
-            problem: refusal.map(|refusal| refusal.problem),
-        }
-    };
-    let witnesses = app.cosigners().map_or_else(Vec::new, |cosigners| {
-        cosigners.witnesses().iter().map(|one| witness(cosigners, one)).collect()
-    });
-    Ok(axum::Json(LogStatus { size, halted, checkpoint, witnesses }))
-}
-
 async fn last(store: &Store, workspace: WorkspaceId) -> ApiResult<SignedCheckpoint> {
     let none = || ApiError::not_found("no_checkpoint", "no checkpoint of the log was signed yet");
     store.last_checkpoint(workspace).await?.ok_or_else(none)
+}
+
+/// The checkpoint that was the last one then. Named by an event or by a checkpoint, a moment is all the
+/// time until the next event: what was signed of the log in that time counts.
+async fn last_then(
+    store: &Store,
+    workspace: WorkspaceId,
+    then: Then,
+) -> Result<Option<SignedCheckpoint>, StoreError> {
+    let by = if then.by_time { then.at } else { Moment::MAX };
+    store.last_checkpoint_then(workspace, then.size, by).await
 }
 
 fn note(checkpoint: &SignedCheckpoint) -> ApiResult<Note> {

@@ -16,9 +16,10 @@ use utoipa::ToSchema;
 
 use crate::access::Access;
 use crate::app::App;
-use crate::exports::{Export, Exports, NoExport, State as Stand};
+use crate::exports::{Export, Exports, NoExport, State as Stand, past};
 use crate::extract::{Json, Nothing, Path, Query, Workspace};
 use crate::pack::{Order, Scope, unknown_operation};
+use crate::past::AsOfThen;
 use crate::problem::{ApiError, ApiResult, Problems};
 use crate::reason::Because;
 
@@ -54,6 +55,8 @@ pub struct NewPack {
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Packs {
     items: Vec<Export>,
+    /// Whether there are older ones that are not listed. Of now, all of this server are.
+    more: bool,
 }
 
 /// Make an audit pack, in the background.
@@ -121,21 +124,28 @@ pub async fn make_pack(
 }
 
 /// List the audit packs that were asked for on this server, the latest first.
+///
+/// As of a moment, they are those that the log tells of, on whichever server they were made: the latest
+/// 100, as they stood then. How many bytes a file had is not in the log.
 #[utoipa::path(
     get,
     path = "/v1/workspaces/{workspace}/audit-packs",
     tag = "evidence",
-    params(("workspace" = String, Path, description = "The name of the workspace.")),
+    params(("workspace" = String, Path, description = "The name of the workspace."), AsOfThen),
     responses((status = 200, description = "How each stands.", body = Packs), Problems)
 )]
 pub async fn list_packs(
     State(app): State<App>,
     Workspace(workspace): Workspace,
-    _: Query<Nothing>,
+    Query(asked): Query<AsOfThen>,
 ) -> ApiResult<axum::Json<Packs>> {
+    if let Some(then) = asked.then(&app, workspace).await? {
+        let (items, more) = past::list(&app, workspace, then).await?;
+        return Ok(axum::Json(Packs { items, more }));
+    }
     forget(&app, workspace).await?;
     let items = exports(&app)?.list(workspace, app.ledger().now());
-    Ok(axum::Json(Packs { items }))
+    Ok(axum::Json(Packs { items, more: false }))
 }
 
 /// How an audit pack stands.
@@ -146,6 +156,7 @@ pub async fn list_packs(
     params(
         ("workspace" = String, Path, description = "The name of the workspace."),
         ("pack" = Uuid, Path, description = "The `id` of the pack."),
+        AsOfThen,
     ),
     responses((status = 200, description = "How it stands.", body = Export), Problems)
 )]
@@ -153,8 +164,13 @@ pub async fn read_pack(
     State(app): State<App>,
     Workspace(workspace): Workspace,
     Path(PackPath { pack }): Path<PackPath>,
-    _: Query<Nothing>,
+    Query(asked): Query<AsOfThen>,
 ) -> ApiResult<axum::Json<Export>> {
+    if let Some(then) = asked.then(&app, workspace).await? {
+        let found = past::find(&app, workspace, pack, then).await?;
+        let detail = "no such audit pack was asked for by then";
+        return found.map(axum::Json).ok_or_else(|| ApiError::not_found("unknown_pack", detail));
+    }
     Ok(axum::Json(find(&app, workspace, pack).await?))
 }
 

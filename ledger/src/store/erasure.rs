@@ -4,7 +4,7 @@
 use sqlx::Executor as _;
 use uuid::Uuid;
 
-use super::{Store, StoreError, signed, sqlite};
+use super::{Store, StoreError, signed, sqlite, unsigned};
 use crate::event::AggregateType;
 use crate::fact::EventType;
 use crate::time::Moment;
@@ -19,9 +19,30 @@ const ERASURES: &str = "SELECT aggregate_id FROM events \
 /// The erasures of a workspace are few, and their events stand together in the index of streams.
 const LAST_DONE: &str = "SELECT max(recorded_at) FROM events \
      WHERE workspace_id = $1 AND aggregate_type = $2 AND event_type = $3";
+const LAST_DONE_BEFORE: &str = "SELECT max(recorded_at) FROM events \
+     WHERE workspace_id = $1 AND aggregate_type = $2 AND event_type = $3 AND position < $4";
+/// What became of bodies. Erasures and archives are few, and their events stand together in the index of
+/// streams.
+const OF_BODIES: &str = "SELECT event_type, count(*), max(recorded_at) FROM events \
+     WHERE workspace_id = $1 AND aggregate_type IN ($2, $3) AND position < $4 GROUP BY event_type";
 const MAY_ERASE: &str = "SELECT has_column_privilege(to_regclass('events'), 'body', 'UPDATE')";
 /// What is looked at by itself, with names of subjects. It is found again.
 const FORGET_WAKES: &str = "DELETE FROM observer_wakes WHERE workspace_id = $1";
+
+/// What became of the bodies of a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bodies {
+    /// Erasures that were completed.
+    pub erasures: u64,
+    /// When the last one was.
+    pub last_erased_at: Option<Moment>,
+    /// Archives that bodies gave way to.
+    pub archived: u64,
+    /// When they last did.
+    pub last_archived_at: Option<Moment>,
+    /// Archives whose bodies were put back.
+    pub restored: u64,
+}
 
 impl Store {
     /// Whether whoever is connected may put tombstones into the log.
@@ -96,6 +117,51 @@ impl Store {
                 .await?
         });
         Ok(row.0.map(Moment::from_micros))
+    }
+
+    /// The same, of what the first `size` events of the log tell.
+    pub async fn last_erasure_before(
+        &self,
+        workspace: WorkspaceId,
+        size: u64,
+    ) -> Result<Option<Moment>, StoreError> {
+        let row: (Option<i64>,) = on_both!(read self, workspace, |connection| {
+            sqlx::query_as(LAST_DONE_BEFORE)
+                .bind(workspace.0)
+                .bind(AggregateType::Erasure.number())
+                .bind(EventType::ErasureCompleted.number())
+                .bind(signed(size))
+                .fetch_one(connection)
+                .await?
+        });
+        Ok(row.0.map(Moment::from_micros))
+    }
+
+    /// What became of bodies, as the first `size` events of the log tell.
+    pub async fn bodies_before(
+        &self,
+        workspace: WorkspaceId,
+        size: u64,
+    ) -> Result<Bodies, StoreError> {
+        let rows: Vec<(i16, i64, i64)> = on_both!(read self, workspace, |connection| {
+            sqlx::query_as(OF_BODIES)
+                .bind(workspace.0)
+                .bind(AggregateType::Erasure.number())
+                .bind(AggregateType::Archive.number())
+                .bind(signed(size))
+                .fetch_all(connection)
+                .await?
+        });
+        let of = |kind: EventType| {
+            let row = rows.iter().find(|(number, ..)| *number == kind.number());
+            row.map_or(Ok((0, None)), |(_, count, last)| {
+                Ok::<_, StoreError>((unsigned(*count)?, Some(Moment::from_micros(*last))))
+            })
+        };
+        let (erasures, last_erased_at) = of(EventType::ErasureCompleted)?;
+        let (archived, last_archived_at) = of(EventType::ArchiveDropped)?;
+        let (restored, _) = of(EventType::ArchiveRestored)?;
+        Ok(Bodies { erasures, last_erased_at, archived, last_archived_at, restored })
     }
 
     /// Takes away what is left of erased bodies beside the log and the read models. A file is written

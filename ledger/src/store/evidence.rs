@@ -39,6 +39,9 @@ const ADD_CHECKPOINT: &str = "INSERT INTO checkpoints (workspace_id, size, signe
      VALUES ($1, $2, $3, $4, $5)";
 const LAST_CHECKPOINT: &str = "SELECT size, signed_at, root, note FROM checkpoints \
      WHERE workspace_id = $1 ORDER BY size DESC, signed_at DESC LIMIT 1";
+const LAST_THEN: &str = "SELECT size, signed_at, root, note FROM checkpoints \
+     WHERE workspace_id = $1 AND size <= $2 AND signed_at <= $3 \
+     ORDER BY size DESC, signed_at DESC LIMIT 1";
 const COVERING: &str = "SELECT size, signed_at, root, note FROM checkpoints \
      WHERE workspace_id = $1 AND size > $2 ORDER BY size DESC, signed_at DESC LIMIT 1";
 const AT_SIZE: &str = "SELECT size, signed_at, root, note FROM checkpoints \
@@ -175,6 +178,24 @@ impl Store {
     ) -> Result<Option<SignedCheckpoint>, StoreError> {
         let row: Option<Row> = on_both!(read self, workspace, |connection| {
             sqlx::query_as(LAST_CHECKPOINT).bind(workspace.0).fetch_optional(connection).await?
+        });
+        row.map(checkpoint).transpose()
+    }
+
+    /// The checkpoint that was the last one then: of at most `size` events, and signed by `by`.
+    pub async fn last_checkpoint_then(
+        &self,
+        workspace: WorkspaceId,
+        size: u64,
+        by: Moment,
+    ) -> Result<Option<SignedCheckpoint>, StoreError> {
+        let row: Option<Row> = on_both!(read self, workspace, |connection| {
+            sqlx::query_as(LAST_THEN)
+                .bind(workspace.0)
+                .bind(signed(size))
+                .bind(by.micros())
+                .fetch_optional(connection)
+                .await?
         });
         row.map(checkpoint).transpose()
     }

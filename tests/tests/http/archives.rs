@@ -66,6 +66,14 @@ async fn archived_events_are_read_where_they_are_or_named(#[case] database: Data
     archive::drop_bodies(stores, main, &ordered, &place, &|_, _| {}).await.unwrap();
     archive::complete(ledger, main, &ordered, &ada).await.unwrap();
 
+    let status = signed.get("status").await.ok(200);
+    assert_eq!(
+        (&status["bodies"]["archived"], &status["bodies"]["restored"]),
+        (&json!(1), &json!(0))
+    );
+    let before = signed.get("status?as_of=40").await.ok(200);
+    assert_eq!(before["bodies"], json!({"erasures": 0, "archived": 0, "restored": 0}));
+
     // The directory is not there.
     let away = directory.path().join("away");
     std::fs::rename(&place, &away).unwrap();
