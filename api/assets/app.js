@@ -26,6 +26,9 @@
     }
   }
 
+  // How long nothing may be heard, in milliseconds: three beats of the stream.
+  const SILENCE = 15_000;
+
   // --- Live. Regions that cannot jump are renewed in place; lists say how much is new.
   const live = $("#live");
   let renewing = false;
@@ -38,21 +41,24 @@
     if (renewing) { again = true; return; }
     renewing = true;
     try {
-      const answer = await fetch(from, { headers: { "HX-Request": "true" } });
-      if (answer.status === 401) { location.reload(); return; }
+      const signal = AbortSignal.timeout(SILENCE);
+      const answer = await fetch(from, { headers: { "HX-Request": "true" }, signal });
+      // A page that tells why there is none is no other page when it is asked for again.
+      if (answer.status === 401 || $("#region, [data-news]")) refused(answer.status);
       if (!answer.ok) return;
+      letIn();
       const next = new DOMParser().parseFromString(await answer.text(), "text/html");
       for (const id of ["activity", "follow-up-count"]) put(id, next);
       if ($("[data-news]") && (!$("#region") || held())) {
         news(next);
       } else if ($("#region") && !busy()) {
         $(".pill")?.remove();
-        put("region", next);
+        around(next);
       }
-      if (!live && $("#lost")) $("#lost").hidden = true;
+      if (!live) lost(false);
     } catch {
       // Where there is a stream, it says that the connection is lost.
-      if (!live && $("#lost")) $("#lost").hidden = false;
+      if (!live) lost(true);
     } finally {
       renewing = false;
       if (again) { again = false; renew(); }
@@ -79,12 +85,35 @@
     });
   }
 
-  // Somebody writes, has a menu open, or drags: nothing moves under the hand.
+  // Somebody writes where nothing else is kept apart, or drags: nothing moves under the hand.
   function busy() {
-    const active = document.activeElement;
-    const writes = active?.matches("#region input, #region textarea, #region select");
-    const written = all("#region input:not([type=hidden])").some((one) => one.value !== one.defaultValue);
-    return writes || written || document.body.classList.contains("brushing");
+    return document.body.classList.contains("brushing") || written().some((one) => !one.closest("[data-keeps]"));
+  }
+
+  // The fields of what is renewed that somebody writes in, or has written in.
+  function written() {
+    const fields = all("#region :is(input:not([type=hidden]), textarea, select)");
+    return fields.filter((one) => one === document.activeElement
+      || (one.matches("input, textarea") && one.value !== one.defaultValue));
+  }
+
+  // Everything is renewed but the part that somebody writes in. If that would be another one by now, it
+  // says what is true instead.
+  function around(next) {
+    const kept = written()[0]?.closest("[data-keeps]");
+    if (!kept) { put("region", next); return; }
+    kept.setAttribute("hx-morph-skip", "");
+    put("region", next);
+    kept.removeAttribute("hx-morph-skip");
+    const [fresh, told] = [next.getElementById(kept.id), $("#overtaken", kept)];
+    if (!fresh || !told) return;
+    const [is, text] = all("strong, span > span", told);
+    const now = [".verdict", ".guidance-text"].map((css) => $(`.truth.now ${css}`, next)?.textContent.trim() ?? "");
+    if (told.hidden !== (fresh.dataset.is === kept.dataset.is)) told.hidden = !told.hidden;
+    if (told.hidden || is.textContent === now[0]) return;
+    is.textContent = `${now[0]}.`;
+    const leads = $(".truth.now .related", next);
+    text.replaceChildren(`${now[1]} `, ...(leads ? [document.importNode(leads, true)] : []));
   }
 
   function put(id, next) {
@@ -130,16 +159,75 @@
     if (one.textContent !== text) one.textContent = text;
   }
 
-  if (live) {
+  // One of the notices about the connection: it is lost, or whoever looks is sent away.
+  const shown = (id) => $(`#${id}`)?.hidden === false;
+  function notice(id) {
+    for (const one of all("#lost, #ended, #barred")) one.hidden = one.id !== id;
+  }
+  const lost = (is) => { if (is !== shown("lost")) notice(is ? "lost" : ""); };
+
+  // A server that is there and sends away. What is written stays on the page.
+  function refused(status) {
+    const why = { 401: "ended", 403: "barred", 404: "barred" }[status];
+    if (why && !shown(why)) notice(why);
+    return Boolean(why);
+  }
+
+  // The same that lets in again. Forms of another session are of no use: unless somebody has written
+  // something, the page is opened anew.
+  function letIn() {
+    if (shown("ended") && !written().length) location.reload();
+    if (shown("ended") || shown("barred")) notice("");
+  }
+
+  if (live) stream();
+
+  // The stream says something every five seconds. Where nothing comes for three times as long, the
+  // server hangs or the network swallows: the connection is given up, and another one is tried.
+  function stream() {
+    let connection = null;
+    let heard = performance.now();
+    let looked = heard;
+    const hear = () => { heard = performance.now(); lost(false); };
     live.addEventListener("moved", () => renew());
     live.addEventListener("beat", () => renew());
-    const lost = (is) => { $("#lost").hidden = !is; };
-    document.addEventListener("htmx:sse:after:connection", () => lost(false));
-    document.addEventListener("htmx:sse:error", () => lost(true));
-    document.addEventListener("htmx:sse:before:connection", (event) => {
-      if (event.detail?.connection?.attempt > 0 && !document.hidden) lost(true);
+    document.addEventListener("htmx:sse:after:connection", () => { hear(); letIn(); });
+    document.addEventListener("htmx:sse:after:message", hear);
+    document.addEventListener("htmx:sse:error", (event) => {
+      const { status } = event.detail ?? {};
+      if (status) heard = performance.now();
+      if (!refused(status)) lost(true);
     });
+    document.addEventListener("htmx:sse:close", () => { connection = null; });
+    document.addEventListener("htmx:sse:before:connection", (event) => {
+      connection = event.detail?.connection ?? null;
+      // Who comes back to a page has it connected again: that is no loss.
+      const back = performance.now() - looked < 1000;
+      const told = shown("ended") || shown("barred");
+      if (connection?.attempt > 0 && !document.hidden && !back && !told) lost(true);
+    });
+    // One stream, that starts here: an attribute would have the library start another one beside it.
+    const connect = () => htmx.ajax("GET", live.dataset.stream, { source: live, swap: "none", timeout: SILENCE });
+    // Ends what is there of it, or the wait before the next one.
+    const again = () => {
+      heard = performance.now();
+      if (!connection) { connect(); return; }
+      connection.reader?.cancel();
+      connection.delayCanceller?.();
+    };
+    connect();
     addEventListener("offline", () => lost(true));
+    addEventListener("online", again);
+    document.addEventListener("visibilitychange", () => {
+      if (document.hidden) return;
+      heard = looked = performance.now();
+      setTimeout(() => connection?.delayCanceller?.());
+    });
+    setInterval(() => {
+      if (document.hidden || performance.now() - heard < SILENCE) return;
+      lost(true);
+      again();
+    }, 1000);
   }
 
   // A page of all workspaces has no stream of its own: it looks again now and then.
@@ -296,7 +384,4 @@
   if ($("#fold") && matchMedia("(min-width: 56.01rem)").matches) $("#fold").open = true;
 
   clock();
-  // The library starts between two scripts if the second one is late, and then without the part that
-  // listens. Where it has started with it, this does nothing.
-  if (live) htmx.process(live);
 })();

@@ -1,4 +1,4 @@
-//! A wire between a browser and a server, which can be cut and mended.
+//! A wire between a browser and a server, which can be cut, can swallow what is sent, and be mended.
 
 use std::net::SocketAddr;
 
@@ -10,8 +10,17 @@ use tokio::task::JoinHandle;
 #[derive(Debug)]
 pub struct Wire {
     address: SocketAddr,
-    is_cut: watch::Sender<bool>,
+    state: watch::Sender<State>,
     task: JoinHandle<()>,
+}
+
+/// How a wire is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Whole,
+    /// Whoever is connected hears nothing, and nobody hangs up.
+    Swallows,
+    Cut,
 }
 
 impl Wire {
@@ -22,9 +31,9 @@ impl Wire {
     pub async fn to(server: SocketAddr) -> std::io::Result<Wire> {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
-        let (is_cut, watched) = watch::channel(false);
+        let (state, watched) = watch::channel(State::Whole);
         let task = tokio::spawn(carry(listener, server, watched));
-        Ok(Wire { address, is_cut, task })
+        Ok(Wire { address, state, task })
     }
 
     /// Where the server answers through it.
@@ -34,35 +43,51 @@ impl Wire {
 
     /// Ends every connection, and every new one at once.
     pub fn cut(&self) {
-        self.is_cut.send_replace(true);
+        self.state.send_replace(State::Cut);
+    }
+
+    /// Keeps every connection, and carries nothing on any of them.
+    pub fn swallow(&self) {
+        self.state.send_replace(State::Swallows);
     }
 
     /// Lets connections through again.
     pub fn mend(&self) {
-        self.is_cut.send_replace(false);
+        self.state.send_replace(State::Whole);
     }
 }
 
 impl Drop for Wire {
     fn drop(&mut self) {
-        self.is_cut.send_replace(true);
+        self.state.send_replace(State::Cut);
         self.task.abort();
     }
 }
 
-async fn carry(listener: TcpListener, server: SocketAddr, watched: watch::Receiver<bool>) {
-    while let Ok((mut browser, _)) = listener.accept().await {
-        let mut watched = watched.clone();
-        if *watched.borrow() {
-            continue;
+async fn carry(listener: TcpListener, server: SocketAddr, watched: watch::Receiver<State>) {
+    while let Ok((browser, _)) = listener.accept().await {
+        if *watched.borrow() != State::Cut {
+            tokio::spawn(connect(browser, server, watched.clone()));
         }
-        tokio::spawn(async move {
-            let Ok(mut server) = TcpStream::connect(server).await else { return };
-            tokio::select! {
-                // Whoever hangs up first ends it.
-                _ = tokio::io::copy_bidirectional(&mut browser, &mut server) => {}
-                _ = watched.wait_for(|is_cut| *is_cut) => {}
-            }
-        });
+    }
+}
+
+/// Carries what one connection says, whenever the wire is whole. Whoever hangs up first ends it.
+async fn connect(
+    mut browser: TcpStream,
+    server: SocketAddr,
+    mut watched: watch::Receiver<State>,
+) -> Option<()> {
+    let mut server = TcpStream::connect(server).await.ok()?;
+    let mut said = std::pin::pin!(tokio::io::copy_bidirectional(&mut browser, &mut server));
+    loop {
+        match *watched.wait_for(|state| *state != State::Swallows).await.ok()? {
+            State::Cut => return None,
+            State::Whole | State::Swallows => {}
+        }
+        tokio::select! {
+            _ = &mut said => return None,
+            changed = watched.changed() => changed.ok()?,
+        }
     }
 }

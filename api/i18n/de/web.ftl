@@ -62,6 +62,11 @@ past-before-short = Hier war noch nichts
 ## Live
 
 live-lost = Verbindung verloren. Neuer Versuch läuft.
+live-ended = Ihre Sitzung ist beendet. Hier wird nichts mehr erneuert.
+live-sign-in = Anmelden und zurückkommen
+live-barred = Sie dürfen dies nicht mehr ansehen, oder es ist nicht mehr da. Hier wird nichts erneuert.
+live-open-again = Noch einmal öffnen
+live-overtaken = Dies hat sich geändert, während Sie schrieben. Was Sie geschrieben haben, ist noch da. Jetzt:
 live-new = { $thing } neu
 live-new-more = { $thing } oder mehr neu
 live-changed = { $thing } geändert
@@ -473,6 +478,9 @@ word-said = Aufgezeichnet für
 word-changed = Es ist nicht mehr, was gezeigt wurde. Bitte noch einmal ansehen. Damals waren es
 word-not-taken = Es wurde nichts aufgezeichnet.
 word-nothing = Nichts passt mehr.
+word-none-marked = Es ist nichts ausgewählt, also geschieht nichts. Bitte zuerst in der Liste etwas auswählen.
+word-of-marked = Was Sie ausgewählt haben.
+word-of-all = Alles, was zu den Filtern der Liste passt, auf allen ihren Seiten.
 word-cancel = Abbrechen
 word-back = Zurück zur Liste
 word-kept = Sie mussten sich neu anmelden. Was Sie geschrieben hatten, ist noch da:

@@ -62,6 +62,11 @@ past-before-short = Nothing was here yet
 ## Live
 
 live-lost = Connection lost. Trying again.
+live-ended = Your session has ended. Nothing here is renewed any more.
+live-sign-in = Sign in and come back
+live-barred = You may not look at this any more, or it is gone. Nothing here is renewed.
+live-open-again = Open it again
+live-overtaken = This has changed while you were writing. What you wrote is kept. Now:
 live-new = { $thing } new
 live-new-more = { $thing } or more new
 live-changed = { $thing } changed
@@ -473,6 +478,9 @@ word-said = Recorded for
 word-changed = It is no longer what you were shown. Look again. Then it was
 word-not-taken = Nothing was recorded.
 word-nothing = Nothing fits any more.
+word-none-marked = Nothing is selected, so nothing is done. Select something in the list first.
+word-of-marked = What you selected.
+word-of-all = Everything that fits the filters of the list, on all of its pages.
 word-cancel = Cancel
 word-back = Back to the list
 word-kept = You had to sign in again. What you had written is kept:

@@ -45,6 +45,11 @@ impl Shell {
         self.to_other(workspace, &page)
     }
 
+    /// Signing in, and back to this page.
+    pub(super) fn sign_in_again(&self) -> String {
+        format!("/sign-in?next={}", encode(&self.here))
+    }
+
     /// All workspaces, at the moment of this page.
     pub(super) fn all_workspaces(&self) -> String {
         match self.as_of {

@@ -2,6 +2,8 @@
 //!
 //! Events carry positions and no content, so whoever comes back with the last one that it saw
 //! (`Last-Event-ID`) has missed nothing. A beat tells pages to look at what time alone changes.
+//! Something is told every few seconds whatever happens, so that a page knows by the silence that its
+//! server hangs or that the network swallows what is sent.
 //! Before each it is asked again who looks: a stream ends with the session and with the role.
 //!
 //! Who is held to environments is given beats alone, as many whether anything happens or not: what
@@ -23,10 +25,10 @@ use super::fault::Page;
 use super::{door, shell};
 use crate::app::App;
 
-/// How often a page is told to look although nothing was recorded.
-const BEAT: Duration = Duration::from_secs(15);
-/// The same where a page is told nothing else.
-const NARROW_BEAT: Duration = Duration::from_secs(5);
+/// How often a page is told something although nothing was recorded. `app.js` waits for three of them.
+const PULSE: Duration = Duration::from_secs(5);
+/// Every so many of them it is told to look. Where it is told nothing else, it looks at each.
+const LOOK: u8 = 3;
 /// What a beat carries that tells of no position: an event of nothing is not heard.
 const NOTHING: &str = "-";
 /// How long after one word the next one comes at the earliest: what is recorded meanwhile is told
@@ -43,7 +45,8 @@ pub(super) async fn stream(State(app): State<App>, request: Request) -> Page<Res
     let narrowed = door::access(&parts)?.sight().is_narrowed();
     let closing = app.closing().subscribe();
     let asked = parts;
-    let events = events(Watching { app, asked, workspace, narrowed, seen, closing, first: true });
+    let events =
+        events(Watching { app, asked, workspace, narrowed, seen, closing, first: true, quiet: 0 });
     let mut response = Sse::new(events).into_response();
     // A proxy that collects the answer first would make it none.
     let headers = response.headers_mut();
@@ -67,6 +70,8 @@ struct Watching {
     seen: Option<u64>,
     closing: watch::Receiver<bool>,
     first: bool,
+    /// How often it was told since it looked last.
+    quiet: u8,
 }
 
 fn events(watching: Watching) -> impl Stream<Item = Result<Event, Infallible>> {
@@ -106,7 +111,16 @@ impl Watching {
                 Event::default().id(seen.clone()).data(seen)
             }
         };
-        let event = event.event(if moved { "moved" } else { "beat" });
+        self.quiet = if moved { 0 } else { self.quiet + 1 };
+        let looks = self.narrowed || first || self.quiet >= LOOK;
+        let event = event.event(match (moved, looks) {
+            (true, _) => "moved",
+            (false, true) => "beat",
+            (false, false) => "still",
+        });
+        if looks {
+            self.quiet = 0;
+        }
         Some(if first { event.retry(RETRY) } else { event })
     }
 
@@ -115,14 +129,14 @@ impl Watching {
     async fn moved(&mut self) -> bool {
         if self.narrowed {
             if !self.first {
-                tokio::time::sleep(NARROW_BEAT).await;
+                tokio::time::sleep(PULSE).await;
             }
             return false;
         }
         let projections = self.app.projections();
         if let Some(seen) = self.seen {
             // A failure is over when it is over; the beat goes on meanwhile.
-            let there = projections.wait(self.workspace, seen, BEAT).await;
+            let there = projections.wait(self.workspace, seen, PULSE).await;
             if !there.unwrap_or(false) {
                 return false;
             }

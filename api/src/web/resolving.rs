@@ -44,6 +44,10 @@ const NAMED: usize = 12;
 pub(super) struct ResolvePage {
     pub(super) shell: Shell,
     pub(super) action: FollowUpAction,
+    /// What of the list is meant.
+    pub(super) meant: Meant,
+    /// The same choice, of everything that fits: where the list has no filter but those of this page.
+    pub(super) whole: Option<String>,
     /// Some of what is chosen.
     pub(super) chosen: Vec<Chosen>,
     /// Things that are chosen, and their runs.
@@ -77,6 +81,29 @@ impl ResolvePage {
     }
 }
 
+/// What of a list a word is said on. All of it is a choice of its own, and never what is left when
+/// nothing was marked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meant {
+    /// Nothing was marked.
+    Nothing,
+    /// What was marked.
+    Marked,
+    /// Everything that fits the filter, on every page of the list.
+    All,
+}
+
+impl Meant {
+    /// The message that says so.
+    pub(super) fn message(self) -> &'static str {
+        match self {
+            Meant::Nothing => "word-none-marked",
+            Meant::Marked => "word-of-marked",
+            Meant::All => "word-of-all",
+        }
+    }
+}
+
 /// A thing to do, or a run, that a word is said on.
 pub(super) struct Chosen {
     pub(super) operation: String,
@@ -101,6 +128,8 @@ struct Found {
 /// A choice, from a query or a form: pairs, of which `item` and `run` come several times.
 struct Choice {
     action: FollowUpAction,
+    /// Whether it is said that everything that fits is meant.
+    all: bool,
     query: FollowUpsQuery,
     items: BTreeSet<String>,
     runs: BTreeSet<RunId>,
@@ -110,8 +139,8 @@ struct Choice {
 }
 
 /// What a choice is made of.
-const OWN: [&str; 8] =
-    ["action", "environment", "operation", "family", "actionability", "item", "run", "back"];
+const OWN: [&str; 9] =
+    ["action", "environment", "operation", "family", "actionability", "all", "item", "run", "back"];
 /// Of those, what may come several times.
 const SEVERAL: [&str; 2] = ["item", "run"];
 
@@ -144,10 +173,16 @@ impl Choice {
                 }
             },
         };
-        let run = |text: &String| text.parse().map_err(|_| wrong("run", text.clone(), Takes::Text));
+        let whole = one("all");
+        if let Some(text) = whole.as_ref().filter(|text| *text != "true") {
+            return Err(wrong("all", text.clone(), Takes::Words(vec!["true".to_owned()])));
+        }
+        let marked = |name: &str| all(name).into_iter().filter(|text| !text.is_empty());
+        let run = |text: String| text.parse().map_err(|_| wrong("run", text, Takes::Text));
         let environment = all("environment").into_iter().next().map(NameOrNone);
         Ok(Choice {
             action,
+            all: whole.is_some(),
             query: FollowUpsQuery {
                 environment,
                 operation: name("operation")?,
@@ -155,11 +190,20 @@ impl Choice {
                 actionability,
                 ..FollowUpsQuery::default()
             },
-            items: all("item").into_iter().collect(),
-            runs: all("run").iter().map(run).collect::<ApiResult<_>>()?,
+            items: marked("item").collect(),
+            runs: marked("run").map(run).collect::<ApiResult<_>>()?,
             back: one("back"),
             carried: pairs.iter().filter(|(key, _)| OWN.contains(&key.as_str())).cloned().collect(),
         })
+    }
+
+    /// What of the list is meant: where something is marked, no more than that.
+    fn meant(&self) -> Meant {
+        match (self.items.is_empty() && self.runs.is_empty(), self.all) {
+            (false, _) => Meant::Marked,
+            (true, true) => Meant::All,
+            (true, false) => Meant::Nothing,
+        }
     }
 
     /// Where it was made, if that is a list of this workspace; else the list of follow-ups.
@@ -176,6 +220,9 @@ impl Choice {
     /// the first of the runs themselves.
     async fn find(&self, view: &View, runs: bool) -> Page<Found> {
         let mut found = Found::default();
+        if self.meant() == Meant::Nothing {
+            return Ok(found);
+        }
         let mut request = PageRequest::first(PageRequest::MOST);
         for _ in 0..PAGES {
             let next = match self.action {
@@ -318,7 +365,7 @@ fn shown(
     before: Option<u64>,
     (reason, note): (String, String),
 ) -> ResolvePage {
-    let back = choice.back(&shell);
+    let (back, meant) = (choice.back(&shell), choice.meant());
     let Choice { action, carried, .. } = choice;
     let Found { chosen, items, runs, more, .. } = found;
     let (most, done) = (MOST, shell.done());
@@ -327,9 +374,14 @@ fn shown(
     shell.query.extend(shell.as_of.clone().map(|as_of| ("as_of".to_owned(), as_of)));
     shell.stand_at(shell.path.clone());
     let wrong = None;
+    let list = format!("/w/{}/follow-ups", shell.workspace);
+    let whole = back.split('?').next() == Some(list.as_str());
+    let whole = whole.then(|| shell.refine("all", "true"));
     ResolvePage {
         shell,
         action,
+        meant,
+        whole,
         chosen,
         items,
         runs,
@@ -379,6 +431,10 @@ async fn say(
     }
     let choice = Choice::of(given, &["form_token", "runs", "reason", "note"])?;
     let found = choice.find(&view, true).await?;
+    if choice.meant() == Meant::Nothing {
+        let page = html(&shown(shell, choice, found, None, Default::default()))?;
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, page).into_response());
+    }
     let (reason, note) = (text("reason"), text("note"));
     let again = || (reason.to_owned(), note.to_owned());
     if text("runs").parse() != Ok(found.runs) {

@@ -29,7 +29,7 @@ use super::operations::{FamilyGroup, OperationsPage};
 use super::overview::{Open, OverviewPage, Quiet};
 use super::people::{PeoplePage, PersonPage};
 use super::queues::QueuesPage;
-use super::resolving::{Chosen, ResolvePage};
+use super::resolving::{Chosen, Meant, ResolvePage};
 use super::run::{NotYetPage, RunPage};
 use super::runs::{self, Chip, Facet, RunsPage};
 use super::sample_runs::{OTHER, RUN, at, mistaken, standings, told, why};
@@ -283,23 +283,40 @@ fn pages(language: Language) -> Vec<(String, String)> {
         environment: None,
         runs: 12_000,
     };
+    let nothing = |action| ResolvePage {
+        shell: shell(),
+        action,
+        meant: Meant::Nothing,
+        whole: Some("/w/main/follow-ups/resolve?action=resolve&all=true".into()),
+        chosen: Vec::new(),
+        items: 0,
+        runs: 0,
+        more: false,
+        most: 10_000,
+        carried: Vec::new(),
+        back: "/w/main/follow-ups".into(),
+        before: None,
+        done: None,
+        reason: String::new(),
+        note: String::new(),
+        wrong: None,
+    };
+    add("resolve.html", &nothing(FollowUpAction::Reopen));
     add(
         "resolve.html",
         &ResolvePage {
-            shell: shell(),
-            action: FollowUpAction::Resolve,
+            meant: Meant::All,
             chosen: vec![chosen],
             items: 13,
             runs: 12_000,
             more: true,
             most: 10_000,
             carried: vec![("action".into(), "resolve".into())],
-            back: "/w/main/runs".into(),
             before: Some(11_999),
             done: Some(10_000),
             reason: "accepted".into(),
-            note: String::new(),
             wrong: Some(Wrong::Note),
+            ..nothing(FollowUpAction::Resolve)
         },
     );
     let queues: Vec<QueueStanding> = QueueVerdict::ALL
@@ -445,6 +462,7 @@ fn every_template_is_rendered_in_both_languages_and_says_what_a_person_is_told()
                 "as_of",
                 "past_band",
                 "fault_card",
+                "lost",
                 "chart",
                 "legend",
             ];

@@ -14,7 +14,8 @@ use runledger_tests::browser::Browser;
 const PAGES: &[(&str, &str)] = &[
     ("overview", ""),
     ("follow-ups", "/follow-ups"),
-    ("resolve", "/follow-ups/resolve?action=resolve"),
+    ("resolve", "/follow-ups/resolve?action=resolve&all=true"),
+    ("resolve-nothing", "/follow-ups/resolve?action=resolve"),
     ("closed", "/follow-ups?actionability=superseded_by_later_success"),
     ("runs", "/runs"),
     ("runs-filtered", "/runs?actionability=superseded_by_later_success"),

@@ -19,14 +19,13 @@ async fn who_must_sign_in_again_comes_back_to_the_form_with_what_they_wrote() {
     let mut visitor = follower().await;
     let path = format!("/w/main/runs/{}", run(2));
     let form = "form_token=old&action=resolve&reason=fixed&note=looked+%3Cat%3E+it&next=/";
-    let of_several =
-        "form_token=old&action=resolve&operation=inventory.sync&runs=1&reason=fixed&note=no";
+    let of_several = "form_token=old&action=resolve&all=true&operation=inventory.sync&runs=1&reason=fixed&note=no";
     for (to, form, page) in [
         (format!("{path}/follow-up"), form, format!("{path}%23actions")),
         (
             "/w/main/follow-ups/resolve".to_owned(),
             of_several,
-            "/w/main/follow-ups/resolve%3Faction%3Dresolve%26operation%3Dinventory.sync".to_owned(),
+            "/w/main/follow-ups/resolve%3Faction%3Dresolve%26all%3Dtrue%26operation%3Dinventory.sync".to_owned(),
         ),
     ] {
         let reply = post(&visitor.service, &to, "", form).await;
@@ -78,6 +77,7 @@ async fn a_choice_says_what_is_to_be_done_and_takes_nothing_that_it_does_not_do(
         ("/resolve?action=close", "close"),
         ("/resolve?action=resolve&colour=red", "colour"),
         ("/resolve?action=resolve&action=reopen", "action"),
+        ("/resolve?action=resolve&all=perhaps", "perhaps"),
         ("/resolve?action=resolve&actionability=resolved_by_operator", "actionable"),
         ("/resolve?action=reopen&actionability=actionable", "resolved_by_operator"),
         ("?actionability=informational_only", "superseded_by_later_success"),

@@ -18,6 +18,7 @@ const PAGES: &[&str] = &[
     "/w/main/follow-ups?actionability=superseded_by_later_success",
     "/w/main/follow-ups?actionability=resolved_by_operator",
     "/w/main/follow-ups/resolve?action=resolve",
+    "/w/main/follow-ups/resolve?action=resolve&all=true",
     "/w/main/runs",
     "/w/main/runs?status=&text=tenant&environment=prod",
     "/w/main/queues",
@@ -67,7 +68,7 @@ async fn every_page_is_there_small_and_holds_nothing_inline(#[case] database: Da
             assert_eq!(path.contains("as_of"), text.contains("class=\"past-band\""), "{path}");
             if path.contains("as_of") {
                 assert!(!text.contains("name=\"reason\""), "{path}: nothing is done in the past");
-                assert!(!text.contains("hx-sse:connect"), "{path}: the past does not move");
+                assert!(!text.contains("data-stream"), "{path}: the past does not move");
             }
         }
     }
@@ -221,10 +222,11 @@ async fn a_person_resolves_one_run_and_takes_it_back(#[case] database: Database)
 #[tokio::test]
 async fn a_word_on_a_whole_filter_is_shown_before_it_is_recorded(#[case] database: Database) {
     let visitor = follower(database).await;
-    let shown = visitor.page("/w/main/follow-ups/resolve?action=resolve&environment=prod").await;
+    let shown =
+        visitor.page("/w/main/follow-ups/resolve?action=resolve&all=true&environment=prod").await;
     assert!(shown.contains("data-runs=\"1\"") && shown.contains("tenant/8"));
     assert!(!shown.contains("acme.own"), "another environment is not meant");
-    let shown = visitor.page("/w/main/follow-ups/resolve?action=resolve").await;
+    let shown = visitor.page("/w/main/follow-ups/resolve?action=resolve&all=true").await;
     assert!(shown.contains("data-runs=\"2\""), "{shown}");
     // One more comes before the button is pressed: nothing is recorded, and it is shown again.
     let failed = json!({"reason_code": "timeout"});
@@ -233,7 +235,7 @@ async fn a_word_on_a_whole_filter_is_shown_before_it_is_recorded(#[case] databas
     visitor.service.record(&events).await;
     visitor.service.app.projections().catch_up(visitor.service.main).await.unwrap();
     let say = async |runs: u8| {
-        let form = format!("action=resolve&runs={runs}&reason=accepted&note=");
+        let form = format!("action=resolve&all=true&runs={runs}&reason=accepted&note=");
         visitor.post("/w/main/follow-ups/resolve", &form).await
     };
     let size = visitor.service.size().await;
@@ -257,7 +259,44 @@ async fn a_word_on_a_whole_filter_is_shown_before_it_is_recorded(#[case] databas
     let page = visitor.page("/w/main/follow-ups").await;
     assert!(page.contains("acme.other") && !page.contains("tenant/8"), "{page}");
     let page = visitor.page("/w/main/follow-ups?actionability=resolved_by_operator").await;
-    assert!(page.contains("&#38;action=reopen&#38;back="), "and all of them: {page}");
+    assert!(page.contains("&#38;action=reopen&#38;all=true&#38;back="), "and all of them: {page}");
+}
+
+/// All of a list is a choice of its own: it is not what is left when nothing was marked.
+#[tokio::test]
+async fn a_word_on_nothing_that_was_marked_is_said_on_nothing() {
+    let visitor = follower(Database::Sqlite).await;
+    let size = visitor.service.size().await;
+    let of = "/w/main/follow-ups/resolve?environment=prod";
+    for action in ["resolve", "reopen"] {
+        for marked in ["", "&item=", "&run=", "&item=&item="] {
+            let page = visitor.page(&format!("{of}&action={action}{marked}")).await;
+            assert!(page.contains("data-none-marked"), "{action}{marked}: {page}");
+            assert!(page.contains("Nothing is selected"), "{action}{marked}: {page}");
+            assert!(!page.contains("tenant/8"), "nothing is meant: {page}");
+            assert!(!page.contains("name=\"reason\""), "and nothing can be said: {page}");
+            // All of it is the next thing that may be chosen, and the page says that it is all.
+            let all = format!("{}&#38;action={action}&#38;all=true\"", of.replace('&', "&#38;"));
+            assert!(page.contains(&all), "{page}");
+        }
+        // Where runs are listed there are filters that this page does not have.
+        let page = visitor.page(&format!("{of}&action={action}&back=/w/main/runs?queue=q")).await;
+        assert!(page.contains("data-none-marked") && !page.contains("all=true"), "{page}");
+        let form = format!("environment=prod&action={action}&runs=0&reason=accepted&note=&item=");
+        let reply = visitor.post("/w/main/follow-ups/resolve", &form).await;
+        assert_eq!(reply.status, StatusCode::UNPROCESSABLE_ENTITY, "{reply:?}");
+    }
+    assert_eq!(visitor.service.size().await, size, "nothing was recorded");
+    let list = visitor.page("/w/main/follow-ups?environment=prod").await;
+    let all =
+        super::between(&list, "<a class=\"button\" href=\"/w/main/follow-ups/resolve", "</a>");
+    assert!(all.contains("all=true") && all.contains("Resolve all that fit"), "{all}");
+    let page = visitor.page(&format!("{of}&action=resolve&all=true")).await;
+    assert!(page.contains("on all of its pages") && page.contains("data-runs=\"1\""), "{page}");
+    // What is marked is never made more of.
+    let none = "0".repeat(32);
+    let page = visitor.page(&format!("{of}&action=resolve&all=true&item={none}")).await;
+    assert!(page.contains("data-runs=\"0\"") && page.contains("What you selected"), "{page}");
 }
 
 #[rstest]

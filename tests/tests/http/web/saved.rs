@@ -188,10 +188,10 @@ async fn a_word_on_more_runs_than_are_done_at_a_time_says_what_is_left_and_goes_
         let events: Vec<Value> = numbers.iter().map(failed).collect();
         visitor.service.record(&events).await;
     }
-    let shown = visitor.page("/w/main/follow-ups/resolve?action=resolve").await;
+    let shown = visitor.page("/w/main/follow-ups/resolve?action=resolve&all=true").await;
     assert!(shown.contains(&format!("data-runs=\"{RUNS}\"")), "{shown}");
     assert!(shown.contains("At most 10,000"), "{shown}");
-    let form = format!("action=resolve&runs={RUNS}&reason=accepted&note=all+of+them");
+    let form = format!("action=resolve&all=true&runs={RUNS}&reason=accepted&note=all+of+them");
     let done = visitor.post("/w/main/follow-ups/resolve", &form).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{done:?}");
     let to = done.headers[header::LOCATION].to_str().unwrap().to_owned();
@@ -200,7 +200,7 @@ async fn a_word_on_more_runs_than_are_done_at_a_time_says_what_is_left_and_goes_
     let rest = visitor.opened(&to, &super::along(&done)).await;
     assert!(rest.contains("data-runs=\"3\"") && rest.contains("10,000"), "{rest}");
     assert!(rest.contains("value=\"accepted\""), "the same word goes on: {rest}");
-    let form = "action=resolve&runs=3&reason=accepted&note=all+of+them";
+    let form = "action=resolve&all=true&runs=3&reason=accepted&note=all+of+them";
     let done = visitor.post("/w/main/follow-ups/resolve", form).await;
     assert_eq!(done.headers[header::LOCATION], "/w/main/follow-ups");
     assert!(visitor.page("/w/main/follow-ups").await.contains("class=\"empty\""));

@@ -2,6 +2,8 @@
 //! and whether everybody can use it.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod live;
+
 use runledger::demo::{Demo, Kind};
 use runledger::settings::{Flags, Settings};
 use runledger_tests::browser::Browser;
@@ -9,7 +11,7 @@ use runledger_tests::test_database;
 use runledger_tests::wire::Wire;
 use serde_json::{Value, json};
 
-const AXE: &str = include_str!("../fixtures/axe/axe.min.js");
+const AXE: &str = include_str!("../../fixtures/axe/axe.min.js");
 /// What axe is asked: WCAG 2.2, A and AA.
 const ASK: &str = "const done = arguments[arguments.length - 1];
     axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']})
@@ -105,6 +107,7 @@ async fn the_dashboard_works(database_url: Option<String>) {
         "",
         "/follow-ups",
         "/follow-ups/resolve?action=resolve",
+        "/follow-ups/resolve?action=resolve&all=true",
         "/runs",
         "/queues",
         "/operations",
