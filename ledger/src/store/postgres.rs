@@ -74,7 +74,9 @@ const APPLIED: &str = "SELECT version, checksum FROM _sqlx_migrations WHERE succ
 /// while the tables are small or not counted yet: a plan that reads a whole table, or sorts a whole
 /// log for a page of it, would be kept when they have long grown. And none runs for so long that
 /// compiling it would pay.
-const SESSION: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off";
+/// What PostgreSQL only remarks (what a migration drops may not be there) is for nobody's log.
+const SESSION: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET jit = off; \
+     SET client_min_messages = warning";
 
 /// The append, see [`super::functions`]: in one round trip without a transaction of its own, because
 /// it names its workspace itself.

@@ -79,6 +79,7 @@ pub async fn set_up(url: &str) -> Result<SetUp, SetUpError> {
     }
     hand_over(&mut connection, &user, &schema).await?;
     sqlx::query("SET ROLE runledger_owner").execute(&mut connection).await?;
+    sqlx::query("SET client_min_messages = warning").execute(&mut connection).await?;
     MIGRATIONS.run(&mut connection).await.map_err(StoreError::Migration)?;
     protection::protect(&mut connection, last_migration()).await?;
     sqlx::query("RESET ROLE").execute(&mut connection).await?;

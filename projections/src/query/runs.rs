@@ -67,7 +67,7 @@ impl View {
     /// A page of the runs that `filter` names, the newest dispatch first, of equals the greater id.
     ///
     /// One index serves the list, and what else the filter asks is looked for in a window of
-    /// 8,000 rows of it: see [`Page::scanned_to`].
+    /// 6,000 rows of it: see [`Page::scanned_to`].
     pub async fn runs(
         &self,
         filter: &RunFilter,

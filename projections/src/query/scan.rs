@@ -13,8 +13,8 @@ use crate::view::{Reading, ViewError};
 
 /// Rows that are looked at for one page when a filter applies that the list's index does not
 /// serve: a few, which are enough for a filter that keeps one in twenty, and then the rest of
-/// 8,000, which are most: to look through more texts takes longer than a page may (specs/0008).
-const WINDOWS: [i64; 2] = [1_000, 7_000];
+/// 6,000, which are most: to look through more texts takes longer than a page may (specs/0008).
+const WINDOWS: [i64; 2] = [1_000, 5_000];
 
 /// A list: the rows of a table that `driving` names and `residual` keeps, in the order of `index`.
 #[derive(Debug)]

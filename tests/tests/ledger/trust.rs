@@ -180,6 +180,26 @@ async fn a_cluster_that_could_lose_what_was_acknowledged_is_refused() {
 }
 
 #[tokio::test]
+async fn indexes_that_were_built_by_other_rules_of_sorting_are_refused() {
+    let url = ledger_database().await;
+    let told = async || {
+        let store = Store::open(&StoreUrl::Postgres(url.clone())).await.unwrap();
+        let faults = store.trust().await.unwrap().faults;
+        store.close().await;
+        faults.into_iter().any(|fault| {
+            fault.danger == Danger::Durability
+                && fault.sentence.contains("by version 1.2.3 of the collation")
+        })
+    };
+    assert!(!told().await, "as it was made");
+    let admin = superuser(&url);
+    let upgraded =
+        "UPDATE pg_database SET datcollversion = '1.2.3' WHERE datname = current_database()";
+    execute(&admin, upgraded).await.unwrap();
+    assert!(told().await);
+}
+
+#[tokio::test]
 async fn the_guard_refuses_the_owner_to_alter_the_log_and_setup_to_nobody_else() {
     let url = ledger_database().await;
     let admin = superuser(&url);

@@ -1,6 +1,7 @@
 //! PostgreSQL: settings, triggers, rights.
 
 mod around;
+mod collation;
 
 use sqlx::PgPool;
 
@@ -171,6 +172,7 @@ const SET_UP: &str = "run `runledger database setup --admin-url URL` as an admin
 pub(super) async fn look(pool: &PgPool) -> Result<Trust, StoreError> {
     let mut trust = Trust::default();
     settings(pool, &mut trust).await?;
+    collation::look(pool, &mut trust).await?;
     triggers(pool, &mut trust).await?;
     role(pool, &mut trust).await?;
     rights(pool, &mut trust).await?;
