@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     Appended, Batch, KnownId, NewRow, StoreError, StoredEvent, correlations, evidence, pieces,
-    postgres::not_applied, signed, trust, trust::sqlite::Triggers, unsigned,
+    postgres::not_applied, signed, trust, trust::sqlite::Schema, unsigned,
 };
 use crate::archive::Archives;
 use crate::event::{AggregateType, Stream};
@@ -23,7 +23,7 @@ use crate::run::ReservationKey;
 use crate::time::Moment;
 use crate::words::{Name, RunId, WorkspaceId};
 
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite");
+pub(super) static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite");
 
 /// Most rows a statement: sqlx sends single rows slowly, and long statements are slow to prepare.
 const ROWS_PER_STATEMENT: usize = 64;
@@ -150,14 +150,14 @@ impl SqliteStore {
         self.path.as_deref()
     }
 
-    /// The triggers that the migrations make.
-    pub(super) async fn made_triggers() -> Result<Triggers, StoreError> {
+    /// The triggers that the migrations make, and the tables of the log with their indexes.
+    pub(super) async fn made_schema() -> Result<Schema, StoreError> {
         let memory = SqliteConnectOptions::new().in_memory(true);
         let made = SqlitePoolOptions::new().max_connections(1).connect_with(memory).await?;
         MIGRATIONS.run(&made).await.map_err(StoreError::Migration)?;
-        let triggers = trust::sqlite::triggers(&made).await?;
+        let schema = trust::sqlite::schema(&made).await?;
         made.close().await;
-        Ok(triggers)
+        Ok(schema)
     }
 
     /// The one connection that writes.

@@ -5,6 +5,8 @@ mod guard;
 mod postgres;
 pub(super) mod sqlite;
 
+use sqlx::migrate::Migrator;
+
 use super::{Store, StoreError};
 
 pub(super) use guard::{guard, unguard};
@@ -62,6 +64,20 @@ pub struct Trust {
 impl Trust {
     fn fault(&mut self, danger: Danger, sentence: impl Into<String>) {
         self.faults.push(Fault { danger, sentence: sentence.into() });
+    }
+
+    /// Says which migrations were applied that this version does not know. It runs without them.
+    fn unknown(&mut self, known: &Migrator, applied: &[(i64,)]) {
+        let is_known = |version: i64| known.iter().any(|made| made.version == version);
+        let others = applied.iter().filter(|(version,)| !is_known(*version));
+        let others: Vec<String> = others.map(|(version,)| format!("{version:04}")).collect();
+        if !others.is_empty() {
+            let others = others.join(", ");
+            self.note(format!(
+                "the migrations {others} are noted as applied, and this version does not know them: a \
+                 newer version was here, or somebody has added rows to _sqlx_migrations"
+            ));
+        }
     }
 
     fn note(&mut self, note: impl Into<String>) {

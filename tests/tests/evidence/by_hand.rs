@@ -105,6 +105,18 @@ const AROUND: &[Change] = &[
         "ALTER TABLE events ALTER leaf_hash SET NOT NULL",
     ),
     (
+        "ALTER TABLE events ALTER source SET DEFAULT 'evil'",
+        "the columns events.source have a default, which no migration gives them",
+        "ALTER TABLE events ALTER source DROP DEFAULT",
+    ),
+    (
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET session_replication_role = replica', \
+         current_database()); END $$",
+        "session_replication_role = replica for this database is set, so that triggers",
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I RESET session_replication_role', \
+         current_database()); END $$",
+    ),
+    (
         "CREATE TABLE evil () INHERITS (events)",
         "the table events has or is a part of another table",
         "DROP TABLE evil",
@@ -162,6 +174,10 @@ async fn rights_that_the_log_gives_nobody_and_stray_hashes_are_told_on_sqlite() 
     let other = "CREATE TRIGGER aaa AFTER INSERT ON events BEGIN SELECT 1; END";
     let told = "the trigger aaa stands at the table events, which no migration makes";
     audit.tell(&[(other, told, "DROP TRIGGER aaa")]).await;
+    let back = "CREATE UNIQUE INDEX events_id ON events (workspace_id, source, event_id) \
+         WHERE event_id IS NOT NULL";
+    let told = "the index events_id of the table events is missing";
+    audit.tell(&[("DROP INDEX events_id", told, back)]).await;
     gone(&audit).await;
 }
 

@@ -152,6 +152,84 @@ async fn a_trigger_that_is_missing_asleep_or_another_is_named() {
     assert!(says(&found, Danger::Triggers, &["checkpoints_no_change", "not the one"]), "{found:?}");
 }
 
+/// A setting for this database, its danger and words of it.
+const SET: &[(&str, &str, Danger, &str)] = &[
+    ("session_replication_role", "replica", Danger::Triggers, "do not fire there"),
+    ("search_path", "evil, public", Danger::Triggers, "can take the place of the ledger's"),
+    ("search_path", "public, pg_catalog", Danger::Triggers, "can take the place of the ledger's"),
+    ("row_security", "off", Danger::Rights, "is refused there altogether"),
+    ("runledger.service", "on", Danger::RowSecurity, "sees rows there all the same"),
+    ("default_transaction_read_only", "on", Danger::Standby, "nothing can be recorded"),
+    ("synchronous_commit", "off", Danger::Durability, "could be lost"),
+    ("zero_damaged_pages", "on", Danger::Durability, "is emptied where it is read"),
+];
+
+#[tokio::test]
+async fn a_setting_of_a_role_or_of_the_database_is_told_with_how_it_is_taken_back() {
+    let url = ledger_database().await;
+    let admin = superuser(&url);
+    let role = create_role(&url.replace("rl_service:rl_service@", "postgres@")).await.unwrap().name;
+    execute(&admin, &format!("GRANT runledger_app TO {role}; CREATE SCHEMA evil")).await.unwrap();
+    let database = url.rsplit('/').next().unwrap().to_owned();
+    let elsewhere = format!("{}/postgres", admin.rsplit_once('/').unwrap().0);
+    let trust = async || {
+        let store = Store::open(&StoreUrl::Postgres(url.clone())).await.unwrap();
+        let trust = store.trust().await.unwrap();
+        store.close().await;
+        trust
+    };
+    for whom in [format!("ROLE {role} IN DATABASE {database}"), format!("DATABASE {database}")] {
+        for (name, value, danger, words) in SET {
+            let set = format!("ALTER {whom} SET {name} = {value}");
+            execute(&admin, &set).await.unwrap();
+            let undo = format!("ALTER {whom} RESET {name}");
+            let faults = trust().await.faults;
+            let told = faults.iter().find(|fault| fault.sentence.ends_with(&undo));
+            let told = told.unwrap_or_else(|| panic!("{set}: {faults:?}"));
+            assert_eq!(told.danger, *danger, "{}", told.sentence);
+            assert!(told.sentence.contains(words), "{}", told.sentence);
+            // From another database: one that is read-only lets nobody say otherwise.
+            execute(&elsewhere, &undo).await.unwrap();
+        }
+    }
+    assert_eq!(found(&url).await, []);
+    // What harms nothing is said, and a reader may name a workspace.
+    let reader = format!(
+        "CREATE ROLE {role}_reads LOGIN IN ROLE runledger_reader; \
+         ALTER ROLE {role}_reads SET runledger.workspace = '{}'; \
+         ALTER ROLE {role} IN DATABASE {database} SET search_path = '$user', 'public'; \
+         ALTER DATABASE {database} SET work_mem = '8MB'",
+        uuid::Uuid::nil()
+    );
+    execute(&admin, &reader).await.unwrap();
+    let trust = trust().await;
+    let faults: Vec<_> =
+        trust.faults.into_iter().filter(|fault| fault.danger != Danger::Durability).collect();
+    assert_eq!(faults, []);
+    let note = "work_mem = 8MB for this database";
+    assert!(trust.notes.iter().any(|told| told.contains(note)), "{:?}", trust.notes);
+}
+
+#[tokio::test]
+async fn a_migration_that_is_not_known_and_a_column_with_a_default_are_told() {
+    let url = ledger_database().await;
+    let admin = superuser(&url);
+    let row = "INSERT INTO _sqlx_migrations SELECT 9999, 'x', now(), true, checksum, 1 \
+         FROM _sqlx_migrations WHERE version = 1";
+    execute(&admin, row).await.unwrap();
+    let store = Store::open(&StoreUrl::Postgres(url.clone())).await.unwrap();
+    let notes = store.trust().await.unwrap().notes;
+    assert!(notes.iter().any(|note| note.starts_with("the migrations 9999 are")), "{notes:?}");
+    for (column, statement) in [
+        ("events.source", "ALTER TABLE events ALTER source SET DEFAULT 'x'"),
+        ("checkpoints.signed_at", "ALTER TABLE checkpoints ALTER signed_at SET DEFAULT 0"),
+    ] {
+        execute(&admin, statement).await.unwrap();
+        let found = found(&url).await;
+        assert!(says(&found, Danger::Triggers, &[column, "have a default"]), "{found:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_cluster_that_could_lose_what_was_acknowledged_is_refused() {
     let url = ledger_database().await;
@@ -307,6 +385,42 @@ async fn a_file_is_trusted_with_its_triggers_and_for_its_owner_alone() {
         sentences[0].starts_with("the trigger events_no_replace of the table events is missing")
     );
     assert!(sentences[1].contains("events_no_update") && sentences[1].contains("not the one"));
+    store.close().await;
+
+    let tables = directory.path().join("tables.db");
+    let store = Store::open(&StoreUrl::SqliteFile(tables)).await.unwrap();
+    let (writer, _) = store.sqlite().unwrap();
+    writer.execute("CREATE INDEX mine ON events (event_type)").await.unwrap();
+    writer.execute("CREATE TABLE other (id INTEGER DEFAULT 3)").await.unwrap();
+    let row = "INSERT INTO _sqlx_migrations SELECT 9999, 'x', 0, 1, checksum, 1 \
+         FROM _sqlx_migrations WHERE version = 1";
+    writer.execute(row).await.unwrap();
+    let trust = store.trust().await.unwrap();
+    assert_eq!(trust.faults, [], "what is beside the log's tables is somebody else's");
+    assert!(trust.notes[0].starts_with("the migrations 9999 are noted"), "{trust:?}");
+    writer.execute("DROP INDEX events_id").await.unwrap();
+    writer.execute("CREATE UNIQUE INDEX one ON heads (size)").await.unwrap();
+    writer
+        .execute(
+            "PRAGMA writable_schema = ON; UPDATE sqlite_schema SET sql = \
+             replace(sql, 'signed_at    INTEGER NOT NULL', 'signed_at    INTEGER NOT NULL DEFAULT 0') \
+             WHERE name = 'checkpoints'; PRAGMA writable_schema = OFF",
+        )
+        .await
+        .unwrap();
+    let faults = store.trust().await.unwrap().faults;
+    let told: Vec<&str> = faults.iter().map(|fault| fault.sentence.as_str()).collect();
+    for (place, words) in [
+        "the index events_id of the table events is missing",
+        "the index one of the table heads, which no migration makes",
+        "the table checkpoints is not the one that the migrations make",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        assert!(told[place].starts_with(words), "{told:?}");
+    }
+    assert_eq!(told.len(), 3);
     store.close().await;
 
     #[cfg(unix)]

@@ -305,7 +305,8 @@ impl Found {
             ));
         }
         let all = u64::try_from(differences.len()).unwrap_or(u64::MAX).saturating_add(*more);
-        output::note(format!("{workspace}: differs in {all} places, of {events} events"));
+        let places = if all == 1 { "place" } else { "places" };
+        output::note(format!("{workspace}: differs in {all} {places}, of {events} events"));
     }
 
     fn print_lag(&self) {

@@ -2,17 +2,15 @@
 
 mod around;
 mod collation;
+mod settings;
 
 use sqlx::PgPool;
 
 use super::{Danger, Trust, guard};
 use crate::store::StoreError;
+use crate::store::postgres::MIGRATIONS;
 use crate::store::protection::{APP, Policies, Rights, TABLES, policies};
 
-const SETTINGS: &str = "SELECT name, setting FROM pg_settings WHERE name IN \
-     ('fsync', 'full_page_writes', 'synchronous_commit', 'data_checksums', \
-      'default_transaction_read_only')";
-const STANDBY: &str = "SELECT pg_is_in_recovery()";
 /// Each trigger of ours, whether it fires always, and whether it and its function are as made.
 const TRIGGERS: &str = "\
 SELECT made.name, made.relation, t.tgenabled = 'A', t.tgtype = made.kind
@@ -31,6 +29,7 @@ LEFT JOIN pg_proc AS p ON p.oid = t.tgfoid LEFT JOIN pg_language AS l ON l.oid =
 const GUARDS: &str = "SELECT p.prosrc FROM pg_event_trigger AS e JOIN pg_proc AS p ON p.oid = e.evtfoid \
      WHERE e.evtname IN ('runledger_guard_ddl', 'runledger_guard_drop') AND e.evtenabled = 'A' \
        AND e.evttags IS NULL AND NOT p.prosecdef AND p.proconfig IS NULL";
+const APPLIED: &str = "SELECT version FROM _sqlx_migrations ORDER BY version";
 const SCHEMA: &str = "SELECT quote_ident(current_schema())";
 /// Whoever signs in may take back what a role was set to, so it is the one who signed in that counts.
 const ROLE: &str = "SELECT rolname::text, rolsuper, rolbypassrls, rolcreaterole, \
@@ -171,8 +170,9 @@ const SET_UP: &str = "run `runledger database setup --admin-url URL` as an admin
 
 pub(super) async fn look(pool: &PgPool) -> Result<Trust, StoreError> {
     let mut trust = Trust::default();
-    settings(pool, &mut trust).await?;
+    settings::look(pool, &mut trust).await?;
     collation::look(pool, &mut trust).await?;
+    migrations(pool, &mut trust).await?;
     triggers(pool, &mut trust).await?;
     role(pool, &mut trust).await?;
     rights(pool, &mut trust).await?;
@@ -191,43 +191,6 @@ pub(super) async fn look(pool: &PgPool) -> Result<Trust, StoreError> {
         );
     }
     Ok(trust)
-}
-
-async fn settings(pool: &PgPool, trust: &mut Trust) -> Result<(), StoreError> {
-    let settings: Vec<(String, String)> = sqlx::query_as(SETTINGS).fetch_all(pool).await?;
-    let is = |name: &str, value: &str| settings.iter().any(|(n, v)| n == name && v == value);
-    if is("fsync", "off") {
-        let lost = "PostgreSQL runs with fsync=off, so a crash of the machine can lose or damage \
-             anything; set fsync = on in postgresql.conf and restart it";
-        trust.fault(Danger::Durability, lost);
-    }
-    if is("full_page_writes", "off") {
-        let torn = "PostgreSQL runs with full_page_writes=off, so a crash of the machine can leave \
-             half-written pages; set full_page_writes = on in postgresql.conf";
-        trust.fault(Danger::Durability, torn);
-    }
-    if is("synchronous_commit", "off") {
-        let lost = "synchronous_commit is off for the service's connections, so an acknowledged \
-             event could be lost; set it to on for this database and role (ALTER ROLE ... RESET \
-             synchronous_commit)";
-        trust.fault(Danger::Durability, lost);
-    }
-    if sqlx::query_scalar(STANDBY).fetch_one(pool).await? {
-        let standby = "this PostgreSQL is a standby, a copy that takes nothing; name the primary in \
-             the database URL";
-        trust.fault(Danger::Standby, standby);
-    } else if is("default_transaction_read_only", "on") {
-        let only = "default_transaction_read_only is on for the service's connections, so nothing \
-             can be recorded; reset it for this database and role";
-        trust.fault(Danger::Standby, only);
-    }
-    if is("data_checksums", "off") {
-        trust.note(
-            "PostgreSQL keeps no data checksums, so a damaged page is found only where it is read \
-             and makes no sense; pg_checksums --enable turns them on while the server is stopped",
-        );
-    }
-    Ok(())
 }
 
 async fn triggers(pool: &PgPool, trust: &mut Trust) -> Result<(), StoreError> {
@@ -270,6 +233,12 @@ async fn triggers(pool: &PgPool, trust: &mut Trust) -> Result<(), StoreError> {
              who is a superuser, where there is one"
         ));
     }
+    Ok(())
+}
+
+async fn migrations(pool: &PgPool, trust: &mut Trust) -> Result<(), StoreError> {
+    let applied: Vec<(i64,)> = sqlx::query_as(APPLIED).fetch_all(pool).await?;
+    trust.unknown(&MIGRATIONS, &applied);
     Ok(())
 }
 

@@ -7,36 +7,53 @@ use sqlx::SqlitePool;
 
 use super::{Danger, Trust};
 use crate::store::StoreError;
-use crate::store::sqlite::SqliteStore;
+use crate::store::sqlite::{MIGRATIONS, SqliteStore};
 
-const TRIGGERS: &str = "SELECT name, tbl_name, sql FROM sqlite_schema WHERE type = 'trigger'";
+/// The triggers, and the tables of the log with their indexes. SQLite keeps the text that made each.
+const SCHEMA: &str = "SELECT type, name, tbl_name, sql FROM sqlite_schema WHERE type = 'trigger' \
+     OR type IN ('table', 'index') AND sql IS NOT NULL \
+        AND tbl_name IN ('events', 'heads', 'checkpoints', 'tile_hashes', 'workspaces')";
+const APPLIED: &str = "SELECT version FROM _sqlx_migrations ORDER BY version";
 
 pub(super) async fn look(store: &SqliteStore) -> Result<Trust, StoreError> {
     let mut trust = Trust::default();
     settings(store, &mut trust).await?;
-    let (there, made) = (triggers(store.writer()).await?, SqliteStore::made_triggers().await?);
-    for (name, (table, sql)) in &made {
-        let how = match there.get(name) {
-            Some((_, found)) if found == sql => continue,
+    let applied: Vec<(i64,)> = sqlx::query_as(APPLIED).fetch_all(store.writer()).await?;
+    trust.unknown(&MIGRATIONS, &applied);
+    let (there, made) = (schema(store.writer()).await?, SqliteStore::made_schema().await?);
+    for (made, Text { table, sql }) in &made {
+        let how = match there.get(made) {
+            Some(found) if found.sql == *sql => continue,
             Some(_) => "is not the one that the migrations make",
             None => "is missing",
         };
+        let what = made.of(table);
         trust.fault(
             Danger::Triggers,
             format!(
-                "the trigger {name} of the table {table} {how}, so history there could be changed; \
+                "{what} {how}, so history there could be changed; \
                  verify the log (`runledger verify database`), then make it again from \
                  migrations/sqlite"
             ),
         );
     }
-    for (name, (table, _)) in there.iter().filter(|(name, _)| !made.contains_key(*name)) {
+    // Another index is somebody's own affair, unless it refuses rows.
+    let refuses = |kind: &str, sql: &str| kind == "trigger" || sql.starts_with("CREATE UNIQUE");
+    let others = there.iter().filter(|(it, text)| {
+        !made.contains_key(*it) && (it.kind != "table" && refuses(&it.kind, &text.sql))
+    });
+    for (it @ Piece { kind, name }, Text { table, .. }) in others {
+        let kind_of = kind.to_uppercase();
+        let what = match kind.as_str() {
+            "trigger" => format!("the trigger {name} stands at the table {table}"),
+            _ => it.of(table),
+        };
         trust.fault(
             Danger::Triggers,
             format!(
-                "the trigger {name} stands at the table {table}, which no migration makes: what is \
+                "{what}, which no migration makes: what is \
                  recorded there may be something else; verify the log (`runledger verify database`), \
-                 then DROP TRIGGER {name}"
+                 then DROP {kind_of} {name}"
             ),
         );
     }
@@ -46,12 +63,38 @@ pub(super) async fn look(store: &SqliteStore) -> Result<Trust, StoreError> {
     Ok(trust)
 }
 
-/// Each trigger with its table and its text.
-pub(in crate::store) type Triggers = BTreeMap<String, (String, String)>;
+/// A trigger, a table or an index.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(in crate::store) struct Piece {
+    kind: String,
+    name: String,
+}
 
-pub(in crate::store) async fn triggers(pool: &SqlitePool) -> Result<Triggers, StoreError> {
-    let rows: Vec<(String, String, String)> = sqlx::query_as(TRIGGERS).fetch_all(pool).await?;
-    Ok(rows.into_iter().map(|(name, table, sql)| (name, (table, sql))).collect())
+impl Piece {
+    fn of(&self, table: &str) -> String {
+        let Piece { kind, name } = self;
+        if name == table {
+            format!("the table {name}")
+        } else {
+            format!("the {kind} {name} of the table {table}")
+        }
+    }
+}
+
+/// The table that it is of, and the text that made it.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct Text {
+    table: String,
+    sql: String,
+}
+
+pub(in crate::store) type Schema = BTreeMap<Piece, Text>;
+
+pub(in crate::store) async fn schema(pool: &SqlitePool) -> Result<Schema, StoreError> {
+    let rows: Vec<(String, String, String, String)> =
+        sqlx::query_as(SCHEMA).fetch_all(pool).await?;
+    let piece = |(kind, name, table, sql)| (Piece { kind, name }, Text { table, sql });
+    Ok(rows.into_iter().map(piece).collect())
 }
 
 async fn settings(store: &SqliteStore, trust: &mut Trust) -> Result<(), StoreError> {
