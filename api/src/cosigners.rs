@@ -73,6 +73,11 @@ impl Cosigners {
         Cosigners { policy: Arc::new(policy), said: Arc::default() }
     }
 
+    /// The policy that names them.
+    pub fn policy(&self) -> &Policy {
+        &self.policy
+    }
+
     /// The witnesses, in the order of the file.
     pub fn witnesses(&self) -> &[Witness] {
         self.policy.witnesses()

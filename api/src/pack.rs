@@ -29,6 +29,7 @@ use runledger_ledger::words::{RunId, WorkspaceId};
 use runledger_ledger::workspace::WorkspaceEvent;
 use runledger_proof::note::{Note, SignerKey};
 use runledger_proof::pack::{self, FORMAT, Manifest};
+use runledger_proof::policy::{Policy, Witness};
 use runledger_proof::receipt::Receipt;
 use runledger_proof::tile::{Of, Tile};
 use runledger_proof::witness::AddCheckpoint;
@@ -61,6 +62,9 @@ pub struct Order {
     pub size: Option<u64>,
     /// Which events.
     pub scope: Scope,
+    /// The witnesses that the operator names, if he names any: the pack has the keys of those that have
+    /// signed its checkpoint.
+    pub witnesses: Option<Policy>,
 }
 
 /// Which events are asked for. Nothing said is the whole log.
@@ -171,6 +175,16 @@ async fn checkpoint(store: &Store, order: &Order) -> anyhow::Result<SignedCheckp
     };
     let found = store.checkpoint_at(order.workspace, size).await?;
     found.with_context(|| format!("no checkpoint of {size} events was signed"))
+}
+
+/// The lines of the witnesses that have signed a checkpoint: without their keys, nobody can say so.
+fn witnesses(order: &Order, checkpoint: &SignedCheckpoint) -> anyhow::Result<String> {
+    let Some(policy) = &order.witnesses else { return Ok(String::new()) };
+    let note = Note::parse(&checkpoint.note).context("the checkpoint cannot be read")?;
+    let (signed, _) = policy.witnessed(&note).context("a signature of a witness does not hold")?;
+    let has_signed = |witness: &&Witness| signed.iter().any(|(key, _)| *key == witness.key);
+    let all = policy.witnesses().iter().filter(has_signed);
+    Ok(all.map(|witness| format!("witness {} {}\n", witness.name, witness.key)).collect())
 }
 
 struct Pack {
@@ -311,6 +325,7 @@ impl Pack {
         for key in keys.verifiers(order.workspace) {
             policy.push_str(&format!("log {key}\n"));
         }
+        policy.push_str(&witnesses(order, checkpoint)?);
         policy.push_str("quorum none\n");
         files.add("trust/policy.txt", policy.as_bytes())?;
         files.add("README.txt", README.as_bytes())?;
@@ -380,8 +395,9 @@ impl Scope {
 
 const ENTRY_SCHEMA: &[u8] = include_bytes!("pack/entry.schema.json");
 const FILES: &[u8] = include_bytes!("pack/files.txt");
-const POLICY: &str = "# The keys of this log, as the server has them. To trust them because they are in\n\
-    # this file would be to trust whoever made it: compare them with those that you have from elsewhere.\n";
+const POLICY: &str = "# The keys of this log, as the server has them, and those of the witnesses that have signed its\n\
+    # checkpoint. To trust them because they are in this file would be to trust whoever made it: compare\n\
+    # them with those that you have from elsewhere. Which witnesses must have signed is yours to say (quorum).\n";
 const README: &str = "\
 This is an audit pack: events of a log, and the evidence that they are in it unchanged.
 

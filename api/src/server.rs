@@ -345,15 +345,24 @@ async fn warn_of_unknown_workspaces(settings: &Settings, store: &Store) -> anyho
 
 /// Who asks the witnesses that the settings name, if they name any.
 fn cosigning(settings: &Settings, app: &App) -> anyhow::Result<Option<Cosigning>> {
+    let Some(policy) = witnesses(settings)? else { return Ok(None) };
+    let cosigners = Cosigners::new(policy);
+    app.set_cosigners(cosigners.clone());
+    Ok(Some(Cosigning::new(app.ledger().clone(), cosigners)?))
+}
+
+/// The policy that the settings name for witnesses, if they name one.
+///
+/// # Errors
+/// If it cannot be read.
+pub(crate) fn witnesses(settings: &Settings) -> anyhow::Result<Option<Policy>> {
     let Some(path) = &settings.witnesses else { return Ok(None) };
     let name = path.display();
     let unusable =
         || format!("{name}, which says who witnesses the logs, cannot be used as a trust policy");
     let bytes = std::fs::read(path).map_err(|error| CannotUse::new(unusable(), error))?;
     let policy = Policy::parse(&bytes).map_err(|error| CannotUse::new(unusable(), error))?;
-    let cosigners = Cosigners::new(policy);
-    app.set_cosigners(cosigners.clone());
-    Ok(Some(Cosigning::new(app.ledger().clone(), cosigners)?))
+    Ok(Some(policy))
 }
 
 /// Makes the workspace that requests without one mean, if there is none of that name. Whether it was

@@ -29,7 +29,7 @@ pub(super) enum Audit {
 
 /// Write an audit pack: a zip file that can be verified without a server.
 ///
-/// The same log, size, scope and requester give the same bytes. `runledger verify pack` verifies
+/// The same log, size, scope, requester and witnesses (the policy file of the settings) give the same bytes. `runledger verify pack` verifies
 /// it, and so can tools of others. The log says who made it and why, as it does of a pack that a
 /// server hands out; where that cannot be recorded, there is no pack.
 #[derive(Debug, clap::Args)]
@@ -82,6 +82,7 @@ pub(super) fn run(command: &Audit) -> anyhow::Result<Answer> {
     let settings = export.database.settings()?;
     let source = KeySource::find(&settings.data_dir, |name| std::env::var(name).ok());
     let keys = source.load()?;
+    let witnesses = crate::server::witnesses(&settings)?;
     block_on(async {
         let projections = export.database.open().await?;
         let store = projections.ledger().store();
@@ -91,7 +92,7 @@ pub(super) fn run(command: &Audit) -> anyhow::Result<Answer> {
         let scope = Scope { run: *run, operation, environment, from: *from, to: *to };
         scope.check().map_err(Unusable)?;
         let requester = export.requester.clone();
-        let order = Order { workspace, name, requester, size: export.size, scope };
+        let order = Order { workspace, name, requester, size: export.size, scope, witnesses };
         let path = export.output.display();
         let file = std::fs::OpenOptions::new().write(true).create_new(true).open(&export.output);
         let file = file.map_err(|error| Unusable(format!("{path} cannot be made: {error}")))?;

@@ -113,7 +113,8 @@ pub async fn make_pack(
         return Err(invalid("`requester` must be a name of 255 bytes at most".to_owned()));
     }
     let name = name.unwrap_or_default();
-    let order = Order { workspace, name, requester, size: Some(size), scope };
+    let witnesses = app.cosigners().map(|cosigners| cosigners.policy().clone());
+    let order = Order { workspace, name, requester, size: Some(size), scope, witnesses };
     let export = exports.ask(&app, order, actor).await.map_err(|error| match error {
         NoExport::Full => {
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_exports", error.to_string())

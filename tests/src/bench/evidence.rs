@@ -101,6 +101,7 @@ pub async fn packed(stand: &Stand, site: &Site) -> anyhow::Result<Packed> {
         requester: String::new(),
         size: None,
         scope: Scope::default(),
+        witnesses: None,
     };
     let (begun, mut bytes) = (Instant::now(), Vec::new());
     pack::export(store, &keys, &order, &mut bytes).await?;

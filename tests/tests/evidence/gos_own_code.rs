@@ -156,7 +156,8 @@ impl Long {
 
     async fn pack(&self, scope: Scope) -> Vec<u8> {
         let (workspace, name) = (self.workspace, "main".to_owned());
-        let order = Order { workspace, name, requester: String::new(), size: None, scope };
+        let (requester, size, witnesses) = (String::new(), None, None);
+        let order = Order { workspace, name, requester, size, scope, witnesses };
         let mut bytes = Vec::new();
         pack::export(&self.store, &self.keys, &order, &mut bytes).await.unwrap();
         bytes

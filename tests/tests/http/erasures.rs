@@ -213,6 +213,7 @@ async fn what_was_said_is_gone_everywhere_and_every_verdict_and_proof_stays(
             requester: "jane".to_owned(),
             size: None,
             scope,
+            witnesses: None,
         };
         let mut bytes = Vec::new();
         let store = service.app.ledger().store();
@@ -254,6 +255,7 @@ async fn a_tombstone_that_nobody_ordered_is_no_intact_pack() {
             requester: "jane".to_owned(),
             size: None,
             scope,
+            witnesses: None,
         };
         let mut bytes = Vec::new();
         pack::export(store, &signed.keys, &order, &mut bytes).await.unwrap();

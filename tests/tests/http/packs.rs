@@ -37,6 +37,7 @@ async fn export(signed: &Signed, size: Option<u64>, scope: Scope) -> Vec<u8> {
         requester: "jane@auditors.example".to_owned(),
         size,
         scope,
+        witnesses: None,
     };
     let store = signed.service.app.ledger().store();
     let mut bytes = Vec::new();

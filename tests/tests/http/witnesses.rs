@@ -4,6 +4,7 @@ use std::path::Path;
 
 use rstest::rstest;
 use runledger::cosigners::{Cosigners, Cosigning};
+use runledger::pack::{self, Order, Scope};
 use runledger::witness::{Witness, load_or_make};
 use runledger_ledger::clock::{Clock, Entropy};
 use runledger_ledger::time::Span;
@@ -44,6 +45,36 @@ async fn status(signed: &Signed) -> Value {
     signed.get("status").await.ok(200)
 }
 
+/// A pack has the key of the witness that has signed its checkpoint, and of no other, and is believed by
+/// whoever asks for that witness.
+async fn packed(signed: &Signed, policy: &str) {
+    let other = Entropy::seeded(12);
+    let directory = tempfile::tempdir().unwrap();
+    let other = load_or_make(&directory.path().join("key"), "other.example", &other).unwrap();
+    let other = Witness::new(other, &signed.policy(), Clock::system(), directory.path());
+    let named = format!("witness w2 {}\n{policy}", other.verifier());
+    let order = Order {
+        workspace: signed.service.main,
+        name: "main".to_owned(),
+        requester: String::new(),
+        size: None,
+        scope: Scope::default(),
+        witnesses: Some(Policy::parse(named.as_bytes()).unwrap()),
+    };
+    let (mut pack, store) = (Vec::new(), signed.service.app.ledger().store());
+    pack::export(store, &signed.keys, &order, &mut pack).await.unwrap();
+    let believed = runledger_proof::pack::verify(&pack, &strict(signed, policy)).unwrap();
+    assert_eq!(believed.differences, Vec::<String>::new());
+    let files = runledger_proof::zip::read(&pack).unwrap();
+    let trust = files.iter().find(|(name, _)| *name == "trust/policy.txt").unwrap().1;
+    let trust = Policy::parse(trust).unwrap();
+    assert_eq!(trust.logs(), signed.policy().logs());
+    let keys: Vec<_> = trust.witnesses().iter().map(|one| (&*one.name, &one.key)).collect();
+    let asked = Policy::parse(policy.as_bytes()).unwrap();
+    assert_eq!(keys, [("w1", &asked.witnesses()[0].key)]);
+    assert!(!trust.asks_for_quorum(), "who must have signed, its reader says");
+}
+
 #[rstest]
 #[case::sqlite(Database::Sqlite)]
 #[case::postgresql(Database::Postgres)]
@@ -75,6 +106,7 @@ async fn a_checkpoint_is_published_with_the_signatures_of_its_witnesses(
         (&true.into(), &"w1".into())
     );
     assert_eq!(now["witnesses"][0]["fork"], false);
+    packed(&signed, &policy).await;
 
     // The log grows; a server that has just started learns from the witness how far it is.
     signed.grow(300).await;
