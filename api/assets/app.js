@@ -11,20 +11,33 @@
   // The name of the zone at a moment: it changes with the season.
   const zone = (at) => new Intl.DateTimeFormat(language, { timeZoneName: "short" })
     .formatToParts(at).find((part) => part.type === "timeZoneName")?.value ?? "";
+  // A moment by the clock of the reader.
+  function told(at, how) {
+    const two = (n) => String(n).padStart(2, "0");
+    const parts = [at.getFullYear(), two(at.getMonth() + 1), two(at.getDate())];
+    const day = language === "de" ? parts.reverse().join(".") : parts.join("-");
+    const hour = `${two(at.getHours())}:${two(at.getMinutes())}`;
+    return { full: `${day} ${hour}:${two(at.getSeconds())} ${zone(at)}`, zoned: `${day} ${hour} ${zone(at)}`, hour }[how]
+      ?? `${day} ${hour}`;
+  }
   function clock(root = document) {
     if (!local()) return;
     for (const name of all("[data-zone-name]", root)) name.textContent = zone(new Date());
-    const two = (n) => String(n).padStart(2, "0");
-    for (const time of all("time[data-clock]", root)) {
+    for (const time of all("time[datetime]", root)) {
       const at = new Date(time.dateTime);
       if (Number.isNaN(at.getTime())) continue;
-      const parts = [at.getFullYear(), two(at.getMonth() + 1), two(at.getDate())];
-      const day = language === "de" ? parts.reverse().join(".") : parts.join("-");
-      const hour = `${two(at.getHours())}:${two(at.getMinutes())}`;
-      time.textContent = { full: `${day} ${hour}:${two(at.getSeconds())} ${zone(at)}`, hour }[time.dataset.clock]
-        ?? `${day} ${hour}`;
+      if (time.dataset.clock) time.textContent = told(at, time.dataset.clock);
+      if (time.title) time.title = told(at, "full");
     }
+    // Other hints are texts that name moments.
+    for (const hint of all("[title]:not(time)", root)) hint.title = inZone(hint.title);
+    for (const hint of all("svg title, .squares .hidden", root)) hint.textContent = inZone(hint.textContent);
   }
+  const STAMP = /(?:(\d{4})-(\d\d)-(\d\d)|(\d\d)\.(\d\d)\.(\d{4})) (\d\d):(\d\d)(?::(\d\d))? UTC/g;
+  const inZone = (text) => text.replace(STAMP, (_, y, m, d, day, month, year, hour, minute, second) => {
+    const at = new Date(Date.UTC(y ?? year, (m ?? month) - 1, d ?? day, hour, minute, second ?? 0));
+    return told(at, second ? "full" : "zoned");
+  });
 
   // How long nothing may be heard, in milliseconds: three beats of the stream.
   const SILENCE = 15_000;
@@ -122,6 +135,7 @@
     const open = new Set(all("details[open]", old).map((one) => all("details", old).indexOf(one)));
     all("details", fresh).forEach((one, place) => { if (open.has(place)) one.open = true; });
     clock(fresh);
+    hint(fresh);
     // Morphing keeps the elements that stay, and with them focus and scrolling.
     htmx.swap({ target: old, text: fresh.outerHTML, swap: "outerMorph", sourceElement: old });
   }
@@ -252,6 +266,18 @@
     $(".row-link", next)?.focus({ preventScroll: true });
   }
 
+  // The row that somebody was at is found again by going back, and by opening the page anew.
+  document.addEventListener("focusin", (event) => {
+    const row = event.target.closest("[data-rows] [data-row]")?.dataset.row;
+    if (row && history.state?.row !== row) history.replaceState({ ...history.state, row }, "");
+  });
+  function findAgain() {
+    const row = rows().find((one) => one.dataset.row === history.state?.row);
+    if (!row) return;
+    row.classList.add("current");
+    $(".row-link", row)?.focus({ preventScroll: true });
+  }
+
   const open = () => $(".row-link", current() ?? undefined)?.click();
   let going = false;
 
@@ -336,52 +362,100 @@
     }
   });
 
-  // --- Brushing over the chart leads to the runs of that time.
+  // --- Brushing over the chart leads to the runs of that time: by dragging, or bar by bar with Shift
+  // and the arrows.
   let brush = null;
-  document.addEventListener("pointerdown", (event) => {
-    const chart = event.target.closest?.("svg[data-brush]");
-    if (!chart || event.button !== 0) return;
-    brush = { chart, from: event.clientX, rect: null };
-  });
-  document.addEventListener("pointermove", (event) => {
-    if (!brush || (!brush.rect && Math.abs(event.clientX - brush.from) < 6)) return;
-    const { chart } = brush;
-    if (!brush.rect) {
-      brush.rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-      brush.rect.setAttribute("class", "brush");
-      brush.rect.setAttribute("y", "0");
-      brush.rect.setAttribute("height", "150");
-      chart.append(brush.rect);
+  const chartOf = (target) => target.closest?.("svg[data-brush]");
+  const BAR = 20;
+  function draw(chart, left, right) {
+    let rect = $(".brush", chart);
+    if (!rect) {
+      rect = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+      rect.setAttribute("class", "brush");
+      rect.setAttribute("y", "0");
+      rect.setAttribute("height", "150");
+      chart.append(rect);
       document.body.classList.add("brushing");
     }
-    const box = chart.getBoundingClientRect();
-    const at = (x) => Math.min(Math.max((x - box.left) / box.width, 0), 1) * chart.viewBox.baseVal.width;
-    const [left, right] = [at(Math.min(brush.from, event.clientX)), at(Math.max(brush.from, event.clientX))];
-    brush.rect.setAttribute("x", left);
-    brush.rect.setAttribute("width", Math.max(right - left, 1));
-    brush.range = [left, right];
-  });
-  document.addEventListener("pointerup", () => {
-    const was = brush;
-    brush = null;
+    rect.setAttribute("x", left);
+    rect.setAttribute("width", Math.max(right - left, 1));
+    const since = Number(chart.dataset.since);
+    const moment = (bars) => new Date(since + bars * Number(chart.dataset.step));
+    const [from, until] = [moment(Math.floor(left / BAR)), moment(Math.max(Math.ceil(right / BAR), Math.floor(left / BAR) + 1))];
+    const utc = (at) => `${at.toISOString().slice(0, 16).replace("T", " ")} UTC`;
+    const says = (at) => local() ? told(at, "zoned") : utc(at);
+    const text = `${says(from)} – ${says(until)}`;
+    if ($("#brushed").textContent !== text) $("#brushed").textContent = text;
+    return { chart, from, until };
+  }
+  function wipe() {
+    for (const rect of all(".brush")) rect.remove();
     document.body.classList.remove("brushing");
-    if (!was?.rect) return;
-    was.rect.remove();
-    const { since, step, brush: to } = was.chart.dataset;
-    const moment = (x) => new Date(Number(since) + Math.round(x / 20) * Number(step)).toISOString();
-    const [left, right] = was.range;
-    const url = new URL(to, location.href);
-    url.searchParams.set("since", moment(left));
-    url.searchParams.set("until", moment(Math.max(right, left + 20)));
+    if ($("#brushed")) $("#brushed").textContent = "";
+    brush = null;
+  }
+  function follow({ chart, from, until }) {
+    const url = new URL(chart.dataset.brush, location.href);
+    url.searchParams.set("since", from.toISOString());
+    url.searchParams.set("until", until.toISOString());
     location.href = url;
+  }
+  document.addEventListener("pointerdown", (event) => {
+    const chart = chartOf(event.target);
+    if (chart && event.button === 0 && event.isPrimary) { wipe(); brush = { chart, at: event.clientX }; }
   });
-  document.addEventListener("dragstart", (event) => {
-    if (event.target.closest?.("svg[data-brush]")) event.preventDefault();
+  document.addEventListener("pointermove", (event) => {
+    if (brush?.at === undefined || (!brush.range && Math.abs(event.clientX - brush.at) < 6)) return;
+    const box = brush.chart.getBoundingClientRect();
+    const at = (x) => Math.min(Math.max((x - box.left) / box.width, 0), 1) * brush.chart.viewBox.baseVal.width;
+    const ends = [brush.at, event.clientX].sort((one, other) => one - other).map(at);
+    brush.range = draw(brush.chart, ...ends);
   });
+  let dragged = false;
+  document.addEventListener("pointerup", () => {
+    const range = brush?.at !== undefined && brush.range;
+    if (!range) return;
+    // The end of it is no click on the bar that it ends at.
+    dragged = true;
+    setTimeout(() => { dragged = false; });
+    wipe();
+    follow(range);
+  });
+  document.addEventListener("pointercancel", wipe);
+  document.addEventListener("click", (event) => { if (dragged) { event.preventDefault(); event.stopPropagation(); } }, true);
+  document.addEventListener("dragstart", (event) => { if (chartOf(event.target)) event.preventDefault(); });
+  document.addEventListener("keydown", (event) => {
+    const bar = event.target.closest?.("svg[data-brush] a");
+    if (!bar || event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "Escape") wipe();
+    if (event.key === "Enter" && brush?.range) { event.preventDefault(); follow(brush.range); return; }
+    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (!step) return;
+    event.preventDefault();
+    const chart = chartOf(bar);
+    const bars = all("a", chart);
+    const next = bars[Math.min(Math.max(bars.indexOf(bar) + step, 0), bars.length - 1)];
+    const first = event.shiftKey ? brush?.bar ?? bar : null;
+    next.focus();
+    wipe();
+    if (!first) return;
+    const place = (one) => (new Date(one.dataset.from) - Number(chart.dataset.since)) / Number(chart.dataset.step) * BAR;
+    const ends = [place(first), place(next)].sort((one, other) => one - other);
+    brush = { bar: first, range: draw(chart, ends[0], ends[1] + BAR) };
+  });
+  document.addEventListener("focusout", (event) => {
+    if (brush?.bar && !(event.relatedTarget && chartOf(event.relatedTarget))) wipe();
+  });
+  function hint(root = document) {
+    const one = $("#brush-hint", root);
+    if (one) one.hidden = false;
+  }
+  hint();
 
   // Where there is room the filters stand beside the list. A browser that does not open them by the
   // style sheet is helped.
   if ($("#fold") && matchMedia("(min-width: 56.01rem)").matches) $("#fold").open = true;
 
   clock();
+  findAgain();
 })();

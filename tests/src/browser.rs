@@ -167,6 +167,27 @@ impl Browser {
         self.post("actions", keyboard).await.map(|_| ())
     }
 
+    /// Presses a key while another one is held.
+    pub async fn press_with(&self, held: char, key: char) -> anyhow::Result<()> {
+        let one = |kind: &str, key: char| json!({"type": kind, "value": key.to_string()});
+        let presses =
+            [one("keyDown", held), one("keyDown", key), one("keyUp", key), one("keyUp", held)];
+        let keyboard = json!({"actions": [{"type": "key", "id": "keys", "actions": presses}]});
+        self.post("actions", keyboard).await.map(|_| ())
+    }
+
+    /// Drags from one place of the window to another, in CSS pixels: `with` is `mouse` or `touch`.
+    pub async fn drag(&self, with: &str, from: (i64, i64), to: (i64, i64)) -> anyhow::Result<()> {
+        let moves =
+            |(x, y): (i64, i64)| json!({"type": "pointerMove", "x": x, "y": y, "duration": 100});
+        let half = ((from.0 + to.0) / 2, (from.1 + to.1) / 2);
+        let does = json!([moves(from), {"type": "pointerDown", "button": 0}, moves(half), moves(to),
+            {"type": "pointerUp", "button": 0}]);
+        let pointer = json!({"type": "pointer", "id": with, "parameters": {"pointerType": with},
+            "actions": does});
+        self.post("actions", json!({"actions": [pointer]})).await.map(|_| ())
+    }
+
     /// Waits until a script gives `true`.
     pub async fn holds(&self, script: &str) -> anyhow::Result<()> {
         until(script, async || {

@@ -16,7 +16,7 @@ use super::sign_in::own_path;
 use crate::access::Access;
 use crate::app::App;
 use crate::following_up::{self, Said};
-use crate::problem::{ApiError, ApiResult};
+use crate::problem::{ApiError, ApiResult, Parameter, Takes};
 use crate::when;
 
 /// What every form of a run carries.
@@ -111,14 +111,38 @@ where
     let asked = Asked::<RunQuery>::from_request_parts(&mut parts, app).await?;
     let viewer = door::viewer(&parts)?;
     let form = Form::<F>::from_request(Request::from_parts(parts, body), app).await;
-    let Form(form) = form.map_err(|_| {
-        let detail = "the form lacks a field, or has one that it should not have";
-        ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail)
-    })?;
+    let Form(form) = form.map_err(|error| unfit(&error.body_text()))?;
     match viewer.made(form.form_token()) {
         true => Ok((asked, form)),
         false => Err(Fault::foreign()),
     }
+}
+
+/// A form that is none of this page, as the reader of forms says it: which field is wrong.
+fn unfit(said: &str) -> ApiError {
+    let mut quoted = said.split('`').skip(1).step_by(2).map(str::to_owned);
+    let refuse =
+        |detail: String| ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_body", detail);
+    let Some(name) = quoted.next() else {
+        return refuse("the form has a field that it should not have, or one twice".to_owned());
+    };
+    let others: Vec<String> = quoted.collect();
+    let (detail, parameter) = if said.contains("missing field") {
+        let detail = format!("the form lacks the field `{name}`");
+        (detail, Parameter { name, given: None, takes: Takes::Text })
+    } else if said.contains("unknown field") {
+        let detail = format!("the form has a field `{name}`, which it should not have");
+        (detail, Parameter { name, given: None, takes: Takes::Unknown(others) })
+    } else if said.contains("duplicate field") {
+        let detail = format!("the form has the field `{name}` twice");
+        (detail, Parameter { name, given: None, takes: Takes::Once })
+    } else {
+        // The first word is what was given, of a field that takes one of the others.
+        let field = said.split(": ").nth(1).unwrap_or_default().to_owned();
+        let detail = format!("the field `{field}` of the form cannot be `{name}`");
+        (detail, Parameter { name: field, given: Some(name), takes: Takes::Words(others) })
+    };
+    refuse(detail).about(parameter)
 }
 
 async fn speak(app: &App, asked: Asked<RunQuery>, run: RunId, word: Word) -> Page<Response> {

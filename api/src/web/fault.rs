@@ -222,7 +222,8 @@ impl Told {
             || refused.code == "as_of_in_future"
             || status == StatusCode::TOO_MANY_REQUESTS;
         let parameter = refused.parameter.as_deref();
-        let said = (english && exact && parameter.is_none()).then(|| refused.detail.clone());
+        let said =
+            (english && exact && parameter.is_none()).then(|| refused::visible(&refused.detail));
         let exact = exact && parameter.is_none();
         Told {
             w,
@@ -244,7 +245,7 @@ fn about(code: &str, detail: &str) -> Option<String> {
     let marks = if code.starts_with("unknown_") { ['"', '`'] } else { ['`', '"'] };
     let marked = marks.iter().find_map(|mark| detail.split(*mark).nth(1));
     let run = || detail.strip_prefix("no run ")?.split(' ').next();
-    marked.or_else(run).map(str::to_owned)
+    marked.or_else(run).map(refused::visible)
 }
 
 /// The message that says what happened and what to do.

@@ -18,7 +18,7 @@ use super::words;
 use crate::problem::{ApiResult, Parameter, Takes};
 use crate::question::{self, Limit, NameOrNone};
 
-/// Things on a page, unless another number is asked for.
+/// Most things on a page: with all its files it weighs less than 150 KiB.
 const PAGE: u16 = 25;
 
 /// Which of them.
@@ -41,6 +41,8 @@ pub(super) struct FollowUpsPage {
     pub(super) tabs: Vec<Tab>,
     /// What needs a person.
     pub(super) items: Listed<FollowUpItem>,
+    /// How many were asked for, where that is more than a page shows.
+    pub(super) capped: Option<u16>,
     /// What left the list, if that is asked for.
     pub(super) left: Option<Listed<Standing>>,
     /// What it may be narrowed by.
@@ -102,9 +104,7 @@ pub(super) async fn page(
 ) -> Page<Html<String>> {
     listed(asked.actionability)?;
     let mut request = question::page(asked.limit, asked.cursor.clone());
-    if asked.limit.is_none() {
-        request.limit = PAGE;
-    }
+    let capped = shell.at_most(PAGE, &mut request);
     let nothing = Listed { items: Vec::new(), next: None, scanned_to: None };
     let (items, left) = match asked.has_left() {
         true => (nothing, Some(view.runs(&asked.runs(), &request).await?)),
@@ -123,7 +123,7 @@ pub(super) async fn page(
     let operations = choosable(&shell, "operation", &counts.operation, |_| None);
     let families = choosable(&shell, "family", &counts.family, |name| view.family_title(name));
     let oldest_first = asked.sort == Some(ItemOrder::Oldest);
-    html(&FollowUpsPage { shell, tabs, items, left, operations, families, oldest_first })
+    html(&FollowUpsPage { shell, tabs, items, capped, left, operations, families, oldest_first })
 }
 
 /// This page is of what needs a person, and of what did. Other runs are on the page of runs.

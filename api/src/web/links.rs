@@ -3,7 +3,7 @@
 use std::fmt::Display;
 
 use runledger_ledger::time::Moment;
-use runledger_projections::OldestItem;
+use runledger_projections::{OldestItem, PageRequest};
 
 use super::said::{Count, Given};
 use super::shell::Shell;
@@ -227,6 +227,15 @@ impl Shell {
         let pairs: Vec<String> =
             pairs.map(|(name, value)| format!("{name}={}", encode(value))).collect();
         pairs.join("&")
+    }
+
+    /// Has a list show so many at most, and as many where none are asked for. Says how many were, if
+    /// those are more.
+    pub(super) fn at_most(&self, most: u16, request: &mut PageRequest) -> Option<u16> {
+        let asked = request.limit;
+        let given = !self.chosen("limit").is_empty();
+        request.limit = if given { asked.min(most) } else { most };
+        (given && asked > most).then_some(asked)
     }
 
     /// The value of a parameter of this page.

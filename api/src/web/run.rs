@@ -11,6 +11,7 @@ use runledger_ledger::time::Moment;
 use runledger_ledger::words::{RunId, Status};
 use runledger_projections::rules::actionability::Proof;
 use runledger_projections::rules::actions::{ActionKey, ActionReason};
+use runledger_projections::rules::progress::ProgressView;
 use runledger_projections::rules::standing::Standing;
 use runledger_projections::rules::why::{self, Becomes};
 use runledger_projections::texts::Phrase;
@@ -34,8 +35,8 @@ use crate::reconciler::Preview;
 use crate::unseen::without_unseen;
 use crate::when;
 
-/// Most events that the page shows; the API has the rest.
-const EVENTS: u32 = 500;
+/// Most events that the page shows, the last ones; the log has the rest.
+const EVENTS: u32 = 16;
 /// Most runs of the same scope that it shows.
 const SCOPE: u16 = 24;
 
@@ -161,7 +162,8 @@ pub(super) async fn run_page(app: &App, asked: Asked<RunQuery>, id: RunId) -> Pa
     let store = app.ledger().store();
     let stored = match shell.may(Action::ReadEvents) {
         true => {
-            let all = store.stream_as_kept(workspace, Stream::run(id), 0, EVENTS).await;
+            let before = u64::from(run.recorded.events.saturating_sub(EVENTS));
+            let all = store.stream_as_kept(workspace, Stream::run(id), before, EVENTS).await;
             let told = store.told(workspace, all.map_err(ApiError::from)?).await;
             let told = told.map_err(ApiError::from)?.into_iter();
             let (all, archived): (Vec<_>, Vec<_>) =
@@ -198,7 +200,11 @@ pub(super) async fn run_page(app: &App, asked: Asked<RunQuery>, id: RunId) -> Pa
     shell
         .relate_things(&view, timeline.truths.iter().filter_map(|one| one.related.as_ref()))
         .await?;
-    let progress = shell.texts().progress(&run.now.progress);
+    // What has ended goes on no more, and is said to be the last as well.
+    let ended = run.recorded.completed_at.is_some();
+    let progress = run.now.progress.clone();
+    let last_reported = progress.last_reported || ended;
+    let progress = shell.texts().progress(&ProgressView { last_reported, ..progress });
     let why = view.why(id).await?;
     Ok(RunPage {
         shell,

@@ -13,6 +13,7 @@ use runledger_projections::texts::Phrase;
 use runledger_projections::{Counted, Facets, Page as Listed, View};
 
 use super::fault::{Page, html};
+use super::follow_ups::LEFT;
 use super::saved::{self, Removal};
 use super::shell::{Asked, Shell};
 use super::words;
@@ -20,8 +21,10 @@ use crate::app::App;
 use crate::problem::ApiError;
 use crate::routes::runs::RunQuery;
 
-/// Runs on a page, unless another number is asked for.
+/// Most runs on a page: with all its files it weighs less than 150 KiB.
 const PAGE: u16 = 40;
+/// The same of those that are heavier: what can be marked, and what names another run.
+const HEAVY: u16 = 30;
 
 /// Most operation types that the facet shows before it says that there are more.
 const MOST: usize = 12;
@@ -34,6 +37,8 @@ const REST: usize = 100;
 pub(super) struct RunsPage {
     pub(super) shell: Shell,
     pub(super) runs: Listed<Standing>,
+    /// How many were asked for, where that is more than a page shows.
+    pub(super) capped: Option<u16>,
     pub(super) counts: Facets,
     pub(super) facets: Vec<Facet>,
     pub(super) chips: Vec<Chip>,
@@ -89,9 +94,9 @@ pub(super) async fn page(
     Asked { mut shell, view, asked, workspace }: Asked<RunQuery>,
 ) -> Page<Html<String>> {
     let (filter, mut request) = asked.into_parts()?;
-    if shell.chosen("limit").is_empty() {
-        request.limit = PAGE;
-    }
+    let related = filter.actionability.is_some_and(|status| LEFT.contains(&status));
+    let heavy = filter.follow_up == Some(true) || filter.left_since.is_some() || related;
+    let capped = shell.at_most(if heavy { HEAVY } else { PAGE }, &mut request);
     let runs = view.runs(&filter, &request).await?;
     let nothing = runs.items.is_empty() && shell.as_of.is_none();
     if let Some(name) = filter.queue.as_deref().filter(|_| nothing) {
@@ -138,6 +143,7 @@ pub(super) async fn page(
         chips: chips(&shell, &view),
         shell,
         runs,
+        capped,
         counts,
     };
     html(&page)
@@ -177,13 +183,18 @@ fn facets(shell: &Shell, counts: &Facets, titles: &Titles) -> Vec<Facet> {
         values.collect::<Vec<_>>()
     };
     vec![
-        facet("facet-now", actionability.collect()),
+        facet(now(shell), actionability.collect()),
         facet("facet-status", status.collect()),
         facet("facet-outcome", outcome.collect()),
         facet("facet-freshness", freshness.collect()),
         facet("facet-family", named("family", &counts.family)),
         facet("facet-operation", named("operation", &counts.operation)),
     ]
+}
+
+/// What is true is called: now, or then.
+fn now(shell: &Shell) -> &'static str {
+    if shell.as_of.is_some() { "col-then" } else { "facet-now" }
 }
 
 /// What people call families, by their names.
@@ -236,7 +247,7 @@ const NAMES: [(&str, &str); 16] = [
 fn chips(shell: &Shell, view: &View) -> Vec<Chip> {
     let chosen = NAMES.iter().filter(|(name, _)| shell.asks(name));
     let chip = |(name, label): &(&str, &str)| Chip {
-        name: shell.say(label),
+        name: shell.say(if *label == "facet-now" { now(shell) } else { label }),
         value: in_words(shell, view, name, shell.chosen(name)),
         href: shell.without(name),
     };

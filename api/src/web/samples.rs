@@ -256,6 +256,7 @@ fn pages(language: Language) -> Vec<(String, String)> {
         &RunsPage {
             shell: shell(),
             runs: page(runs.clone()),
+            capped: Some(500),
             counts: Facets::default(),
             facets: vec![facet()],
             length: None,
@@ -273,8 +274,16 @@ fn pages(language: Language) -> Vec<(String, String)> {
         let items = page(runs.iter().map(item).collect());
         let (shell, tabs) = (shell(), vec![tab()]);
         let (operations, families) = (vec![one()], vec![one()]);
-        let page =
-            FollowUpsPage { shell, tabs, items, left, operations, families, oldest_first: false };
+        let page = FollowUpsPage {
+            shell,
+            tabs,
+            items,
+            capped: Some(500),
+            left,
+            operations,
+            families,
+            oldest_first: false,
+        };
         add("follow_ups.html", &page);
     }
     let chosen = Chosen {

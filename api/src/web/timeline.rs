@@ -19,7 +19,7 @@ use super::shell::Shell;
 use scale::{Gap, Scale};
 
 /// Most events that are drawn and listed; those of the beginning and of the end are among them.
-const MARKS: usize = 200;
+const MARKS: usize = 30;
 
 /// The picture.
 pub(super) struct Timeline {

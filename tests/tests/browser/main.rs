@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod live;
+mod walk;
 
 use runledger::demo::{Demo, Kind};
 use runledger::settings::{Flags, Settings};

@@ -11,6 +11,7 @@ mod people;
 mod refusals;
 mod roles;
 mod saved;
+mod walked;
 mod words;
 
 use std::collections::BTreeSet;

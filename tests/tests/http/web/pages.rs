@@ -76,25 +76,30 @@ async fn every_page_is_there_small_and_holds_nothing_inline(#[case] database: Da
 
 #[tokio::test]
 async fn every_page_with_all_that_it_names_weighs_less_than_150_kilobytes() {
-    const STYLE: &str = include_str!("../../../../api/assets/style.css");
     let visitor = visitor(Database::Sqlite).await;
     let of_run = format!("/w/main/runs/{}", run(1));
-    let fonts = each_between(STYLE, "url(\"", "\"");
-    assert_eq!(fonts.len(), 2);
     for path in PAGES.iter().copied().chain([of_run.as_str(), "/w"]) {
-        let text = visitor.page(path).await;
-        let named = text.split('"').filter(|part| part.starts_with("/assets/"));
-        let named = named.map(|part| part.split('#').next().unwrap().to_owned());
-        let mut bytes = text.len();
-        for asset in named.chain(fonts.iter().cloned()).collect::<BTreeSet<_>>() {
-            let request = Request::get(&asset).header(header::HOST, HOST);
-            let request = request.header(header::ACCEPT_ENCODING, "gzip");
-            let reply = visitor.service.browse(request.body(Body::empty()).unwrap()).await;
-            assert_eq!(reply.status, StatusCode::OK, "{asset}");
-            bytes += reply.body.len();
-        }
+        let bytes = weight(&visitor, &visitor.page(path).await).await;
         assert!(bytes > 60 * 1024 && bytes < 150 * 1024, "{path} weighs {bytes} bytes");
     }
+}
+
+/// What a page weighs with every file that it names, in bytes.
+pub(super) async fn weight(visitor: &Visitor, text: &str) -> usize {
+    const STYLE: &str = include_str!("../../../../api/assets/style.css");
+    let fonts = each_between(STYLE, "url(\"", "\"");
+    assert_eq!(fonts.len(), 2);
+    let named = text.split('"').filter(|part| part.starts_with("/assets/"));
+    let named = named.map(|part| part.split('#').next().unwrap().to_owned());
+    let mut bytes = text.len();
+    for asset in named.chain(fonts).collect::<BTreeSet<_>>() {
+        let request = Request::get(&asset).header(header::HOST, HOST);
+        let request = request.header(header::ACCEPT_ENCODING, "gzip");
+        let reply = visitor.service.browse(request.body(Body::empty()).unwrap()).await;
+        assert_eq!(reply.status, StatusCode::OK, "{asset}");
+        bytes += reply.body.len();
+    }
+    bytes
 }
 
 #[rstest]
