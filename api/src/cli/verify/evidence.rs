@@ -274,7 +274,9 @@ impl Trusted {
         }
         if *not_believed > 0 {
             output::note(format!(
-                "{not_believed} of its checkpoints are not believed by the policy{}",
+                "{not_believed} of its checkpoints are not believed by the policy{}; where its keys were \
+                 replaced, the policy needs the lines of the old and of the new ones (`runledger keys list \
+                 --policy`, handed over by a way that is trusted)",
                 if self.last_not_believed { ", the last one among them" } else { "" }
             ));
         }

@@ -88,8 +88,9 @@ pub(super) fn run(arguments: &OfPack) -> anyhow::Result<Answer> {
         ));
         return Ok(Answer::UnknownKey);
     }
+    let checkpoints = if verified.checkpoints == 1 { "checkpoint" } else { "checkpoints" };
     output::line(format!(
-        "{name}: intact; {} of {} events of {}, {} checkpoints",
+        "{name}: intact; {} of {} events of {}, {} {checkpoints}",
         verified.events, manifest.size, manifest.origin, verified.checkpoints
     ));
     for (word, value) in &manifest.scope {
