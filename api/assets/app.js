@@ -47,9 +47,11 @@
   let renewing = false;
   let again = false;
 
-  // A page that answered a form is not asked for again: what it shows would be gone.
+  // A page that answered a form is not asked for again: what it shows would be gone. Where it holds what
+  // somebody wrote, that is kept, and the rest is renewed.
   async function renew() {
-    const from = $("#region")?.dataset.live ?? location.href;
+    const { live: here, watch } = $("#region")?.dataset ?? {};
+    const from = watch ?? here ?? location.href;
     if (!from) return;
     if (renewing) { again = true; return; }
     renewing = true;
@@ -66,7 +68,7 @@
         news(next);
       } else if ($("#region") && !busy()) {
         $(".pill")?.remove();
-        around(next);
+        around(next, watch);
       }
       if (!live) lost(false);
     } catch {
@@ -112,8 +114,8 @@
 
   // Everything is renewed but the part that somebody writes in. If that would be another one by now, it
   // says what is true instead.
-  function around(next) {
-    const kept = written()[0]?.closest("[data-keeps]");
+  function around(next, watch) {
+    const kept = watch ? $("[data-keeps]") : written()[0]?.closest("[data-keeps]");
     if (!kept) { put("region", next); return; }
     kept.setAttribute("hx-morph-skip", "");
     put("region", next);

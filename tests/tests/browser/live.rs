@@ -18,6 +18,7 @@ async fn a_page_stays_true_while_somebody_looks_at_it() {
     let stage = Stage::set(None).await;
     what_is_written_stays_and_the_rest_is_renewed(&stage).await;
     nothing_that_is_marked_is_nothing(&stage).await;
+    what_was_refused_is_kept_beside_what_is_true(&stage).await;
     assert_eq!(stage.browser.complaints().await.unwrap(), Vec::<String>::new());
     a_server_that_hangs_is_told_and_comes_back(&stage).await;
     a_browser_that_is_offline_says_so_and_comes_back(&stage).await;
@@ -66,6 +67,38 @@ async fn what_is_written_stays_and_the_rest_is_renewed(stage: &Stage) {
     stage.record(next).await;
     browser.holds("document.querySelector('#reason-resolve') === null").await.unwrap();
     browser.holds(&format!("!{told}.checkVisibility()")).await.unwrap();
+}
+
+/// A form that was refused shows what was written, and the page around it goes along all the same.
+async fn what_was_refused_is_kept_beside_what_is_true(stage: &Stage) {
+    let browser = &stage.browser;
+    let ids = ["5e1c7a52-93d0-4a4e-8d3c-0f6b2f9a4c41", "5e1c7a52-93d0-4a4e-8d3c-0f6b2f9a4c42"];
+    let begun = |run: &str| {
+        let data = json!({"operation": "inventory.sync", "environment": "written",
+            "subject": {"type": "tenant", "id": "78"}});
+        json!({"type": "run.dispatched", "run_id": run, "data": data})
+    };
+    stage.open("/queues").await;
+    let before = browser.run(&format!("return {OPEN}")).await.unwrap();
+    let failed =
+        json!({"type": "run.failed", "run_id": ids[0], "data": {"reason_code": "timeout"}});
+    stage.record(json!([begun(ids[0]), failed])).await;
+    browser.holds(&format!("{OPEN} !== {before}")).await.unwrap();
+    stage.open(&format!("/runs/{}", ids[0])).await;
+    browser.write("#reason-resolve", " ").await.unwrap();
+    browser.write("#note-resolve", "looked at it").await.unwrap();
+    browser.click("[data-action=resolve] button").await.unwrap();
+    browser.holds("document.querySelector('#wrong-resolve') !== null").await.unwrap();
+    let said = browser.complaints().await.unwrap();
+    assert!(said.iter().all(|one| one.contains("422")), "{said:?}");
+    browser.run("document.activeElement.blur()").await.unwrap();
+    let ended = json!({"type": "run.succeeded", "run_id": ids[1], "data": {}});
+    stage.record(json!([begun(ids[1]), ended])).await;
+    browser.holds("document.querySelector('[data-guidance=superseded]') !== null").await.unwrap();
+    browser.holds("document.querySelector('#overtaken').checkVisibility()").await.unwrap();
+    let kept = "document.querySelector('#note-resolve').value === 'looked at it'";
+    browser.holds(kept).await.unwrap();
+    browser.holds("document.querySelector('#wrong-resolve') !== null").await.unwrap();
 }
 
 async fn nothing_that_is_marked_is_nothing(stage: &Stage) {
