@@ -190,18 +190,26 @@ impl Set {
             ),
             _ => return None,
         };
+        // What is set for everybody is looked at where it is in force: the ledger's own connections may
+        // have said otherwise.
+        let told = matches!(danger, Danger::Durability | Danger::Standby | Danger::Rights);
+        if told && self.role.is_empty() {
+            return None;
+        }
         Some((danger, format!("{self} is set, so that {so}")))
     }
 
     /// Whether the first schema of this path that is there is the ledger's, and PostgreSQL's own comes
-    /// before it.
+    /// before it. What is set for everybody may be for another application of the same database, and those
+    /// of the ledger name theirs in their URL: where a connection that looks is led, is looked at by itself.
     fn leads_to(&self, schema: &str, there: &BTreeSet<String>) -> bool {
         let names = self.value.split(',').map(|name| name.trim().trim_matches('"'));
         let names = names.map(|name| if name == "$user" { &self.role } else { name });
         let names: Vec<&str> = names.filter(|name| there.contains(*name)).collect();
         let first = names.iter().find(|name| **name != "pg_catalog");
         let late = names.iter().position(|name| *name == "pg_catalog").is_some_and(|at| at > 0);
-        first.is_some_and(|first| *first == schema) && !late
+        let leads = first.is_some_and(|first| *first == schema) || self.role.is_empty();
+        leads && !late
     }
 
     /// The statement that takes it back.
