@@ -165,6 +165,21 @@ async fn on_a_narrow_screen_nothing_lies_beside_it(stage: &Stage) {
         let whole = "document.documentElement.scrollWidth <= 391";
         browser.holds(whole).await.unwrap();
     }
+    // A notice about the connection is in sight wherever somebody has scrolled to.
+    stage.open("").await;
+    let scrolls = "document.querySelector('#lost').hidden = false; window.scrollTo(0, 1500)";
+    browser.run(scrolls).await.unwrap();
+    let lost = "document.querySelector('#lost').getBoundingClientRect()";
+    browser
+        .holds(&format!("scrollY > 900 && {lost}.top >= 0 && {lost}.bottom < 200"))
+        .await
+        .unwrap();
+    browser
+        .run("document.querySelector('#follow-up-count').firstChild.data = '1,000'")
+        .await
+        .unwrap();
+    let count = "document.querySelector('#follow-up-count').getBoundingClientRect().height";
+    browser.holds(&format!("{count} < 26")).await.unwrap();
     stage.open("/environments").await;
     let labelled =
         "getComputedStyle(document.querySelector('.matrix td.now-side'), '::before').content";
