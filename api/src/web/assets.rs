@@ -7,19 +7,43 @@ use axum::extract::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::RustEmbed;
+use sha2::{Digest, Sha256};
 
 #[derive(RustEmbed)]
 #[folder = "assets/"]
 struct Files;
 
+/// The style sheet, as pages name it.
+const STYLE: &str = "style.css";
+/// What it is made of, in the order in which it counts.
+const SHEETS: [&str; 10] =
+    ["tokens", "base", "frame", "parts", "overview", "access", "lists", "run", "work", "narrow"];
+
+/// The style sheet: one file, which is asked for once, without what makes its parts easy to read.
+static SHEET: LazyLock<String> = LazyLock::new(|| {
+    let mut sheet = String::new();
+    for part in SHEETS {
+        let file = Files::get(&format!("style/{part}.css"));
+        let text = file.map(|file| String::from_utf8_lossy(&file.data).into_owned());
+        for line in text.unwrap_or_default().lines().map(str::trim).filter(|line| !line.is_empty())
+        {
+            sheet.push_str(line);
+            sheet.push('\n');
+        }
+    }
+    sheet
+});
+
 /// Which path each file has: its name and the beginning of its hash, so that it may be kept for
 /// ever.
 static PATHS: LazyLock<BTreeMap<String, String>> = LazyLock::new(|| {
-    let named = Files::iter().filter_map(|name| {
-        let hash = hex::encode(Files::get(&name)?.metadata.sha256_hash());
-        Some((name.to_string(), format!("/assets/{name}?v={}", &hash[..12])))
-    });
-    named.collect()
+    let named = |name: &str, hash: [u8; 32]| {
+        (name.to_owned(), format!("/assets/{name}?v={}", &hex::encode(hash)[..12]))
+    };
+    let files = Files::iter()
+        .filter_map(|name| Some(named(&name, Files::get(&name)?.metadata.sha256_hash())));
+    let sheet = named(STYLE, Sha256::digest(SHEET.as_bytes()).into());
+    files.chain([sheet]).collect()
 });
 
 /// The path of a file that pages name.
@@ -29,13 +53,16 @@ pub(super) fn path(name: &str) -> &'static str {
 
 /// One file.
 pub(super) async fn asset(Path(name): Path<String>) -> Response {
+    let for_ever = HeaderValue::from_static("public, max-age=31536000, immutable");
+    if name == STYLE {
+        let css = HeaderValue::from_static("text/css");
+        let headers = [(header::CONTENT_TYPE, css), (header::CACHE_CONTROL, for_ever)];
+        return (headers, SHEET.as_str()).into_response();
+    }
     let Some(file) = Files::get(&name) else { return StatusCode::NOT_FOUND.into_response() };
     let media_type = HeaderValue::from_str(file.metadata.mimetype())
         .unwrap_or(HeaderValue::from_static("application/octet-stream"));
-    let headers = [
-        (header::CONTENT_TYPE, media_type),
-        (header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000, immutable")),
-    ];
+    let headers = [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, for_ever)];
     (headers, file.data.into_owned()).into_response()
 }
 
@@ -56,7 +83,6 @@ mod tests {
     use std::collections::BTreeSet;
 
     use serde::Deserialize;
-    use sha2::{Digest, Sha256};
 
     use super::*;
 
@@ -92,6 +118,17 @@ mod tests {
         let found: BTreeSet<String> =
             Files::iter().filter(|name| name.starts_with("vendor/")).map(Into::into).collect();
         assert_eq!(found, named, "vendor.toml names every file below vendor/, and no other");
+    }
+
+    #[test]
+    fn the_style_sheet_is_all_of_its_parts() {
+        let parts: BTreeSet<String> =
+            Files::iter().filter(|name| name.starts_with("style/")).map(Into::into).collect();
+        let named: BTreeSet<String> =
+            SHEETS.iter().map(|part| format!("style/{part}.css")).collect();
+        assert_eq!(parts, named, "each part is in the sheet");
+        let (opened, closed) = (SHEET.matches('{').count(), SHEET.matches('}').count());
+        assert!(opened > 500 && opened == closed, "{opened} and {closed}");
     }
 
     #[test]

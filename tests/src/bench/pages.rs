@@ -108,7 +108,7 @@ impl<'a> Visitor<'a> {
     /// The bytes of all that a page names, each once, as they are sent.
     async fn assets(&self, text: &str) -> anyhow::Result<usize> {
         // What the style sheet names is read from the repository: as it is sent it is packed.
-        let fonts = paths(include_str!("../../../api/assets/style.css"));
+        let fonts = paths(include_str!("../../../api/assets/style/tokens.css"));
         let named: BTreeSet<String> = paths(text).chain(fonts).collect();
         let mut bytes = 0;
         for path in named {

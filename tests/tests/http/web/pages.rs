@@ -86,7 +86,7 @@ async fn every_page_with_all_that_it_names_weighs_less_than_150_kilobytes() {
 
 /// What a page weighs with every file that it names, in bytes.
 pub(super) async fn weight(visitor: &Visitor, text: &str) -> usize {
-    const STYLE: &str = include_str!("../../../../api/assets/style.css");
+    const STYLE: &str = include_str!("../../../../api/assets/style/tokens.css");
     let fonts = each_between(STYLE, "url(\"", "\"");
     assert_eq!(fonts.len(), 2);
     let named = text.split('"').filter(|part| part.starts_with("/assets/"));
