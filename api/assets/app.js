@@ -49,9 +49,10 @@
 
   // A page that answered a form is not asked for again: what it shows would be gone. Where it holds what
   // somebody wrote, that is kept, and the rest is renewed.
+  // What is to be asked for instead is read once: the region that is renewed does not say it again.
+  const watch = $("#region")?.dataset.watch;
   async function renew() {
-    const { live: here, watch } = $("#region")?.dataset ?? {};
-    const from = watch ?? here ?? location.href;
+    const from = watch ?? $("#region")?.dataset.live ?? location.href;
     if (!from) return;
     if (renewing) { again = true; return; }
     renewing = true;
@@ -63,12 +64,12 @@
       if (!answer.ok) return;
       letIn();
       const next = new DOMParser().parseFromString(await answer.text(), "text/html");
-      for (const id of ["activity", "follow-up-count"]) put(id, next);
+      for (const id of ["activity", "follow-up-count"]) await put(id, next);
       if ($("[data-news]") && (!$("#region") || held())) {
         news(next);
       } else if ($("#region") && !busy()) {
         $(".pill")?.remove();
-        around(next, watch);
+        await around(next);
       }
       if (!live) lost(false);
     } catch {
@@ -114,11 +115,11 @@
 
   // Everything is renewed but the part that somebody writes in. If that would be another one by now, it
   // says what is true instead.
-  function around(next, watch) {
+  async function around(next) {
     const kept = watch ? $("[data-keeps]") : written()[0]?.closest("[data-keeps]");
-    if (!kept) { put("region", next); return; }
+    if (!kept) { await put("region", next); return; }
     kept.setAttribute("hx-morph-skip", "");
-    put("region", next);
+    await put("region", next);
     kept.removeAttribute("hx-morph-skip");
     const [fresh, told] = [next.getElementById(kept.id), $("#overtaken", kept)];
     if (!fresh || !told) return;
@@ -131,7 +132,7 @@
     text.replaceChildren(`${now[1]} `, ...(leads ? [document.importNode(leads, true)] : []));
   }
 
-  function put(id, next) {
+  async function put(id, next) {
     const [old, fresh] = [document.getElementById(id), next.getElementById(id)];
     if (!old || !fresh || old.isEqualNode(fresh)) return;
     const open = new Set(all("details[open]", old).map((one) => all("details", old).indexOf(one)));
@@ -139,7 +140,7 @@
     clock(fresh);
     hint(fresh);
     // Morphing keeps the elements that stay, and with them focus and scrolling.
-    htmx.swap({ target: old, text: fresh.outerHTML, swap: "outerMorph", sourceElement: old });
+    await htmx.swap({ target: old, text: fresh.outerHTML, swap: "outerMorph", sourceElement: old });
   }
 
   // What a list would show if it were opened again: how many rows came, and how many changed or went.
@@ -416,10 +417,10 @@
   let dragged = false;
   document.addEventListener("pointerup", () => {
     const range = brush?.at !== undefined && brush.range;
+    // The end of it is no click on the bar that it ends at, whether it was taken back or not.
+    dragged ||= Boolean(range);
+    if (dragged) setTimeout(() => { dragged = false; });
     if (!range) return;
-    // The end of it is no click on the bar that it ends at.
-    dragged = true;
-    setTimeout(() => { dragged = false; });
     wipe();
     follow(range);
   });
@@ -427,9 +428,9 @@
   document.addEventListener("click", (event) => { if (dragged) { event.preventDefault(); event.stopPropagation(); } }, true);
   document.addEventListener("dragstart", (event) => { if (chartOf(event.target)) event.preventDefault(); });
   document.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && brush) { dragged = brush.at !== undefined; wipe(); }
     const bar = event.target.closest?.("svg[data-brush] a");
     if (!bar || event.ctrlKey || event.metaKey || event.altKey) return;
-    if (event.key === "Escape") wipe();
     if (event.key === "Enter" && brush?.range) { event.preventDefault(); follow(brush.range); return; }
     const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
     if (!step) return;

@@ -199,11 +199,12 @@ impl Access {
         matches!(policy::judge(&self.principal, action, place), Verdict::Allowed(_))
     }
 
-    /// Whether they see what is derived of the whole of a workspace.
-    pub fn sees_all_of(&self, workspace: &str) -> bool {
-        let verdict =
-            policy::judge(&self.principal, Action::ReadVerdicts, Place::of(Some(workspace)));
-        matches!(verdict, Verdict::Allowed(sight) if !sight.is_narrowed())
+    /// What they see of a workspace, of what is derived; none if nothing.
+    pub fn sight_of(&self, workspace: &str) -> Option<Sight> {
+        match policy::judge(&self.principal, Action::ReadVerdicts, Place::of(Some(workspace))) {
+            Verdict::Allowed(sight) => Some(sight),
+            _ => None,
+        }
     }
 
     /// Whether they see this environment; none is the workspace itself.

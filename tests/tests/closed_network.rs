@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{TcpStream, UdpSocket};
 use std::process::Command;
+use std::time::Duration;
 
 use runledger_tests::ledger_database;
 use runledger_tests::process::{ServerProcess, client};
@@ -102,6 +103,7 @@ async fn ask_everything(database_url: Option<&str>) {
     let erasure: Value = erase.send().await.unwrap().json().await.unwrap();
     let erasure = erasure["id"].as_str().unwrap_or_else(|| panic!("{erasure}")).to_owned();
     let requested = last.as_u64().unwrap() + 1;
+    let (pack, ordered) = pack(&server, &base).await;
     let mut asked = 0;
     for (path, operations) in api["paths"].as_object().unwrap() {
         let parameters = operations["get"]["parameters"].to_string();
@@ -110,9 +112,12 @@ async fn ask_everything(database_url: Option<&str>) {
         }
         let path = path.replace("{workspace}", "main").replace("{run}", RUN);
         let path = path.replace("{item}", item).replace("{erasure}", &erasure);
-        if path.contains(&erasure) {
-            // Before it was asked for, there is none.
-            get(format!("{}{path}?as_of={requested}", server.url)).await;
+        let path = path.replace("{pack}", &pack);
+        // Before they were asked for, there are none, and before something was signed, no checkpoint.
+        let later =
+            [(erasure.as_str(), requested), (pack.as_str(), ordered), ("log/checkpoint", ordered)];
+        if let Some((_, at)) = later.into_iter().find(|(thing, _)| path.contains(thing)) {
+            get(format!("{}{path}?as_of={at}", server.url)).await;
             asked += 1;
             continue;
         }
@@ -213,4 +218,24 @@ fn the_read_models_know_no_client_of_any_network_protocol_but_the_databases() {
     assert!(needs["runledger"].contains("reqwest"), "the list of clients is out of date");
     let clients: Vec<_> = CLIENTS.iter().filter(|client| found.contains(*client)).collect();
     assert!(clients.is_empty(), "{clients:?}");
+}
+
+/// Asks for an audit pack, once something is signed. Returns its id, and a position at which it was asked for.
+async fn pack(server: &ServerProcess, base: &str) -> (String, u64) {
+    let http = client();
+    let made = tokio::time::timeout(Duration::from_secs(60), async {
+        loop {
+            let ask = http.post(format!("{base}/audit-packs")).bearer_auth(&server.token);
+            let answer = ask.json(&json!({})).send().await.unwrap();
+            if answer.status() == 202 {
+                return answer.json::<Value>().await.unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    });
+    let made = made.await.expect("nothing is signed, so no pack can be made");
+    let status = http.get(format!("{base}/log/status")).bearer_auth(&server.token).send().await;
+    let status: Value = status.unwrap().json().await.unwrap();
+    let size = status["size"].as_u64().unwrap_or_else(|| panic!("{status}"));
+    (made["id"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned(), size - 1)
 }

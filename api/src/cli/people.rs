@@ -60,7 +60,7 @@ pub(super) struct Added {
     /// settings name
     #[arg(long)]
     subject: Option<String>,
-    /// Give them a password as well
+    /// Give somebody of the provider a password as well; whoever is named without `--subject` gets one anyway
     #[arg(long, requires = "subject")]
     password: bool,
     #[command(flatten)]

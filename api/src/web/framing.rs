@@ -7,7 +7,7 @@ use axum::extract::OriginalUri;
 use axum::http::request::Parts;
 use axum::http::{Method, StatusCode};
 use axum::response::Response;
-use runledger_projections::rules::activity::Activity;
+use runledger_projections::{Counts, WorkspaceStanding};
 
 use super::along;
 use super::door;
@@ -15,6 +15,7 @@ use super::fault::Framed;
 use super::preferences::Preferences;
 use super::session::Viewer;
 use super::shell::{Shell, filled, known};
+use super::workspaces::{MOST_NARROWED, in_sight};
 use crate::access::Access;
 use crate::app::App;
 use crate::extract::{self, Query};
@@ -108,16 +109,16 @@ impl Shell {
     /// Learns what is active in all workspaces of whoever looks: the hint of a page that is of none.
     pub(super) async fn learn_everywhere(&mut self, app: &App) -> ApiResult<()> {
         let workspaces = app.ledger().store().workspaces().await?;
-        let seen = workspaces.into_iter().filter(|(_, name)| self.access.sees_all_of(name));
-        let ids: Vec<_> = seen.map(|(id, _)| id).collect();
+        let (whole, in_part) = in_sight(&self.access, workspaces);
+        let ids: Vec<_> = whole.into_iter().map(|(id, _)| id).collect();
         let all = app.projections().at_a_glance(&ids).await.map_err(ApiError::from)?;
-        let none = Activity::default();
-        self.everywhere =
-            Some(all.values().map(|one| one.activity()).fold(none, |sum, one| Activity {
-                fresh: sum.fresh + one.fresh,
-                stale: sum.stale + one.stale,
-                unknown: sum.unknown + one.unknown,
-            }));
+        let mut counts: Vec<Counts> = all.into_values().map(|one| one.counts).collect();
+        for (id, _, sight) in in_part.into_iter().take(MOST_NARROWED) {
+            let view = when::view(app, id, &sight, None, None).await?;
+            counts.extend(view.environments().await?.into_iter().map(|one| one.counts));
+        }
+        let counts = Counts::sum(&counts);
+        self.everywhere = Some(WorkspaceStanding { counts, signed: None }.activity());
         Ok(())
     }
 }

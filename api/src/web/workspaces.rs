@@ -14,7 +14,7 @@ use runledger_projections::rules::freshness::Freshness;
 use runledger_projections::rules::queue::QueueVerdict;
 use runledger_projections::texts::Phrase;
 use runledger_projections::{
-    AsOf, Counts, Left, OldestItem, RecentRuns, StaleRun, ViewError, WorkspaceStanding,
+    AsOf, Counts, Left, OldestItem, RecentRuns, Sight, StaleRun, View, ViewError, WorkspaceStanding,
 };
 
 use super::chart::{self, Chart};
@@ -24,6 +24,7 @@ use super::follow_ups::LEFT;
 use super::preferences::Preferences;
 use super::shell::{self, Shell};
 use super::words;
+use crate::access::Access;
 use crate::app::App;
 use crate::extract::Query;
 use crate::problem::{ApiError, ApiResult, Parameter, Takes};
@@ -32,6 +33,9 @@ use crate::when::{self, Said};
 /// Most workspaces whose past is looked at together: each may cost a replay of its log, and no more
 /// are kept for the next question.
 const MOST_PAST: usize = 6;
+/// Most workspaces of which somebody sees some environments that are looked at together: each is asked by
+/// itself, because what is kept of whole workspaces is not what they may know.
+pub(super) const MOST_NARROWED: usize = 20;
 
 /// A workspace among others.
 #[derive(Default)]
@@ -75,6 +79,24 @@ impl Line {
     pub(super) fn oldest(&self) -> Option<Moment> {
         let waiting = self.standing.counts.follow_ups();
         waiting.into_iter().filter_map(|(_, counts)| counts.oldest).min()
+    }
+
+    /// Takes in what `view` shows of it.
+    async fn read(&mut self, view: &View, since: Moment, late: &mut Late) -> Result<(), ViewError> {
+        let environments = view.environments().await?;
+        self.standing.counts = Counts::sum(environments.iter().map(|one| &one.counts));
+        self.left = view.left_since(None, since).await?;
+        let mut queues = BTreeMap::new();
+        for queue in view.queues().await? {
+            *queues.entry(queue.truth.verdict).or_insert(0) += 1;
+        }
+        self.queues = loudest(queues);
+        let recent = view.recent_runs(None, since, chart::BAR).await?;
+        let dispatched = recent.runs.iter().map(|kind| kind.runs).sum();
+        self.dispatched = (dispatched, recent.scanned_to.is_some());
+        late.recent.runs.extend(recent.runs);
+        late.recent.scanned_to = late.recent.scanned_to.max(recent.scanned_to);
+        Ok(())
     }
 
     /// How many runs left the list of late.
@@ -169,16 +191,34 @@ fn moment(query: &[(String, String)]) -> ApiResult<Option<Moment>> {
     }
 }
 
+/// A workspace of which some environments are in sight.
+pub(super) type InPart = (WorkspaceId, String, Sight);
+
+/// The workspaces that somebody sees as a whole, and those of which they see some environments.
+pub(super) fn in_sight(
+    access: &Access,
+    workspaces: Vec<(WorkspaceId, String)>,
+) -> (Vec<(WorkspaceId, String)>, Vec<InPart>) {
+    let (mut whole, mut in_part) = (Vec::new(), Vec::new());
+    for (id, name) in workspaces {
+        match access.sight_of(&name) {
+            Some(sight) if sight.is_narrowed() => in_part.push((id, name, sight)),
+            Some(_) => whole.push((id, name)),
+            None => {}
+        }
+    }
+    (whole, in_part)
+}
+
 async fn all(app: &App, shell: Shell, as_of: Option<Moment>) -> Page<WorkspacesPage> {
     let workspaces = app.ledger().store().workspaces().await.map_err(ApiError::from)?;
-    // Counts side by side are those of whole workspaces.
-    let workspaces: Vec<_> =
-        workspaces.into_iter().filter(|(_, name)| shell.access.sees_all_of(name)).collect();
+    let (whole, narrowed) = in_sight(&shell.access, workspaces);
     let since = chart::since(shell.at);
-    let (mut lines, late) = match as_of {
-        None => now(app, workspaces, since).await?,
-        Some(moment) => then(app, workspaces, moment, since).await?,
+    let (mut lines, mut late) = match as_of {
+        None => now(app, whole, since).await?,
+        Some(moment) => then(app, whole, moment, since).await?,
     };
+    lines.extend(in_part(app, narrowed, as_of, since, &mut late).await?);
     // What needs a person comes first.
     lines.sort_by_key(|line| {
         let counts = &line.standing.counts;
@@ -241,6 +281,30 @@ async fn now(
     Ok((lines.collect(), late))
 }
 
+/// Those of which some environments are in sight, by what is. Of the past each is asked where it is opened.
+async fn in_part(
+    app: &App,
+    workspaces: Vec<InPart>,
+    as_of: Option<Moment>,
+    since: Moment,
+    late: &mut Late,
+) -> Page<Vec<Line>> {
+    let mut lines = Vec::new();
+    for (place, (id, name, sight)) in workspaces.into_iter().enumerate() {
+        let mut line = Line { name, ..Line::default() };
+        match as_of {
+            Some(_) => line.untold = Some("workspaces-not-asked"),
+            None if place >= MOST_NARROWED => line.untold = Some("workspaces-too-many"),
+            None => {
+                let view = when::view(app, id, &sight, None, None).await?;
+                line.read(&view, since, late).await?;
+            }
+        }
+        lines.push(line);
+    }
+    Ok(lines)
+}
+
 /// The first of them as they were then, one after the other: the past of each is put together from
 /// its own log. One that takes long goes on by itself, and those after it wait for the next look.
 async fn then(
@@ -261,21 +325,8 @@ async fn then(
             match app.projections().view(id, AsOf::Moment(moment)).await {
                 Ok(view) if view.position() == 0 => line.untold = Some(NOT_THERE),
                 Ok(view) => {
-                    let environments = view.environments().await?;
-                    line.standing.counts = Counts::sum(environments.iter().map(|one| &one.counts));
+                    line.read(&view, since, &mut late).await?;
                     line.events = Some((view.position(), 0));
-                    line.left = view.left_since(None, since).await?;
-                    let mut queues = BTreeMap::new();
-                    for queue in view.queues().await? {
-                        *queues.entry(queue.truth.verdict).or_insert(0) += 1;
-                    }
-                    line.queues = loudest(queues);
-                    let recent = view.recent_runs(None, since, chart::BAR).await?;
-                    let dispatched = recent.runs.iter().map(|kind| kind.runs).sum();
-                    line.dispatched = (dispatched, recent.scanned_to.is_some());
-                    late.recent.runs.extend(recent.runs);
-                    let scanned_to = late.recent.scanned_to.max(recent.scanned_to);
-                    late.recent.scanned_to = scanned_to;
                 }
                 Err(ViewError::Preparing { .. }) => {
                     preparing = true;

@@ -96,6 +96,12 @@ async fn what_was_refused_is_kept_beside_what_is_true(stage: &Stage) {
     stage.record(json!([begun(ids[1]), ended])).await;
     browser.holds("document.querySelector('[data-guidance=superseded]') !== null").await.unwrap();
     browser.holds("document.querySelector('#overtaken').checkVisibility()").await.unwrap();
+    // And again, when more comes.
+    let before = browser.run("return document.querySelector('#region').innerText").await.unwrap();
+    stage.record(json!({"type": "run.heartbeat", "run_id": ids[0], "data": {}})).await;
+    let renewed = format!("document.querySelector('#region').innerText !== {before}");
+    browser.holds(&renewed).await.unwrap();
+    browser.holds("document.querySelector('#overtaken').checkVisibility()").await.unwrap();
     let kept = "document.querySelector('#note-resolve').value === 'looked at it'";
     browser.holds(kept).await.unwrap();
     browser.holds("document.querySelector('#wrong-resolve') !== null").await.unwrap();

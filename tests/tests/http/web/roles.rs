@@ -133,6 +133,33 @@ async fn nobody_is_shown_a_form_that_their_role_does_not_allow() {
 }
 
 #[tokio::test]
+async fn all_workspaces_are_told_by_the_environments_in_sight() {
+    let service = Service::following(Database::Sqlite).await;
+    happenings(&service).await;
+    let all = everybody(&service).await;
+    for (role, held, browser) in
+        all.iter().filter(|(role, held, _)| may(role, *held, Action::ReadVerdicts))
+    {
+        let page = browser.page("/w").await;
+        let row = super::between(&page, "data-row=\"main\"", "</tr>");
+        // Of three failures one is of the environment, and of three active runs as many.
+        let open = if *held { 1 } else { 3 };
+        assert!(row.contains(&format!("href=\"/w/main/follow-ups\">{open}</a>")), "{role}: {row}");
+        let active = super::between(&row, "runs?actionability=not_terminal\">", "<");
+        assert_eq!(active, open.to_string(), "{role} {held}: {row}");
+        assert!(!*held || !page.contains(HIDDEN), "{role}: {page}");
+        assert!(!*held || !row.contains("/w/main/log"), "no count of all events: {role}: {row}");
+        // The frame of a page that is of no workspace says the same.
+        let account = browser.page("/account").await;
+        let hint = |page: &str| {
+            let hint = super::between(page, "id=\"activity\"", "</span>");
+            hint.rsplit_once('>').unwrap().1.to_owned()
+        };
+        assert_eq!(hint(&account), hint(&page), "{role} {held}");
+    }
+}
+
+#[tokio::test]
 async fn a_page_of_one_environment_is_not_told_that_something_moved_elsewhere() {
     let service = Service::following(Database::Sqlite).await;
     happenings(&service).await;
